@@ -1,0 +1,150 @@
+package localservices
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	_ "github.com/lib/pq" // asks whether Postgres is ready
+)
+
+// postgresSettings hold for every private server. They stand on the command line, not in a file of
+// the cluster, so that a new version of this list also holds for old data.
+var postgresSettings = []string{
+	"listen_addresses=",
+	"port=5432",
+	"unix_socket_permissions=0700",
+	"max_connections=300",
+	"timezone=UTC",
+	"log_timezone=UTC",
+}
+
+// hastySettings trade safety against a crash of the machine for speed.
+var hastySettings = []string{
+	"fsync=off",
+	"synchronous_commit=off",
+	"full_page_writes=off",
+	"wal_level=minimal",
+	"max_wal_senders=0",
+}
+
+func (s *Services) startPostgres(ctx context.Context, durable bool) error {
+	data := filepath.Join(s.place.home, "postgres")
+	server, err := findPostgres(ctx, clusterMajor(data))
+	if err != nil {
+		return err
+	}
+	if err := s.place.createCluster(ctx, server, data); err != nil {
+		return err
+	}
+	if err := freeCluster(ctx, data); err != nil {
+		return err
+	}
+	args := []string{"-D", data, "-c", "unix_socket_directories=" + s.place.sockets}
+	settings := postgresSettings
+	if !durable {
+		settings = append(settings[:len(settings):len(settings)], hastySettings...)
+	}
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
+	}
+	cmd := s.place.command(context.WithoutCancel(ctx), filepath.Join(server.dir, "postgres"), args...)
+	p, err := launch("postgres", cmd, filepath.Join(s.place.dir, "postgres.log"), syscall.SIGINT)
+	if err != nil {
+		return err
+	}
+	s.running = append(s.running, p)
+	if err := p.await(ctx, s.place.ensureDatabase); err != nil {
+		return err
+	}
+	s.PostgresURL = s.place.postgresURL("cardea")
+	s.log.Info("started", "service", p.name, "version", server.major, "data", data)
+	return nil
+}
+
+// createCluster makes a cluster at data unless there is one. It is made under another name: one that
+// a crash cut short is never mistaken for a whole one.
+//
+// Sockets admit everybody ("trust"), because only the owner can reach them. The locale is C, the one
+// that every machine has and sorts by in the same way.
+func (p *place) createCluster(ctx context.Context, server postgresProgram, data string) error {
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+		return nil
+	}
+	unfinished := data + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return fmt.Errorf("clear an unfinished cluster: %w", err)
+	}
+	cmd := p.command(ctx, filepath.Join(server.dir, "initdb"), "--pgdata="+unfinished,
+		"--username=cardea", "--auth=trust", "--encoding=UTF8", "--locale=C")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	if err := os.Rename(unfinished, data); err != nil {
+		return fmt.Errorf("put the new cluster in place: %w", err)
+	}
+	return nil
+}
+
+// clusterMajor is the version that made the cluster, which alone can open it; 0 if there is none.
+func clusterMajor(data string) int {
+	text, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
+	if err != nil {
+		return 0
+	}
+	major, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return major
+}
+
+// freeCluster ends a server that outlived its parent, and makes a pid file harmless whose number has
+// gone to another process: Postgres would take that process for a server of this cluster. It never
+// removes the file, which also names the shared memory by which Postgres recognises that backends of
+// a killed server are still at work. A server takes its parent's number there for a stale one.
+func freeCluster(ctx context.Context, data string) error {
+	pidFile := filepath.Join(data, "postmaster.pid")
+	stranger, err := endLeftover(ctx, pidFile, data, syscall.SIGINT)
+	if err != nil || stranger == 0 {
+		return err
+	}
+	text, err := os.ReadFile(pidFile)
+	if err != nil {
+		return fmt.Errorf("read a stale pid file: %w", err)
+	}
+	_, rest, _ := bytes.Cut(text, []byte("\n"))
+	text = append([]byte(strconv.Itoa(os.Getpid())+"\n"), rest...)
+	if err := os.WriteFile(pidFile, text, 0o600); err != nil {
+		return fmt.Errorf("mark a pid file as stale: %w", err)
+	}
+	return nil
+}
+
+// ensureDatabase succeeds when the server answers and has our database.
+func (p *place) ensureDatabase(ctx context.Context) error {
+	db, err := sql.Open("postgres", p.postgresURL("postgres"))
+	if err != nil {
+		return err
+	}
+	var there bool
+	err = db.QueryRowContext(ctx,
+		`SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'cardea')`).Scan(&there)
+	if err == nil && !there {
+		_, err = db.ExecContext(ctx, `CREATE DATABASE cardea`)
+	}
+	return errors.Join(err, db.Close())
+}
+
+func (p *place) postgresURL(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User("cardea"), Path: "/" + database}
+	u.RawQuery = url.Values{
+		"host": {p.sockets}, "port": {"5432"}, "sslmode": {"disable"},
+	}.Encode()
+	return u.String()
+}
