@@ -1,0 +1,129 @@
+// Package actor identifies who is acting: a user, an API token, a device, or a named part of the
+// system. Everything that reads or writes the model does so as an actor; without one, the tenancy
+// rule (ent/rule) denies.
+//
+// There is no bypass. System work runs under a name, such as System("sweeper"), over all
+// organizations, and narrows itself with Within as soon as it knows which one it works for.
+//
+// The package imports only the standard library and typeid.
+package actor
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/cardea/cardea/typeid"
+)
+
+// Kind says what sort of actor this is.
+type Kind string
+
+// The kinds of actors, as they appear in the journal and in the API.
+const (
+	KindUser   Kind = "USER"
+	KindToken  Kind = "API_TOKEN"
+	KindDevice Kind = "DEVICE"
+	KindSystem Kind = "SYSTEM"
+)
+
+// Values lists every kind; it makes Kind usable as an Ent enumeration.
+func (Kind) Values() []string {
+	return []string{string(KindUser), string(KindToken), string(KindDevice), string(KindSystem)}
+}
+
+// Role says what a user may do in their organization; access/policy.go holds the table.
+type Role string
+
+// The roles.
+const (
+	RoleAdmin  Role = "ADMIN"
+	RoleMember Role = "MEMBER"
+)
+
+// Values lists every role; it makes Role usable as an Ent enumeration.
+func (Role) Values() []string { return []string{string(RoleAdmin), string(RoleMember)} }
+
+// Actor is who acts. Make one with User, Token, Device or System.
+type Actor struct {
+	Kind         Kind
+	Organization typeid.Organization // zero only for a system actor over all organizations
+	User         typeid.User         // the user, or the user that the token acts for
+	Role         Role            // of User
+	Token        typeid.APIToken
+	Device       typeid.Device
+	Part         string // the part of the system
+}
+
+// User is a person signed in.
+func User(org typeid.Organization, user typeid.User, role Role) Actor {
+	return Actor{Kind: KindUser, Organization: org, User: user, Role: role}
+}
+
+// Token is an API token, which acts for its user.
+func Token(org typeid.Organization, token typeid.APIToken, user typeid.User, role Role) Actor {
+	return Actor{Kind: KindToken, Organization: org, Token: token, User: user, Role: role}
+}
+
+// Device is an enrolled device that has proved its key.
+func Device(org typeid.Organization, device typeid.Device) Actor {
+	return Actor{Kind: KindDevice, Organization: org, Device: device}
+}
+
+// System is a named part of the system, over all organizations.
+func System(part string) Actor { return Actor{Kind: KindSystem, Part: part} }
+
+// Within narrows a system actor to one organization.
+func (a Actor) Within(org typeid.Organization) Actor {
+	a.Organization = org
+	return a
+}
+
+// Everywhere says that the actor is not narrowed to an organization. Only system actors can be.
+func (a Actor) Everywhere() bool { return a.Kind == KindSystem && a.Organization.IsZero() }
+
+// ID returns the identifier that the journal keeps: a TypeID, or a system part's name.
+func (a Actor) ID() string {
+	switch a.Kind {
+	case KindUser:
+		return a.User.String()
+	case KindToken:
+		return a.Token.String()
+	case KindDevice:
+		return a.Device.String()
+	case KindSystem:
+		return a.Part
+	}
+	return ""
+}
+
+type contextKey int
+
+const (
+	actorKey contextKey = iota
+	requestKey
+)
+
+// NewContext returns a context that carries the actor.
+func NewContext(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey, a)
+}
+
+// FromContext returns the context's actor, if it has one.
+func FromContext(ctx context.Context) (Actor, bool) {
+	a, ok := ctx.Value(actorKey).(Actor)
+	return a, ok
+}
+
+// NewRequestID returns a fresh random request ID of 26 characters.
+func NewRequestID() string { return rand.Text() }
+
+// WithRequestID returns a context that carries the ID of the request that it serves.
+func WithRequestID(ctx context.Context, request string) context.Context {
+	return context.WithValue(ctx, requestKey, request)
+}
+
+// RequestID returns the context's request ID, or "".
+func RequestID(ctx context.Context) string {
+	request, _ := ctx.Value(requestKey).(string)
+	return request
+}

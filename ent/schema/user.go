@@ -1,0 +1,36 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/typeid"
+)
+
+// User is a person: who walks through doors, and perhaps also who administers them.
+type User struct{ ent.Schema }
+
+// Mixin of User.
+func (User) Mixin() []ent.Mixin { return []ent.Mixin{tenant{}, stamped{}} }
+
+// Fields of User.
+func (User) Fields() []ent.Field {
+	return []ent.Field{
+		field.UUID("id", typeid.User{}).Default(typeid.New[typeid.User]),
+		field.String("name").NotEmpty().MaxLen(200),
+		field.String("email").NotEmpty().MaxLen(254).Comment("lower case"),
+		field.Enum("role").GoType(actor.Role("")).Default(string(actor.RoleMember)),
+		field.Enum("status").Values("ACTIVE", "SUSPENDED").Default("ACTIVE"),
+	}
+}
+
+// Indexes of User.
+func (User) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("org_id", "email").Unique(),
+		index.Fields("org_id", "name", "id"),
+		index.Fields("org_id", "status", "name", "id"),
+	}
+}
