@@ -42,9 +42,10 @@ func (n Need) missing(ctx context.Context) (err error) {
 //go:embed install_debian.sh
 var aptScript string
 
-// Install makes sure that this machine has the needed programs and prints to out what it does, if it
-// has to do anything: with apt-get (as root, or with sudo where that asks no password), or with brew.
-// No system service is started or left enabled. Elsewhere the error says what to install.
+// Install makes sure that this machine has the needed programs and prints to out what it does, if
+// it has to do anything: with apt-get (as root, or with sudo where that asks no password), or
+// with brew. No system service is started or left enabled. Elsewhere the error says what to
+// install.
 func Install(ctx context.Context, out io.Writer, needs ...Need) error {
 	var names []string
 	var why []error

@@ -16,8 +16,8 @@
 //
 // Redis keeps nothing on disk: it is reach, not truth, and is refilled from Postgres.
 //
-// The package imports the standard library and lib/pq. It runs on Linux, macOS and the BSDs. Only cmd
-// and the program in the folder with import it.
+// The package imports the standard library and lib/pq. It runs on Linux, macOS and the BSDs. Only
+// cmd and the program in the folder with import it.
 package localservices
 
 import (
@@ -30,8 +30,8 @@ import (
 type Config struct {
 	// Dir holds the data, the logs and the sockets. It is created when missing.
 	Dir string
-	// Durable makes Postgres wait for the disk at every commit. Without it, as tests want it, a crash
-	// of the machine may lose everything; a crash of the server loses nothing.
+	// Durable makes Postgres wait for the disk at every commit. Without it, as tests want it, a
+	// crash of the server or the machine may lose everything: the next start then begins anew.
 	Durable bool
 	// PostgresURL and RedisURL, if set, name servers to use instead of private ones.
 	PostgresURL string
@@ -64,9 +64,9 @@ type Services struct {
 	running []*process
 }
 
-// Start starts the servers that cfg does not name and returns when both answer. When it fails, or ctx
-// ends first, nothing is left running. A server that is already there is not an error unless another
-// living process holds cfg.Dir.
+// Start starts the servers that cfg does not name and returns when both answer. When it fails, or
+// ctx ends first, nothing is left running. It fails when another living process has started the
+// servers of cfg.Dir.
 func Start(ctx context.Context, cfg Config) (*Services, error) {
 	s := &Services{PostgresURL: cfg.PostgresURL, RedisURL: cfg.RedisURL, log: cfg.Log}
 	if s.log == nil {
@@ -96,8 +96,8 @@ func (s *Services) start(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// Stop ends the servers in the reverse order of their start and waits until they are gone. It reports
-// a server that had already ended by itself. Calling it again does nothing.
+// Stop ends the servers in the reverse order of their start and waits until they are gone. It
+// reports a server that had already ended by itself. Calling it again does nothing.
 func (s *Services) Stop() error {
 	var errs []error
 	for len(s.running) > 0 {

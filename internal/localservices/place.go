@@ -17,8 +17,8 @@ import (
 // longestSocketPath is what every system accepts: macOS allows 104 bytes, Linux 108.
 const longestSocketPath = 100
 
-// place is where the servers of one directory live. The directory itself, with the logs and the lock,
-// stays ours; home, with the data, belongs to the user that the servers run as.
+// place is where the servers of one directory live. The directory itself, with the logs and the
+// lock, stays ours; home, with the data, belongs to the user that the servers run as.
 type place struct {
 	dir     string
 	home    string
@@ -85,8 +85,8 @@ func (p *place) settle() error {
 }
 
 // create makes a new home. Root gives it to another user, and moves it to /var/tmp when that user
-// cannot reach it, as below a home directory of mode 0700. What lies there already has lost the link
-// to it: whoever removed that wanted a new start.
+// cannot reach it, as below a home directory of mode 0700. What lies there already has lost the
+// link to it: whoever removed that wanted a new start.
 func (p *place) create() error {
 	_ = os.Remove(p.home) // a link whose target is gone
 	if os.Geteuid() != 0 {

@@ -38,14 +38,14 @@ var hastySettings = []string{
 
 func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 	data := filepath.Join(s.place.home, "postgres")
+	if err := freeCluster(ctx, data, durable); err != nil {
+		return err
+	}
 	server, err := findPostgres(ctx, clusterMajor(data))
 	if err != nil {
 		return err
 	}
 	if err := s.place.createCluster(ctx, server, data); err != nil {
-		return err
-	}
-	if err := freeCluster(ctx, data); err != nil {
 		return err
 	}
 	args := []string{"-D", data, "-c", "unix_socket_directories=" + s.place.sockets}
@@ -70,11 +70,11 @@ func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 	return nil
 }
 
-// createCluster makes a cluster at data unless there is one. It is made under another name: one that
-// a crash cut short is never mistaken for a whole one.
+// createCluster makes a cluster at data unless there is one. It is made under another name: one
+// that a crash cut short is never mistaken for a whole one.
 //
-// Sockets admit everybody ("trust"), because only the owner can reach them. The locale is C, the one
-// that every machine has and sorts by in the same way.
+// Sockets admit everybody ("trust"), because only the owner can reach them. The locale is C, the
+// one that every machine has and sorts by in the same way.
 func (p *place) createCluster(ctx context.Context, server postgresProgram, data string) error {
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
 		return nil
@@ -104,23 +104,41 @@ func clusterMajor(data string) int {
 	return major
 }
 
-// freeCluster ends a server that outlived its parent, and makes a pid file harmless whose number has
-// gone to another process: Postgres would take that process for a server of this cluster. It never
-// removes the file, which also names the shared memory by which Postgres recognises that backends of
-// a killed server are still at work. A server takes its parent's number there for a stale one.
-func freeCluster(ctx context.Context, data string) error {
+// freeCluster ends a server that outlived its parent. A pid file that is still there tells of a
+// crash: a hasty cluster may then be damaged and is removed.
+func freeCluster(ctx context.Context, data string, durable bool) error {
 	pidFile := filepath.Join(data, "postmaster.pid")
 	stranger, err := endLeftover(ctx, pidFile, data, syscall.SIGINT)
-	if err != nil || stranger == 0 {
+	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(pidFile)
+	if _, err := os.Stat(pidFile); err != nil {
+		return nil
+	}
+	if !durable {
+		if err := os.RemoveAll(data); err != nil {
+			return fmt.Errorf("remove a cluster after a crash: %w", err)
+		}
+		return nil
+	}
+	if stranger {
+		return disownPidFile(pidFile)
+	}
+	return nil
+}
+
+// disownPidFile makes a pid file harmless whose number has gone to another process, which Postgres
+// would take for a server of this cluster. The file must stay: it also names the shared memory by
+// which Postgres sees that backends of a killed server are still at work. Our own number does both,
+// for a server takes the number of its parent there for a stale one.
+func disownPidFile(path string) error {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read a stale pid file: %w", err)
 	}
 	_, rest, _ := bytes.Cut(text, []byte("\n"))
 	text = append([]byte(strconv.Itoa(os.Getpid())+"\n"), rest...)
-	if err := os.WriteFile(pidFile, text, 0o600); err != nil {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return fmt.Errorf("mark a pid file as stale: %w", err)
 	}
 	return nil

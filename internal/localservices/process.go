@@ -109,30 +109,28 @@ func (p *process) end() error {
 	return fmt.Errorf("%s does not end, process %d", p.name, p.cmd.Process.Pid)
 }
 
-// endLeftover ends the process that pidFile names if its command line shows that it is the server of
-// home: the number alone proves nothing, it may long be somebody else's. It reports the number when
-// another process has it now.
-func endLeftover(ctx context.Context, pidFile, home string, sig syscall.Signal) (stranger int, err error) {
+// endLeftover ends the process that pidFile names if its command line shows that it is the server
+// of home: the number alone proves nothing. It reports whether a stranger has the number now.
+func endLeftover(
+	ctx context.Context, pidFile, home string, sig syscall.Signal,
+) (stranger bool, err error) {
 	text, err := os.ReadFile(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return false, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("look for a server left behind: %w", err)
+		return false, fmt.Errorf("look for a server left behind: %w", err)
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || pid <= 0 {
-		return 0, nil
+		return false, nil
 	}
 	line := commandLine(ctx, pid)
 	if !strings.Contains(line, home) {
-		if line == "" {
-			pid = 0
-		}
-		return pid, nil
+		return line != "", nil
 	}
-	return 0, endAndWait(ctx, pid, home, sig)
+	return false, endAndWait(ctx, pid, home, sig)
 }
 
 func endAndWait(ctx context.Context, pid int, home string, sig syscall.Signal) error {

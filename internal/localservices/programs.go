@@ -62,6 +62,8 @@ func findPostgres(ctx context.Context, want int) (postgresProgram, error) {
 		}
 	}
 	switch {
+	case ctx.Err() != nil:
+		return best, ctx.Err()
 	case want != 0 && best.major == 0:
 		return best, fmt.Errorf("PostgreSQL %d, which made the data: %w", want, errMissing)
 	case best.major < oldestPostgres:
@@ -70,9 +72,9 @@ func findPostgres(ctx context.Context, want int) (postgresProgram, error) {
 	return best, nil
 }
 
-// findRedis finds a Redis server. Its checker is the same program, which looks at the name that it is
-// called by; Debian's redis-tools has it under that name alone. That package, unlike redis-server,
-// brings no system service.
+// findRedis finds a Redis server. Its checker is the same program, which looks at the name that
+// it is called by; Debian's redis-tools has it under that name alone. That package, unlike
+// redis-server, brings no system service.
 func findRedis(ctx context.Context) (redisProgram, error) {
 	for _, name := range []string{
 		"redis-server", "/opt/homebrew/bin/redis-server", "/usr/local/bin/redis-server",
@@ -87,6 +89,9 @@ func findRedis(ctx context.Context) (redisProgram, error) {
 		if major := majorVersion(cmd); major >= oldestRedis {
 			return redisProgram{path: path, major: major}, nil
 		}
+	}
+	if ctx.Err() != nil {
+		return redisProgram{}, ctx.Err()
 	}
 	return redisProgram{}, fmt.Errorf("Redis %d or newer: %w", oldestRedis, errMissing)
 }
