@@ -81,7 +81,8 @@ func installer(ctx context.Context, names []string) (*exec.Cmd, error) {
 		return debianInstaller(ctx, names)
 	}
 	if brew, err := exec.LookPath("brew"); err == nil {
-		return exec.CommandContext(ctx, brew, append([]string{"install"}, formulas(names)...)...), nil
+		args := append([]string{"install"}, formulas(names)...)
+		return exec.CommandContext(ctx, brew, args...), nil
 	}
 	return nil, errors.New(`install them with the system's package manager:
   PostgreSQL 15 or newer (the programs postgres and initdb)

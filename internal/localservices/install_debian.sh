@@ -1,5 +1,5 @@
-# Installs what Cardea's private services need on Debian and its children. Run as root with the names
-# of what is missing: postgres, redis, compiler.
+# Installs what Cardea's private services need on Debian and its children. Run as root with the
+# names of what is missing: postgres, redis, compiler.
 #
 # It starts no system service and leaves none enabled that would do anything:
 #   redis     The package redis-server brings and starts a service. Its program is only another name
@@ -24,7 +24,7 @@ for name in "$@"; do
 		newest=$(apt-cache pkgnames postgresql- | sed -n 's/^postgresql-\([0-9][0-9]*\)$/\1/p' |
 			sort -n | tail -n 1)
 		if [ "${newest:-0}" -lt 15 ]; then
-			echo "This system offers no PostgreSQL 15 or newer: see https://www.postgresql.org/download/" >&2
+			echo "apt offers no PostgreSQL 15 or newer: add https://apt.postgresql.org" >&2
 			exit 1
 		fi
 		packages="$packages postgresql-$newest"

@@ -2,15 +2,15 @@
 // run, so that a fresh machine needs nothing but Go, git and make.
 //
 // It guarantees:
-//   - Nothing is shared. The servers listen on Unix sockets in a directory that only their own user
-//     may enter; they have no TCP port and therefore need no password. No system service is ever
-//     started, and none is left enabled.
+//   - Nothing is shared. The servers listen on Unix sockets in a directory that only their own
+//     user may enter; they have no TCP port and therefore need no password. No system service is
+//     ever started, and none is left enabled.
 //   - The data stays between starts. A start that was cut short leaves nothing that the next one
 //     cannot use: a new cluster is made beside its place and renamed, a server that outlived its
 //     parent is stopped first, and a lock keeps two starts out of one directory.
-//   - It works as root, where Postgres refuses to run: the servers then run as the user postgres (or
-//     nobody), and when that user cannot reach the directory, the data lies under /var/tmp with a
-//     symbolic link to it.
+//   - It works as root, where Postgres refuses to run: the servers then run as the user postgres
+//     (or nobody), and when that user cannot reach the directory, the data lies under /var/tmp
+//     with a symbolic link to it.
 //   - The terminal's Ctrl-C does not reach the servers; [Services.Stop] ends them in order. On Linux
 //     they also end when their parent is killed; elsewhere the next start ends them.
 //
@@ -82,7 +82,7 @@ func Start(ctx context.Context, cfg Config) (*Services, error) {
 }
 
 func (s *Services) start(ctx context.Context, cfg Config) (err error) {
-	if s.place, err = openPlace(cfg.Dir); err != nil {
+	if s.place, err = openPlace(cfg.Dir, cfg.Durable); err != nil {
 		return err
 	}
 	if cfg.PostgresURL == "" {

@@ -45,8 +45,10 @@ func openDir(t *testing.T) string {
 // cleared removes at the end what the services of dir keep elsewhere.
 func cleared(t *testing.T, dir string) string {
 	t.Cleanup(func() {
-		if home, err := filepath.EvalSymlinks(filepath.Join(dir, "services")); err == nil {
-			_ = os.RemoveAll(home)
+		for _, name := range []string{"services", "scratch"} {
+			if home, err := filepath.EvalSymlinks(filepath.Join(dir, name)); err == nil {
+				_ = os.RemoveAll(home)
+			}
 		}
 	})
 	return dir
@@ -102,15 +104,24 @@ func recall(t *testing.T, databaseURL string) {
 
 func TestSecondStartKeepsData(t *testing.T) {
 	t.Parallel()
-	for name, makeDir := range map[string]func(*testing.T) string{
-		"open": openDir, "below 0700": closedDir,
-		"too long for a socket": func(t *testing.T) string {
-			return filepath.Join(openDir(t), strings.Repeat("long/", 20))
+	for name, makeConfig := range map[string]func(*testing.T) localservices.Config{
+		"durable": func(t *testing.T) localservices.Config {
+			return localservices.Config{Dir: openDir(t), Durable: true}
+		},
+		"below 0700": func(t *testing.T) localservices.Config {
+			return localservices.Config{Dir: closedDir(t), Durable: true}
+		},
+		"too long for a socket": func(t *testing.T) localservices.Config {
+			long := filepath.Join(openDir(t), strings.Repeat("long/", 20))
+			return localservices.Config{Dir: long, Durable: true}
+		},
+		"hasty": func(t *testing.T) localservices.Config {
+			return localservices.Config{Dir: openDir(t)}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := localservices.Config{Dir: makeDir(t)}
+			cfg := makeConfig(t)
 			first := start(t, cfg)
 			remember(t, first.PostgresURL)
 			stop(t, first)
@@ -120,6 +131,20 @@ func TestSecondStartKeepsData(t *testing.T) {
 			recall(t, start(t, cfg).PostgresURL)
 		})
 	}
+}
+
+func TestDurableAndHastyDataAreApart(t *testing.T) {
+	t.Parallel()
+	cfg := localservices.Config{Dir: openDir(t)}
+	hasty := start(t, cfg)
+	remember(t, hasty.PostgresURL)
+	stop(t, hasty)
+	cfg.Durable = true
+	durable := start(t, cfg)
+	wantNumber(t, durable.PostgresURL,
+		`SELECT count(*) FROM pg_tables WHERE tablename = 'kept'`, 0)
+	wantNumber(t, durable.PostgresURL, `SELECT count(*) FROM pg_settings
+		WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes') AND setting = 'on'`, 3)
 }
 
 func TestNobodyElseCanReachTheServers(t *testing.T) {
@@ -153,8 +178,9 @@ func TestUnfinishedClusterIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := localservices.Config{Dir: openDir(t)}
 	stop(t, start(t, cfg))
-	home := filepath.Join(cfg.Dir, "services")
-	if err := os.Rename(filepath.Join(home, "postgres"), filepath.Join(home, "postgres.new")); err != nil {
+	home := filepath.Join(cfg.Dir, "scratch")
+	err := os.Rename(filepath.Join(home, "postgres"), filepath.Join(home, "postgres.new"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(home, "postgres.new", "PG_VERSION")); err != nil {
@@ -165,9 +191,9 @@ func TestUnfinishedClusterIsMadeAnew(t *testing.T) {
 
 // leavePidFile pretends that a crash left the pid file and that another process of the same user
 // has the number by now.
-func leavePidFile(t *testing.T, dir string) {
+func leavePidFile(t *testing.T, home string) {
 	t.Helper()
-	data := filepath.Join(dir, "services", "postgres")
+	data := filepath.Join(home, "postgres")
 	info, err := os.Stat(data)
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +228,7 @@ func TestStalePidFileIsNoObstacle(t *testing.T) {
 	first := start(t, cfg)
 	remember(t, first.PostgresURL)
 	stop(t, first)
-	leavePidFile(t, cfg.Dir)
+	leavePidFile(t, filepath.Join(cfg.Dir, "services"))
 	recall(t, start(t, cfg).PostgresURL)
 }
 
@@ -212,7 +238,7 @@ func TestHastyClusterIsNotTrustedAfterACrash(t *testing.T) {
 	first := start(t, cfg)
 	remember(t, first.PostgresURL)
 	stop(t, first)
-	leavePidFile(t, cfg.Dir)
+	leavePidFile(t, filepath.Join(cfg.Dir, "scratch"))
 	wantNumber(t, start(t, cfg).PostgresURL,
 		`SELECT count(*) FROM pg_tables WHERE tablename = 'kept'`, 0)
 }
@@ -238,7 +264,7 @@ func TestCancelledStartLeavesNothing(t *testing.T) {
 	if _, err := localservices.Start(ctx, cfg); !errors.Is(err, context.Canceled) {
 		t.Errorf("Start = %v; want %v", err, context.Canceled)
 	}
-	_, err := os.Stat(filepath.Join(cfg.Dir, "services", "postgres", "postmaster.pid"))
+	_, err := os.Stat(filepath.Join(cfg.Dir, "scratch", "postgres", "postmaster.pid"))
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("pid file: %v; want none", err)
 	}
@@ -257,7 +283,8 @@ func TestGivenServersAreUsed(t *testing.T) {
 	t.Parallel()
 	cfg := localservices.Config{
 		Dir:         filepath.Join(t.TempDir(), "unused"),
-		PostgresURL: "postgres://db.example/cardea?sslmode=require", RedisURL: "redis://cache.example",
+		PostgresURL: "postgres://db.example/cardea?sslmode=require",
+		RedisURL:    "redis://cache.example",
 	}
 	services := start(t, cfg)
 	if services.PostgresURL != cfg.PostgresURL || services.RedisURL != cfg.RedisURL {

@@ -27,8 +27,9 @@ type place struct {
 	lock    *os.File
 }
 
-// openPlace makes or finds the place of dir and locks it against other processes.
-func openPlace(dir string) (*place, error) {
+// openPlace makes or finds the place of dir and locks it against other processes. Durable data and
+// data that may be lost have homes of their own, so that neither is ever taken for the other.
+func openPlace(dir string, durable bool) (*place, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of the services: %w", err)
@@ -40,9 +41,12 @@ func openPlace(dir string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{dir: dir, lock: lock}
-	if err := p.settle(); err != nil {
-		return nil, errors.Join(err, p.close())
+	p := &place{dir: dir, lock: lock, home: filepath.Join(dir, "scratch")}
+	if durable {
+		p.home = filepath.Join(dir, "services")
+	}
+	if err := p.settle(durable); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare %s: %w", p.home, err), p.close())
 	}
 	return p, nil
 }
@@ -66,35 +70,37 @@ func lockFile(path string) (*os.File, error) {
 }
 
 // settle decides the home, who owns it and where the sockets are.
-func (p *place) settle() error {
-	p.home = filepath.Join(p.dir, "services")
+func (p *place) settle(durable bool) error {
 	info, err := os.Stat(p.home)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		err = p.create()
+		err = p.create(durable)
 	case err == nil:
 		err = p.adopt(info)
 	}
 	if err != nil {
-		return fmt.Errorf("prepare %s: %w", p.home, err)
+		return err
 	}
-	if p.home, err = filepath.EvalSymlinks(p.home); err != nil {
-		return fmt.Errorf("prepare %s: %w", p.home, err)
+	home, err := filepath.EvalSymlinks(p.home)
+	if err != nil {
+		return err
 	}
+	p.home = home
 	return p.settleSockets()
 }
 
-// create makes a new home. Root gives it to another user, and moves it to /var/tmp when that user
-// cannot reach it, as below a home directory of mode 0700. What lies there already has lost the
-// link to it: whoever removed that wanted a new start.
-func (p *place) create() error {
+// create makes a new home. What need not last goes into memory, where a database for each test
+// costs a tenth of the time. Root gives the home to another user, and moves it to /var/tmp when
+// that user cannot reach it, as below a home directory of mode 0700.
+func (p *place) create(durable bool) (err error) {
 	_ = os.Remove(p.home) // a link whose target is gone
-	if os.Geteuid() != 0 {
-		return os.Mkdir(p.home, 0o700)
+	if os.Geteuid() == 0 {
+		if p.owner, err = unprivileged(); err != nil {
+			return err
+		}
 	}
-	var err error
-	if p.owner, err = unprivileged(); err != nil {
-		return err
+	if memory := memoryDir(); !durable && memory != "" && p.createAway(memory) == nil {
+		return nil
 	}
 	if err := p.make(p.home); err != nil {
 		return err
@@ -102,9 +108,18 @@ func (p *place) create() error {
 	if p.reaches(p.home) {
 		return nil
 	}
-	hash := sha256.Sum256([]byte(p.dir))
-	away := filepath.Join("/var/tmp", "cardea-"+hex.EncodeToString(hash[:8]))
-	if err := errors.Join(os.Remove(p.home), os.RemoveAll(away)); err != nil {
+	if err := os.Remove(p.home); err != nil {
+		return err
+	}
+	return p.createAway("/var/tmp")
+}
+
+// createAway makes the home in base and links to it. What lies there already has lost its link:
+// whoever removed that wanted a new start.
+func (p *place) createAway(base string) error {
+	hash := sha256.Sum256(fmt.Appendf(nil, "%s %d", p.home, os.Geteuid()))
+	away := filepath.Join(base, "cardea-"+hex.EncodeToString(hash[:8]))
+	if err := os.RemoveAll(away); err != nil {
 		return err
 	}
 	if err := p.make(away); err != nil {

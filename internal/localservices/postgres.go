@@ -57,7 +57,8 @@ func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 		args = append(args, "-c", setting)
 	}
 	cmd := s.place.command(context.WithoutCancel(ctx), filepath.Join(server.dir, "postgres"), args...)
-	p, err := launch("postgres", cmd, filepath.Join(s.place.dir, "postgres.log"), syscall.SIGINT)
+	logPath := filepath.Join(s.place.dir, "postgres.log")
+	p, err := launch("postgres", cmd, logPath, syscall.SIGINT)
 	if err != nil {
 		return err
 	}

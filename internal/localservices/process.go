@@ -145,7 +145,7 @@ func endAndWait(ctx context.Context, pid int, home string, sig syscall.Signal) e
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return fmt.Errorf("end the server left behind in %s, process %d: %w", home, pid, ctx.Err())
+			return fmt.Errorf("the server left behind in %s, process %d: %w", home, pid, ctx.Err())
 		}
 	}
 	return nil

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -58,7 +57,6 @@ func run(ctx context.Context, args []string) (code int, err error) {
 		Dir:         *dir,
 		PostgresURL: os.Getenv("CARDEA_DATABASE_URL"),
 		RedisURL:    os.Getenv("CARDEA_REDIS_URL"),
-		Log:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	needs := cfg.Needs()
 	if *compiler {

@@ -39,7 +39,7 @@ func servicesDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	t.Cleanup(func() {
-		if home, err := filepath.EvalSymlinks(filepath.Join(dir, "services")); err == nil {
+		if home, err := filepath.EvalSymlinks(filepath.Join(dir, "scratch")); err == nil {
 			_ = os.RemoveAll(home)
 		}
 	})
