@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 )
 
 // Config says what to start and where.
@@ -98,18 +99,20 @@ func (s *Services) start(ctx context.Context, cfg Config) (err error) {
 
 // Stop ends the servers in the reverse order of their start and waits until they are gone. It
 // reports a server that had already ended by itself. Calling it again does nothing.
-func (s *Services) Stop() error {
+func (s *Services) Stop() error { return s.end(func(*place) error { return nil }) }
+
+// Discard ends the servers as Stop does and removes their data.
+func (s *Services) Discard() error { return s.end((*place).discard) }
+
+func (s *Services) end(afterwards func(*place) error) error {
 	var errs []error
-	for len(s.running) > 0 {
-		last := len(s.running) - 1
-		p := s.running[last]
-		s.running = s.running[:last]
+	for _, p := range slices.Backward(s.running) {
 		errs = append(errs, p.end())
 		s.log.Info("stopped", "service", p.name)
 	}
 	if s.place != nil {
-		errs = append(errs, s.place.close())
-		s.place = nil
+		errs = append(errs, afterwards(s.place), s.place.close())
 	}
+	s.running, s.place = nil, nil
 	return errors.Join(errs...)
 }

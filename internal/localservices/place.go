@@ -21,6 +21,7 @@ const longestSocketPath = 100
 // lock, stays ours; home, with the data, belongs to the user that the servers run as.
 type place struct {
 	dir     string
+	name    string // the home as seen from dir, perhaps a link
 	home    string
 	sockets string // only the owner may enter it, which is the whole protection of both servers
 	owner   *syscall.Credential
@@ -41,12 +42,12 @@ func openPlace(dir string, durable bool) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{dir: dir, lock: lock, home: filepath.Join(dir, "scratch")}
+	p := &place{dir: dir, lock: lock, name: filepath.Join(dir, "scratch")}
 	if durable {
-		p.home = filepath.Join(dir, "services")
+		p.name = filepath.Join(dir, "services")
 	}
 	if err := p.settle(durable); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare %s: %w", p.home, err), p.close())
+		return nil, errors.Join(fmt.Errorf("prepare %s: %w", p.name, err), p.close())
 	}
 	return p, nil
 }
@@ -71,7 +72,7 @@ func lockFile(path string) (*os.File, error) {
 
 // settle decides the home, who owns it and where the sockets are.
 func (p *place) settle(durable bool) error {
-	info, err := os.Stat(p.home)
+	info, err := os.Stat(p.name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		err = p.create(durable)
@@ -81,11 +82,9 @@ func (p *place) settle(durable bool) error {
 	if err != nil {
 		return err
 	}
-	home, err := filepath.EvalSymlinks(p.home)
-	if err != nil {
+	if p.home, err = filepath.EvalSymlinks(p.name); err != nil {
 		return err
 	}
-	p.home = home
 	return p.settleSockets()
 }
 
@@ -93,7 +92,7 @@ func (p *place) settle(durable bool) error {
 // costs a tenth of the time. Root gives the home to another user, and moves it to /var/tmp when
 // that user cannot reach it, as below a home directory of mode 0700.
 func (p *place) create(durable bool) (err error) {
-	_ = os.Remove(p.home) // a link whose target is gone
+	_ = os.Remove(p.name) // a link whose target is gone
 	if os.Geteuid() == 0 {
 		if p.owner, err = unprivileged(); err != nil {
 			return err
@@ -102,13 +101,13 @@ func (p *place) create(durable bool) (err error) {
 	if memory := memoryDir(); !durable && memory != "" && p.createAway(memory) == nil {
 		return nil
 	}
-	if err := p.make(p.home); err != nil {
+	if err := p.make(p.name); err != nil {
 		return err
 	}
-	if p.reaches(p.home) {
+	if p.reaches(p.name) {
 		return nil
 	}
-	if err := os.Remove(p.home); err != nil {
+	if err := os.Remove(p.name); err != nil {
 		return err
 	}
 	return p.createAway("/var/tmp")
@@ -117,7 +116,7 @@ func (p *place) create(durable bool) (err error) {
 // createAway makes the home in base and links to it. What lies there already has lost its link:
 // whoever removed that wanted a new start.
 func (p *place) createAway(base string) error {
-	hash := sha256.Sum256(fmt.Appendf(nil, "%s %d", p.home, os.Geteuid()))
+	hash := sha256.Sum256(fmt.Appendf(nil, "%s %d", p.name, os.Geteuid()))
 	away := filepath.Join(base, "cardea-"+hex.EncodeToString(hash[:8]))
 	if err := os.RemoveAll(away); err != nil {
 		return err
@@ -125,7 +124,7 @@ func (p *place) createAway(base string) error {
 	if err := p.make(away); err != nil {
 		return err
 	}
-	return os.Symlink(away, p.home)
+	return os.Symlink(away, p.name)
 }
 
 // adopt takes over a home that exists. Its owner is the only user that Postgres accepts for it.
@@ -221,4 +220,12 @@ func (p *place) close() error {
 		_ = os.Remove(filepath.Join(p.dir, "sockets"))
 	}
 	return p.lock.Close()
+}
+
+// discard removes the data.
+func (p *place) discard() error {
+	if err := errors.Join(os.RemoveAll(p.home), os.RemoveAll(p.name)); err != nil {
+		return fmt.Errorf("discard %s: %w", p.name, err)
+	}
+	return nil
 }

@@ -8,7 +8,8 @@
 // With -hold it runs no command: it prints the two variables for a shell to evaluate, and keeps the
 // servers up until it is interrupted.
 //
-// Nothing here survives a crash of the machine: the servers do not wait for the disk.
+// The servers do not wait for the disk. Their data goes when the command has succeeded; when it has
+// failed, the data stays for -hold to look into, until a crash or the next success.
 package main
 
 import (
@@ -69,7 +70,13 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, services.Stop()) }()
+	defer func() {
+		end := services.Stop
+		if code == 0 && !*hold {
+			end = services.Discard
+		}
+		err = errors.Join(err, end())
+	}()
 	if *hold {
 		fmt.Printf("export CARDEA_DATABASE_URL=%s\n", quote(services.PostgresURL))
 		fmt.Printf("export CARDEA_REDIS_URL=%s\n", quote(services.RedisURL))

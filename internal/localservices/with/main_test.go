@@ -50,13 +50,30 @@ func TestCommandFindsServices(t *testing.T) {
 	t.Parallel()
 	out, err := with(t, "-dir", servicesDir(t), "--",
 		"sh", "-c", `echo "$CARDEA_DATABASE_URL $CARDEA_REDIS_URL"; exit 7`).Output()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 7 {
-		t.Errorf("ended with %v; want the command's code 7", err)
-	}
+	wantCode(t, err, 7)
 	want := regexp.MustCompile(`^postgres://\S+sslmode=disable unix:///\S+\n$`)
 	if !want.Match(out) {
 		t.Errorf("the command saw %q", out)
+	}
+}
+
+func TestDataGoesWithSuccess(t *testing.T) {
+	t.Parallel()
+	dir := servicesDir(t)
+	for _, command := range []string{"false", "true"} {
+		_ = with(t, "-dir", dir, "--", command).Run()
+		_, err := os.Stat(filepath.Join(dir, "scratch"))
+		if kept := err == nil; kept != (command == "false") {
+			t.Errorf("after %s: data kept = %v", command, kept)
+		}
+	}
+}
+
+func wantCode(t *testing.T, err error, code int) {
+	t.Helper()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != code {
+		t.Errorf("ended with %v; want the command's code %d", err, code)
 	}
 }
 
@@ -76,9 +93,9 @@ func TestTerminationReachesTheCommand(t *testing.T) {
 	// The command ends its parent, which passes that on; the trap shows that it arrived.
 	out, err := with(t, "-dir", servicesDir(t), "--", "sh", "-c",
 		`trap 'echo asked; exit 3' TERM; kill -TERM $PPID; while :; do wait; done`).Output()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 3 || string(out) != "asked\n" {
-		t.Errorf("ended with %v after %q; want code 3 after \"asked\"", err, out)
+	wantCode(t, err, 3)
+	if string(out) != "asked\n" {
+		t.Errorf("the command said %q; want \"asked\"", out)
 	}
 }
 
