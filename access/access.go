@@ -1,0 +1,97 @@
+// Package access decides: it holds the rules of who may do what to a door, does it, and records it.
+//
+// It is the only writer of the model. Every use case is one method of Service, shaped alike:
+// authorise, check the input, change rows and journal the change in one transaction (write), then,
+// if a device is concerned, tell it. Nothing is published before its commit, and no transaction is
+// held while a device is asked.
+//
+// Guarantees:
+//
+//   - A change and its journal events commit together (see journal).
+//   - What refuses says why: an Error with a code and the faulty field for a caller's mistake, a
+//     command with a reason code for a door that may not or cannot open.
+//   - A command runs before its deadline or never, and at most once: it is not queued, its device
+//     drops what is late or seen, and a repeated idempotency key returns the first command.
+//   - To a stranger, what exists elsewhere is NOT_FOUND.
+//
+// The package imports journal, ent, actor and typeid.
+package access
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/typeid"
+)
+
+// Devices reaches devices, on whichever node their links are. devicelink.Router implements it.
+type Devices interface {
+	// Dispatch hands a command to the node that holds the device's link, which writes it if its
+	// deadline has not passed and records what became of it. It returns ErrDeviceOffline if no node
+	// holds the link; after any other error the command may or may not have been handed over.
+	Dispatch(ctx context.Context, d Dispatch) error
+	// Configure tells a device that is online what its doors are now.
+	Configure(ctx context.Context, device typeid.Device) error
+	// Disconnect ends the link of a device that was removed.
+	Disconnect(ctx context.Context, device typeid.Device) error
+}
+
+// ErrDeviceOffline says that no node holds the device's link.
+var ErrDeviceOffline = errors.New("device is offline")
+
+// Dispatch is a command on its way to a device.
+type Dispatch struct {
+	Organization typeid.Organization `json:"organizationId"`
+	Device       typeid.Device       `json:"deviceId"`
+	Command      typeid.Command      `json:"commandId"`
+	Door         typeid.Door         `json:"doorId"`
+	Port         int                 `json:"port"`
+	Verb         command.Verb        `json:"verb"`
+	Seconds      int                 `json:"seconds"` // until the lock locks again by itself
+	IssuedAt     time.Time           `json:"issuedAt"`
+	NotAfter     time.Time           `json:"notAfter"` // no device acts on it from then on
+}
+
+// Config is what a Service needs. DB carries the tenancy rule (rule.Guard).
+type Config struct {
+	DB      *ent.Client
+	Devices Devices
+	// Committed is told of events right after their commit; it must not block. May be nil.
+	Committed func([]journal.Event)
+	// Now is the clock; nil means the wall clock.
+	Now func() time.Time
+	// AllowInsideWebhooks permits plain http and loopback addresses for webhook endpoints.
+	AllowInsideWebhooks bool
+	Log                 *slog.Logger
+}
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	db          *ent.Client
+	devices     Devices
+	committed   func([]journal.Event)
+	now         func() time.Time
+	allowInside bool
+	log         *slog.Logger
+}
+
+// New returns the use cases over a database.
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = schema.Now
+	}
+	if cfg.Committed == nil {
+		cfg.Committed = func([]journal.Event) {}
+	}
+	return &Service{
+		db: cfg.DB, devices: cfg.Devices, committed: cfg.Committed,
+		now:         func() time.Time { return cfg.Now().UTC().Truncate(time.Microsecond) },
+		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,
+	}
+}

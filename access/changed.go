@@ -1,0 +1,25 @@
+package access
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/cardea/cardea/ent"
+)
+
+// changed is the data of an update's event: the columns that it sets. Values stay out of the
+// journal, because some of them are personal and the journal is for ever.
+func changed(m ent.Mutation) json.RawMessage {
+	fields := m.Fields()
+	slices.Sort(fields)
+	return data("changed", slices.DeleteFunc(fields, func(f string) bool { return f == "updated_at" }))
+}
+
+// data is an event's data of one field.
+func data(name string, value any) json.RawMessage {
+	bytes, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		panic(err) // the callers pass strings, numbers and lists of them
+	}
+	return bytes
+}

@@ -1,0 +1,92 @@
+package access
+
+import (
+	"context"
+
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/rule"
+)
+
+// Action is something that an actor may or may not do in their own organization.
+type Action string
+
+// The actions.
+const (
+	ReadOrganization Action = "READ_ORGANIZATION"
+	ReadSites        Action = "READ_SITES"
+	ReadDoors        Action = "READ_DOORS"
+	ReadUsers        Action = "READ_USERS"
+	ReadKeys         Action = "READ_KEYS"
+	ReadCommands     Action = "READ_COMMANDS"
+	ReadTokens       Action = "READ_TOKENS"
+	ReadDevices      Action = "READ_DEVICES"
+	ReadEvents       Action = "READ_EVENTS"
+	ReadWebhooks     Action = "READ_WEBHOOKS"
+	WriteSites       Action = "WRITE_SITES"
+	WriteDoors       Action = "WRITE_DOORS"
+	WriteUsers       Action = "WRITE_USERS"
+	WriteKeys        Action = "WRITE_KEYS"
+	WriteDevices     Action = "WRITE_DEVICES"
+	WriteTokens      Action = "WRITE_TOKENS"
+	WriteWebhooks    Action = "WRITE_WEBHOOKS"
+	CommandDoors     Action = "COMMAND_DOORS"
+)
+
+// scope is how far an action reaches.
+type scope int
+
+const (
+	nothing scope = iota
+	own           // what is the user's: themselves, their keys, the doors that those open
+	all           // the whole organization
+)
+
+// policy is who may do what. A role without an entry may not.
+//
+// CommandDoors is the right to ask: whether the door then opens is decided by keys (decide.go), for
+// an administrator too.
+var policy = map[Action]map[actor.Role]scope{
+	ReadOrganization: {actor.RoleAdmin: all, actor.RoleMember: all},
+	ReadSites:        {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadDoors:        {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadUsers:        {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadKeys:         {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadCommands:     {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadTokens:       {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadDevices:      {actor.RoleAdmin: all},
+	ReadEvents:       {actor.RoleAdmin: all},
+	ReadWebhooks:     {actor.RoleAdmin: all},
+	WriteSites:       {actor.RoleAdmin: all},
+	WriteDoors:       {actor.RoleAdmin: all},
+	WriteUsers:       {actor.RoleAdmin: all},
+	WriteKeys:        {actor.RoleAdmin: all},
+	WriteDevices:     {actor.RoleAdmin: all},
+	WriteTokens:      {actor.RoleAdmin: all, actor.RoleMember: own},
+	WriteWebhooks:    {actor.RoleAdmin: all},
+	CommandDoors:     {actor.RoleAdmin: own, actor.RoleMember: own},
+}
+
+// Authorize fails with FORBIDDEN if the actor may not do this at all, and with rule.ErrNoActor
+// without one. Where it succeeds for what is the actor's own only, the Visible… predicates narrow.
+func Authorize(ctx context.Context, action Action) error {
+	_, err := reach(ctx, action)
+	return err
+}
+
+// reach returns how far the action reaches for the actor of ctx.
+func reach(ctx context.Context, action Action) (scope, error) {
+	by, ok := actor.FromContext(ctx)
+	if !ok {
+		return nothing, rule.ErrNoActor
+	}
+	switch by.Kind {
+	case actor.KindSystem:
+		return all, nil
+	case actor.KindUser, actor.KindToken:
+		if s := policy[action][by.Role]; s != nothing {
+			return s, nil
+		}
+	case actor.KindDevice:
+	}
+	return nothing, Error{CodeForbidden, "not allowed", ""}
+}

@@ -1,0 +1,179 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/typeid"
+)
+
+// step is what is learned of a command.
+type step struct {
+	stage        command.Stage
+	reason       schema.Reason
+	confirmation command.Confirmation
+	at           time.Time     // zero: now
+	from         command.Stage // if set, the step is void once the command has left this stage
+}
+
+// rank of the stages: a command only moves to a higher one, and an end is final. So it does not
+// matter in which order news of it arrive.
+var rank = map[command.Stage]int{
+	command.StageCREATED: 0, command.StageDISPATCHED: 1, command.StageACKNOWLEDGED: 2,
+	command.StageCONFIRMED: 3, command.StageREJECTED: 3, command.StageFAILED: 3,
+	command.StageEXPIRED: 3, command.StageUNCONFIRMED: 3, command.StageCANCELLED: 3,
+}
+
+// RecordDispatched records that the command was written to its device's link at an instant. The
+// device may have answered before: then only the instant is kept.
+func (s *Service) RecordDispatched(ctx context.Context, id typeid.Command, at time.Time) error {
+	_, err := s.advance(ctx, id, step{stage: command.StageDISPATCHED, at: at})
+	return err
+}
+
+// RecordUndelivered ends a command that was never written to a link: EXPIRED if its deadline passed
+// (EXPIRED_BEFORE_DELIVERY), FAILED for any other reason.
+func (s *Service) RecordUndelivered(
+	ctx context.Context, id typeid.Command, reason schema.Reason,
+) error {
+	stage := command.StageFAILED
+	if reason == schema.ReasonExpiredBeforeDelivery {
+		stage = command.StageEXPIRED
+	}
+	_, err := s.advance(ctx, id, step{stage: stage, reason: reason})
+	return err
+}
+
+// advance moves a command in a transaction of its own, and returns it as it is then.
+func (s *Service) advance(
+	ctx context.Context, id typeid.Command, to step,
+) (c *ent.Command, err error) {
+	err = s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
+		c, events, err = s.move(ctx, tx, id, to)
+		return events, err
+	})
+	return c, err
+}
+
+// move applies a step if the command is not past it, and tells of it. It locks the command.
+func (s *Service) move(
+	ctx context.Context, tx *ent.Tx, id typeid.Command, to step,
+) (*ent.Command, []journal.Event, error) {
+	c, err := tx.Command.Query().Where(command.ID(id)).ForUpdate().Only(ctx)
+	if err != nil {
+		return nil, nil, found(err, "command", "")
+	}
+	if to.at.IsZero() {
+		to.at = s.now()
+	}
+	if to.from != "" && to.from != c.Stage {
+		return c, nil, nil
+	}
+	ahead := rank[to.stage] > rank[c.Stage]
+	if !ahead && (to.stage != command.StageDISPATCHED || c.DispatchedAt != nil) {
+		return c, nil, nil
+	}
+	if c, err = update(tx, c, to, ahead).Save(ctx); err != nil {
+		return nil, nil, fmt.Errorf("move command: %w", err)
+	}
+	if !ahead {
+		return c, nil, nil
+	}
+	d, err := tx.Door.Query().Where(door.ID(c.DoorID)).Only(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load door: %w", err)
+	}
+	told := about(c, d, "command."+strings.ToLower(string(to.stage)))
+	told.Reason = to.reason
+	return c, []journal.Event{told}, nil
+}
+
+func update(tx *ent.Tx, c *ent.Command, to step, ahead bool) *ent.CommandUpdateOne {
+	u := tx.Command.UpdateOne(c)
+	switch {
+	case to.stage == command.StageDISPATCHED:
+		u.SetDispatchedAt(to.at)
+	case to.stage == command.StageACKNOWLEDGED:
+		u.SetAcknowledgedAt(to.at)
+	default:
+		u.SetEndedAt(to.at)
+	}
+	if ahead {
+		u.SetStage(to.stage)
+	}
+	if to.reason != "" {
+		u.SetReason(to.reason)
+	}
+	if to.confirmation != "" {
+		u.SetConfirmation(to.confirmation)
+	}
+	return u
+}
+
+// deliveryGrace is how long after its deadline the news may take that a command was written in time.
+const deliveryGrace = 2 * time.Second
+
+// expireBatch bounds how many commands one round of ExpireCommands ends.
+const expireBatch = 500
+
+// ExpireCommands ends the commands of all organizations whose time has passed: EXPIRED if they never
+// reached their device, UNCONFIRMED if they did and nothing shows what came of it. It returns how
+// many. Many nodes may call it at once.
+func (s *Service) ExpireCommands(ctx context.Context) (int, error) {
+	sweeper := actor.System("sweeper")
+	now := s.now()
+	due, err := s.db.Command.Query().
+		Where(command.EndedAtIsNil(), command.ExpiresAtLTE(now.Add(-deliveryGrace)), func(q *sql.Selector) {
+			q.Where(sql.Or(sql.EQ(q.C(command.FieldStage), command.StageCREATED),
+				sql.LTE(q.C(command.FieldExpiresAt), now.Add(-ConfirmationWindow))))
+		}).
+		Order(command.ByExpiresAt()).Limit(expireBatch).All(actor.NewContext(ctx, sweeper))
+	if err != nil {
+		return 0, fmt.Errorf("find open commands: %w", err)
+	}
+	var failed error
+	for _, c := range due {
+		within := actor.NewContext(ctx, sweeper.Within(c.OrgID))
+		_, err := s.advance(within, c.ID, overdue(c))
+		failed = errors.Join(failed, err)
+	}
+	return len(due), failed
+}
+
+func overdue(c *ent.Command) step {
+	if c.Stage == command.StageCREATED {
+		return step{
+			stage: command.StageEXPIRED, reason: schema.ReasonExpiredBeforeDelivery, from: c.Stage,
+		}
+	}
+	return step{
+		stage: command.StageUNCONFIRMED, reason: schema.ReasonNotConfirmed, from: c.Stage,
+	}
+}
+
+// Run ends overdue commands once a second until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if _, err := s.ExpireCommands(ctx); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "commands not expired", "error", err)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package access
+
+import (
+	"context"
+	"net/mail"
+	"strings"
+
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/typeid"
+)
+
+// CreateUserInput describes a new user.
+type CreateUserInput struct {
+	Name  string
+	Email string
+	Role  *actor.Role // nil: MEMBER
+}
+
+// CreateUserPayload holds the new user.
+type CreateUserPayload struct{ User *ent.User }
+
+// CreateUser makes a user. E-mail addresses are unique in the organization.
+func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUserPayload, error) {
+	if err := Authorize(ctx, WriteUsers); err != nil {
+		return nil, err
+	}
+	var f faults
+	f.text("name", in.Name, 200)
+	f.email("email", in.Email)
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	var u *ent.User
+	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		u, err = tx.User.Create().SetName(in.Name).SetEmail(normalEmail(in.Email)).
+			SetNillableRole(in.Role).Save(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []journal.Event{{Type: "user.created", User: u.ID}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &CreateUserPayload{u}, nil
+}
+
+// UpdateUserInput changes what it holds and leaves the rest.
+type UpdateUserInput struct {
+	ID     typeid.User
+	Name   *string
+	Email  *string
+	Role   *actor.Role
+	Status *user.Status
+}
+
+// UpdateUserPayload holds the user as they are now.
+type UpdateUserPayload struct{ User *ent.User }
+
+// UpdateUser changes a user. The last active administrator can be neither demoted nor suspended.
+func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUserPayload, error) {
+	if err := Authorize(ctx, WriteUsers); err != nil {
+		return nil, err
+	}
+	var f faults
+	f.optionalText("name", in.Name, 200)
+	if in.Email != nil {
+		f.email("email", *in.Email)
+		*in.Email = normalEmail(*in.Email)
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	var u *ent.User
+	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		update := tx.User.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableEmail(in.Email).
+			SetNillableRole(in.Role).SetNillableStatus(in.Status)
+		change := changed(update.Mutation())
+		if u, err = update.Save(ctx); err != nil {
+			return nil, found(err, "user", "id")
+		}
+		if err := keepAdmin(ctx, tx); err != nil {
+			return nil, err
+		}
+		return []journal.Event{{Type: "user.updated", User: u.ID, Data: change}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &UpdateUserPayload{u}, nil
+}
+
+// DeleteUserInput names a user.
+type DeleteUserInput struct{ ID typeid.User }
+
+// DeleteUserPayload names the user that was.
+type DeleteUserPayload struct{ DeletedID typeid.User }
+
+// DeleteUser deletes a user with their keys and tokens. The last active administrator stays.
+func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUserPayload, error) {
+	if err := Authorize(ctx, WriteUsers); err != nil {
+		return nil, err
+	}
+	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		keys, err := tx.Key.Query().Where(key.UserID(in.ID), key.RevokedAtIsNil()).IDs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := found(tx.User.DeleteOneID(in.ID).Exec(ctx), "user", "id"); err != nil {
+			return nil, err
+		}
+		if err := keepAdmin(ctx, tx); err != nil {
+			return nil, err
+		}
+		events := make([]journal.Event, 0, len(keys)+1)
+		for _, id := range keys {
+			events = append(events, journal.Event{Type: "key.revoked", Key: id, User: in.ID})
+		}
+		return append(events, journal.Event{Type: "user.deleted", User: in.ID}), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &DeleteUserPayload{in.ID}, nil
+}
+
+// keepAdmin fails if the change left no active administrator. It locks those that are left, so that
+// two administrators cannot remove each other at once.
+func keepAdmin(ctx context.Context, tx *ent.Tx) error {
+	left, err := tx.User.Query().
+		Where(user.RoleEQ(actor.RoleAdmin), user.StatusEQ(user.StatusACTIVE)).
+		Order(user.ByID()).ForUpdate().IDs(ctx)
+	if err == nil && len(left) == 0 {
+		err = Error{CodeConflict, "the organization would be left without an administrator", ""}
+	}
+	return err
+}
+
+// email checks an address such as front-desk@example.com.
+func (f *faults) email(field, address string) {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || len(address) > 254 {
+		f.add(field, "must be an e-mail address")
+	}
+}
+
+func normalEmail(address string) string { return strings.ToLower(address) }
