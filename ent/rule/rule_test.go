@@ -1,0 +1,290 @@
+package rule_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/rule"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/internal/testenv"
+	"github.com/cardea/cardea/typeid"
+)
+
+// nouns is every table with a column that a stranger could want to change. The test that walks the
+// client's types fails if one is missing here.
+var nouns = map[string]struct {
+	field string
+	value any
+}{
+	"Organization":    {"name", "taken over"},
+	"Site":            {"name", "taken over"},
+	"Door":            {"name", "taken over"},
+	"Device":          {"name", "taken over"},
+	"User":            {"name", "taken over"},
+	"Key":             {"revoked_at", time.Unix(0, 0)},
+	"KeyDoor":         {}, // has no column that changes
+	"APIToken":        {"name", "taken over"},
+	"Command":         {"stage", command.StageCANCELLED},
+	"Event":           {}, // never changes
+	"JournalHead":     {"seq", int64(0)},
+	"WebhookEndpoint": {"url", "https://example.com/taken-over"},
+	"WebhookCursor":   {"seq", int64(99)},
+	"WebhookDelivery": {"attempts", 99},
+	"WebhookAttempt":  {}, // never changes
+}
+
+// organization holds one row of every noun.
+type organization struct {
+	id      typeid.Organization
+	ctx     context.Context //nolint:containedctx // the actor that the test acts as
+	rows    map[string]any
+	site    typeid.Site
+	door    typeid.Door
+	device  typeid.Device
+	user    typeid.User
+	key     typeid.Key
+	hook    typeid.WebhookEndpoint
+	deliver typeid.WebhookDelivery
+}
+
+func populate(t *testing.T, c *ent.Client) organization {
+	t.Helper()
+	o := organization{id: typeid.New[typeid.Organization]()}
+	ctx := actor.NewContext(t.Context(), actor.System("test").Within(o.id))
+	o.ctx = ctx
+	org := c.Organization.Create().SetID(o.id).SetName("Harbour").SaveX(ctx)
+	site := c.Site.Create().SetName("Quay").SetTimeZone("Europe/Rome").SaveX(ctx)
+	device := c.Device.Create().SetSiteID(site.ID).SetName("Panel").SaveX(ctx)
+	door := c.Door.Create().SetSiteID(site.ID).SetName("Gate").SetDeviceID(device.ID).
+		SetDevicePort(1).SaveX(ctx)
+	user := c.User.Create().SetName("Front desk").SetEmail("desk@example.com").SaveX(ctx)
+	key := c.Key.Create().SetUserID(user.ID).SaveX(ctx)
+	keyDoor := c.KeyDoor.Create().SetKeyID(key.ID).SetDoorID(door.ID).SaveX(ctx)
+	token := c.APIToken.Create().SetUserID(user.ID).SetName("portal").SetHash([]byte("h")).SaveX(ctx)
+	cmd := c.Command.Create().SetDoorID(door.ID).SetVerb(command.VerbUNLOCK).
+		SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).
+		SetExpiresAt(schema.Now()).SaveX(ctx)
+	ev := c.Event.Create().SetID(typeid.New[typeid.Event]()).SetSeq(1).SetType("site.created").
+		SetOccurredAt(schema.Now()).SetReceivedAt(schema.Now()).SetDelivery(event.DeliveryLIVE).
+		SetActorKind(actor.KindSystem).SetActorID("test").SetSeverity(event.SeverityINFO).
+		SetData([]byte("{}")).SetLeafHash([]byte("h")).SaveX(ctx)
+	head := c.JournalHead.Create().SetID(o.id).SetSeq(1).SaveX(ctx)
+	hook := c.WebhookEndpoint.Create().SetURL("https://example.com").SetSecret([]byte("s")).SaveX(ctx)
+	cursor := c.WebhookCursor.Create().SetID(o.id).SaveX(ctx)
+	delivery := c.WebhookDelivery.Create().SetEndpointID(hook.ID).SetEventID(ev.ID).SetEventSeq(1).
+		SaveX(ctx)
+	attempt := c.WebhookAttempt.Create().SetDeliveryID(delivery.ID).SetNumber(1).
+		SetStartedAt(schema.Now()).SetDurationMs(1).SaveX(ctx)
+	o.site, o.door, o.device, o.user, o.key = site.ID, door.ID, device.ID, user.ID, key.ID
+	o.hook, o.deliver = hook.ID, delivery.ID
+	o.rows = map[string]any{
+		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
+		"User": user.ID, "Key": key.ID, "KeyDoor": keyDoor.ID, "APIToken": token.ID,
+		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
+		"WebhookCursor": cursor.ID, "WebhookDelivery": delivery.ID, "WebhookAttempt": attempt.ID,
+	}
+	return o
+}
+
+// clients returns the client of every noun that Ent generated.
+func clients(c *ent.Client) map[string]reflect.Value {
+	all := map[string]reflect.Value{}
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if field.IsExported() && strings.HasSuffix(field.Type.String(), "Client") {
+			all[field.Name] = v.Field(i)
+		}
+	}
+	return all
+}
+
+func call(v reflect.Value, method string, args ...any) []reflect.Value {
+	in := make([]reflect.Value, len(args))
+	for i, arg := range args {
+		in[i] = reflect.ValueOf(arg)
+	}
+	return v.MethodByName(method).Call(in)
+}
+
+func errOf(results []reflect.Value) error {
+	err, _ := results[len(results)-1].Interface().(error)
+	return err
+}
+
+func TestEverySchemaIsWalled(t *testing.T) {
+	t.Parallel()
+	c := testenv.Client(t)
+	mine, theirs := populate(t, c), populate(t, c)
+	all := clients(c)
+	if len(all) != len(nouns) {
+		t.Fatalf("%d nouns are generated, %d are tested", len(all), len(nouns))
+	}
+	for name, client := range all {
+		t.Run(name, func(t *testing.T) {
+			noun, known := nouns[name]
+			if !known {
+				t.Fatal("the noun is not tested")
+			}
+			foreign := theirs.rows[name]
+			stranger := mine.ctx
+
+			count := call(call(client, "Query")[0], "Count", t.Context())
+			if !errors.Is(errOf(count), rule.ErrNoActor) {
+				t.Errorf("read without an actor: %v", errOf(count))
+			}
+			count = call(call(client, "Query")[0], "Count", stranger)
+			if errOf(count) != nil || count[0].Int() != 1 {
+				t.Errorf("a stranger counts %v rows, error %v", count[0], errOf(count))
+			}
+			if got := call(client, "Get", stranger, foreign); !ent.IsNotFound(errOf(got)) {
+				t.Errorf("a stranger gets the row: %v", got)
+			}
+			if noun.field != "" {
+				update := call(client, "Update")[0]
+				setField(t, update, noun.field, noun.value)
+				if n := call(update, "Save", mine.ctx); errOf(n) != nil || n[0].Int() != 1 {
+					t.Errorf("an update of all touches %v rows, error %v", n[0], errOf(n))
+				}
+				one := call(client, "UpdateOneID", foreign)[0]
+				setField(t, one, noun.field, noun.value)
+				if err := errOf(call(one, "Exec", stranger)); !ent.IsNotFound(err) {
+					t.Errorf("a stranger updates the row: %v", err)
+				}
+			}
+			del := call(client, "DeleteOneID", foreign)[0]
+			if err := errOf(call(del, "Exec", stranger)); !ent.IsNotFound(err) {
+				t.Errorf("a stranger deletes the row: %v", err)
+			}
+			create := call(client, "Create")[0]
+			claim(create, theirs.id)
+			if err := errOf(call(create, "Save", stranger)); !errors.Is(err, rule.ErrForeign) {
+				t.Errorf("a stranger creates a row there: %v", err)
+			}
+			unnamed := call(client, "Create")[0]
+			everywhere := actor.NewContext(t.Context(), actor.System("test"))
+			if _, named := unnamed.Type().MethodByName("SetOrgID"); named {
+				if err := errOf(call(unnamed, "Save", everywhere)); !errors.Is(err, rule.ErrForeign) {
+					t.Errorf("a row of no organization: %v", err)
+				}
+			}
+			for _, builder := range []reflect.Type{create.Type(), call(client, "CreateBulk")[0].Type()} {
+				if _, ok := builder.MethodByName("OnConflict"); ok {
+					t.Error("an upsert is generated, which no hook can see")
+				}
+			}
+			still := call(client, "Get", theirs.ctx, foreign)
+			if errOf(still) != nil {
+				t.Errorf("the row is gone: %v", errOf(still))
+			}
+		})
+	}
+}
+
+func setField(t *testing.T, builder reflect.Value, name string, value any) {
+	t.Helper()
+	m := call(builder, "Mutation")[0].Interface().(ent.Mutation)
+	if err := m.SetField(name, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// claim makes a row name an organization.
+func claim(create reflect.Value, org typeid.Organization) {
+	if _, ok := create.Type().MethodByName("SetOrgID"); ok {
+		call(create, "SetOrgID", org)
+		return
+	}
+	call(create, "SetID", org)
+}
+
+func TestForeignParentsAreRefused(t *testing.T) {
+	t.Parallel()
+	c := testenv.Client(t)
+	mine, theirs := populate(t, c), populate(t, c)
+	ctx := mine.ctx
+	for name, create := range map[string]interface {
+		Exec(context.Context) error
+	}{
+		"door of a site":        c.Door.Create().SetName("x").SetSiteID(theirs.site),
+		"door of a device":      c.Door.Create().SetName("x").SetSiteID(mine.site).SetDeviceID(theirs.device).SetDevicePort(2),
+		"device of a site":      c.Device.Create().SetName("x").SetSiteID(theirs.site),
+		"key of a user":         c.Key.Create().SetUserID(theirs.user),
+		"key of a site":         c.Key.Create().SetUserID(mine.user).SetSiteID(theirs.site),
+		"door of a key":         c.KeyDoor.Create().SetKeyID(theirs.key).SetDoorID(mine.door),
+		"key of a door":         c.KeyDoor.Create().SetKeyID(mine.key).SetDoorID(theirs.door),
+		"token of a user":       c.APIToken.Create().SetUserID(theirs.user).SetName("x").SetHash([]byte("x")),
+		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),
+		"attempt of a delivery": c.WebhookAttempt.Create().SetDeliveryID(theirs.deliver).SetNumber(2).SetStartedAt(schema.Now()).SetDurationMs(1),
+		"command to a door": c.Command.Create().SetDoorID(theirs.door).SetVerb(command.VerbUNLOCK).
+			SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).SetExpiresAt(schema.Now()),
+	} {
+		if err := create.Exec(ctx); pq.As(err, pqerror.ForeignKeyViolation) == nil {
+			t.Errorf("%s of another organization: %v", name, err)
+		}
+	}
+	err := c.Door.UpdateOneID(mine.door).SetSiteID(theirs.site).Exec(ctx)
+	if pq.As(err, pqerror.ForeignKeyViolation) == nil {
+		t.Errorf("a door moved to a site of another organization: %v", err)
+	}
+}
+
+// TestCatalogueIsWalled reads Postgres' own catalogue: every unique index but primary keys begins with
+// the organization, and every reference carries it.
+func TestCatalogueIsWalled(t *testing.T) {
+	t.Parallel()
+	db := testenv.OpenSQL(t, testenv.Postgres(t))
+	rows, err := db.QueryContext(t.Context(), `
+		SELECT 'unique index ' || i.indexrelid::regclass
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+		WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND NOT i.indisprimary
+		  AND a.attname <> 'org_id'
+		UNION ALL
+		SELECT 'foreign key ' || k.conname FROM pg_constraint k
+		WHERE k.contype = 'f' AND NOT EXISTS (
+		  SELECT 1 FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+		  AND a.attname = 'org_id')
+		UNION ALL
+		SELECT 'reference without foreign key ' || c.table_name || '.' || c.column_name
+		FROM information_schema.columns c
+		WHERE c.table_schema = 'public' AND c.data_type = 'uuid' AND c.column_name LIKE '%\_id'
+		  AND c.table_name <> 'events'
+		  AND (c.table_name, c.column_name) NOT IN
+		    (('commands', 'requester_user_id'), ('webhook_deliveries', 'event_id'))
+		  AND NOT EXISTS (SELECT 1 FROM pg_constraint k JOIN pg_attribute a
+		    ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+		    WHERE k.contype IN ('f') AND k.conrelid = c.table_name::regclass
+		      AND a.attname = c.column_name)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var open []string
+	for rows.Next() {
+		var hole string
+		if err := rows.Scan(&hole); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, hole)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(open)
+	if len(open) > 0 {
+		t.Errorf("not walled:\n%s", strings.Join(open, "\n"))
+	}
+}
