@@ -22,6 +22,7 @@ import (
 // closedDir is a directory below one of mode 0700. When the tests run as root, the user of the
 // servers cannot reach it.
 func closedDir(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o700); err != nil {
 		t.Fatal(err)
@@ -31,7 +32,8 @@ func closedDir(t *testing.T) string {
 
 // openDir is a directory that every user can reach.
 func openDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/tmp", "localservices-test-")
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "localservices-test-") //nolint:usetesting // t.TempDir has mode 0700
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +46,7 @@ func openDir(t *testing.T) string {
 
 // cleared removes at the end what the services of dir keep elsewhere.
 func cleared(t *testing.T, dir string) string {
+	t.Helper()
 	t.Cleanup(func() {
 		for _, name := range []string{"services", "scratch"} {
 			if home, err := filepath.EvalSymlinks(filepath.Join(dir, name)); err == nil {
@@ -104,24 +107,15 @@ func recall(t *testing.T, databaseURL string) {
 
 func TestSecondStartKeepsData(t *testing.T) {
 	t.Parallel()
-	for name, makeConfig := range map[string]func(*testing.T) localservices.Config{
-		"durable": func(t *testing.T) localservices.Config {
-			return localservices.Config{Dir: openDir(t), Durable: true}
-		},
-		"below 0700": func(t *testing.T) localservices.Config {
-			return localservices.Config{Dir: closedDir(t), Durable: true}
-		},
-		"too long for a socket": func(t *testing.T) localservices.Config {
-			long := filepath.Join(openDir(t), strings.Repeat("long/", 20))
-			return localservices.Config{Dir: long, Durable: true}
-		},
-		"hasty": func(t *testing.T) localservices.Config {
-			return localservices.Config{Dir: openDir(t)}
-		},
+	long := filepath.Join(openDir(t), strings.Repeat("long/", 20))
+	for name, cfg := range map[string]localservices.Config{
+		"durable":               {Dir: openDir(t), Durable: true},
+		"below 0700":            {Dir: closedDir(t), Durable: true},
+		"too long for a socket": {Dir: cleared(t, long), Durable: true},
+		"hasty":                 {Dir: openDir(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := makeConfig(t)
 			first := start(t, cfg)
 			remember(t, first.PostgresURL)
 			stop(t, first)

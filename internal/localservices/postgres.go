@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,7 +52,7 @@ func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 	args := []string{"-D", data, "-c", "unix_socket_directories=" + s.place.sockets}
 	settings := postgresSettings
 	if !durable {
-		settings = append(settings[:len(settings):len(settings)], hastySettings...)
+		settings = slices.Concat(settings, hastySettings)
 	}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
@@ -113,16 +114,13 @@ func freeCluster(ctx context.Context, data string, durable bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(pidFile); err != nil {
+	_, err = os.Stat(pidFile)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil
-	}
-	if !durable {
-		if err := os.RemoveAll(data); err != nil {
-			return fmt.Errorf("remove a cluster after a crash: %w", err)
-		}
-		return nil
-	}
-	if stranger {
+	case !durable:
+		return os.RemoveAll(data)
+	case stranger:
 		return disownPidFile(pidFile)
 	}
 	return nil

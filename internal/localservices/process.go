@@ -93,7 +93,7 @@ func (p *process) lastWords() string {
 func (p *process) end() error {
 	select {
 	case <-p.gone:
-		return fmt.Errorf("%s had ended by itself (%v), see %s", p.name, p.err, p.log)
+		return fmt.Errorf("%s had ended by itself (%s), see %s", p.name, p.cmd.ProcessState, p.log)
 	default:
 	}
 	for _, sig := range []syscall.Signal{p.stop, syscall.SIGQUIT, syscall.SIGKILL} {
@@ -122,9 +122,9 @@ func endLeftover(
 		return false, fmt.Errorf("look for a server left behind: %w", err)
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || pid <= 0 {
-		return false, nil
+	pid, _ := strconv.Atoi(strings.TrimSpace(first))
+	if pid <= 0 {
+		return false, nil // cut short by a crash
 	}
 	line := commandLine(ctx, pid)
 	if !strings.Contains(line, home) {

@@ -65,9 +65,9 @@ func findPostgres(ctx context.Context, want int) (postgresProgram, error) {
 	case ctx.Err() != nil:
 		return best, ctx.Err()
 	case want != 0 && best.major == 0:
-		return best, fmt.Errorf("PostgreSQL %d, which made the data: %w", want, errMissing)
+		return best, fmt.Errorf("find PostgreSQL %d, which made the data: %w", want, errMissing)
 	case best.major < oldestPostgres:
-		return best, fmt.Errorf("PostgreSQL %d or newer: %w", oldestPostgres, errMissing)
+		return best, fmt.Errorf("find PostgreSQL %d or newer: %w", oldestPostgres, errMissing)
 	}
 	return best, nil
 }
@@ -93,7 +93,7 @@ func findRedis(ctx context.Context) (redisProgram, error) {
 	if ctx.Err() != nil {
 		return redisProgram{}, ctx.Err()
 	}
-	return redisProgram{}, fmt.Errorf("Redis %d or newer: %w", oldestRedis, errMissing)
+	return redisProgram{}, fmt.Errorf("find Redis %d or newer: %w", oldestRedis, errMissing)
 }
 
 // versionText is in "postgres (PostgreSQL) 15.18 (Debian …)" and in "Redis server v=7.0.15 sha=…".

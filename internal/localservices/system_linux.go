@@ -14,7 +14,7 @@ func memoryDir() string {
 	)
 	var fs syscall.Statfs_t
 	err := syscall.Statfs(dir, &fs)
-	if err != nil || fs.Type != tmpfsMagic || fs.Bavail*uint64(fs.Bsize) < room {
+	if err != nil || fs.Type != tmpfsMagic || float64(fs.Bavail)*float64(fs.Bsize) < room {
 		return ""
 	}
 	return dir

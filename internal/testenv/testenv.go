@@ -16,6 +16,7 @@ package testenv
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -24,8 +25,9 @@ func require(tb testing.TB, variable string) string {
 	tb.Helper()
 	value := os.Getenv(variable)
 	if value == "" {
+		name, _, _ := strings.Cut(tb.Name(), "/")
 		tb.Fatalf("%s is not set. Run `make test`, or from the root of the repository:\n"+
-			"go run ./internal/localservices/with -- go test -run '^%s$' ./...", variable, tb.Name())
+			"go run ./internal/localservices/with -- go test -run '^%s$' ./...", variable, name)
 	}
 	return value
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +32,8 @@ func (e *ending) Logf(format string, args ...any) {
 }
 
 func (e *ending) end() {
-	for i := len(e.cleanups) - 1; i >= 0; i-- {
-		e.cleanups[i]()
+	for _, cleanup := range slices.Backward(e.cleanups) {
+		cleanup()
 	}
 }
 

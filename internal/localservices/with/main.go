@@ -78,8 +78,8 @@ func run(ctx context.Context, args []string) (code int, err error) {
 		err = errors.Join(err, end())
 	}()
 	if *hold {
-		fmt.Printf("export CARDEA_DATABASE_URL=%s\n", quote(services.PostgresURL))
-		fmt.Printf("export CARDEA_REDIS_URL=%s\n", quote(services.RedisURL))
+		fmt.Fprintf(os.Stdout, "export CARDEA_DATABASE_URL=%s\n", quote(services.PostgresURL))
+		fmt.Fprintf(os.Stdout, "export CARDEA_REDIS_URL=%s\n", quote(services.RedisURL))
 		<-ctx.Done()
 		return 0, nil
 	}
