@@ -1,0 +1,117 @@
+# Needs Go, git and make; what else is missing is installed. `make` alone lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The linter is built from its exact version, once, and kept with the other private things.
+LINT_VERSION := v2.15.0
+LINT := .cardea/bin/golangci-lint-$(LINT_VERSION)
+
+# Runs a command beside a throw-away Postgres and Redis.
+WITH := go run ./internal/localservices/with
+
+TESTS ?= ./...
+FUZZ_TIME ?= 30s
+SIZE ?= demo
+URL ?= http://127.0.0.1:8080/graphiql
+
+## Everyday
+
+.PHONY: run
+run: ## Start Cardea with a demo organization and simulated doors; Ctrl-C stops it, the data stays
+	go run ./cmd/cardea demo
+
+# -compiler: on Linux the race detector is linked through cgo, which needs a C compiler. A test run
+# without it would be weaker than CI's, so that one is installed like Postgres and Redis.
+.PHONY: test
+test: ## Run every test against real servers with the race detector; TESTS=./stream/... for fewer
+	$(WITH) -compiler -dir .cardea/test -- go test -race -shuffle=on -timeout=15m $(TESTS)
+
+.PHONY: services
+services: ## Keep servers for single tests in the foreground, and print how to reach them
+	$(WITH) -dir .cardea/test -hold
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code
+	$(LINT) fmt
+
+.PHONY: lint
+lint: $(LINT) ## Look for mistakes and for imports that break the house rules
+	$(LINT) run
+
+.PHONY: generate
+generate: ## Generate code from ent/schema and graph/schema, and the documents from the code
+	go generate ./ent
+	go generate $$(go list -e ./... | grep -v '/ent$$')
+
+.PHONY: migration
+migration: ## Write the migration from the model's last change; NAME=add_x
+	@test -n "$(NAME)" || { echo 'name the change: make migration NAME=add_x' >&2; exit 2; }
+	$(EMPTY_DATABASE) go run ent/migrate/migrations/diff.go -name $(NAME)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)
+
+## Checks
+
+.PHONY: check
+check: ## All that CI checks: generated code, format, vet, lint, migrations, tests
+	$(MAKE) check-generated
+	$(MAKE) check-format
+	go vet ./...
+	$(MAKE) lint
+	$(MAKE) check-migrations
+	$(MAKE) test
+
+# What differs before differs after, so that work in progress can be checked too.
+STATE := { git diff HEAD; git ls-files --others --exclude-standard | git hash-object --stdin-paths; } \
+	| git hash-object --stdin
+
+.PHONY: check-generated
+check-generated: ## Fail if generating changes anything
+	@before=$$($(STATE)) && $(MAKE) --no-print-directory generate && after=$$($(STATE)) && \
+	if [ "$$before" != "$$after" ]; then \
+		git status --short; git diff --stat; \
+		echo 'generated code was not current; it is now: commit it' >&2; exit 1; \
+	fi
+
+.PHONY: check-format
+check-format: ## Fail if gofmt would change anything
+	@files=$$(git ls-files -z '*.go' | xargs -0 gofmt -l) && \
+	if [ -n "$$files" ]; then echo "run make fmt:" $$files >&2; exit 1; fi
+
+# A database of a given URL is not empty, and not ours to replay migrations into.
+EMPTY_DATABASE = rm -rf .cardea/empty && \
+	env -u CARDEA_DATABASE_URL -u CARDEA_REDIS_URL $(WITH) -dir .cardea/empty --
+
+.PHONY: check-migrations
+check-migrations: ## Fail if the migrations do not lead to the model
+	$(EMPTY_DATABASE) go run ent/migrate/migrations/diff.go -check
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for a while; FUZZ_TIME=5m
+	@set -e; for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n 1 dirname | sort -u); do \
+		for target in $$(go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$package; \
+		done; \
+	done
+
+## Figures and pictures
+
+.PHONY: bench
+bench: ## Measure on this machine, each figure beside its floor: docs/performance.md
+	go run ./internal/bench
+
+.PHONY: seed
+seed: ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench for a large one
+	go run ./cmd/cardea seed -size $(SIZE)
+
+.PHONY: screenshot
+screenshot: ## Take docs/graphiql.png from a running demo; TOKEN=cardea_… URL=…
+	cd docs/screenshot && npm ci && CARDEA_TOKEN='$(TOKEN)' node screenshot.js '$(URL)'
+
+$(LINT):
+	GOBIN=$(CURDIR)/.cardea/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .cardea/bin/golangci-lint $@
