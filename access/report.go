@@ -170,13 +170,13 @@ func (in *intake) load(ctx context.Context, reports []Report) error {
 	if len(named) == 0 {
 		return nil
 	}
-	known, err := in.tx.User.Query().Where(user.IDIn(named...)).IDs(ctx)
+	known, err := in.tx.User.Query().Where(user.IDIn(named...)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load users: %w", err)
 	}
 	in.users = make(map[typeid.User]bool, len(known))
-	for _, id := range known {
-		in.users[id] = true
+	for _, u := range known {
+		in.users[u.ID] = true
 	}
 	return nil
 }

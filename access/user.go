@@ -106,7 +106,7 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		keys, err := tx.Key.Query().Where(key.UserID(in.ID), key.RevokedAtIsNil()).IDs(ctx)
+		keys, err := tx.Key.Query().Where(key.UserID(in.ID), key.RevokedAtIsNil()).All(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -117,8 +117,8 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 			return nil, err
 		}
 		events := make([]journal.Event, 0, len(keys)+1)
-		for _, id := range keys {
-			events = append(events, journal.Event{Type: "key.revoked", Key: id, User: in.ID})
+		for _, k := range keys {
+			events = append(events, journal.Event{Type: "key.revoked", Key: k.ID, User: in.ID})
 		}
 		return append(events, journal.Event{Type: "user.deleted", User: in.ID}), nil
 	})
@@ -133,7 +133,7 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 func keepAdmin(ctx context.Context, tx *ent.Tx) error {
 	left, err := tx.User.Query().
 		Where(user.RoleEQ(actor.RoleAdmin), user.StatusEQ(user.StatusACTIVE)).
-		Order(user.ByID()).ForUpdate().IDs(ctx)
+		Order(user.ByID()).ForUpdate().All(ctx)
 	if err == nil && len(left) == 0 {
 		err = Error{CodeConflict, "the organization would be left without an administrator", ""}
 	}
