@@ -204,3 +204,21 @@ func linkEvent(kind string, dev *ent.Device) journal.Event {
 		Type: kind, Site: dev.SiteID, Device: dev.ID, Data: data("epoch", dev.Epoch),
 	}
 }
+
+// OnlineDevices returns devices that are thought to be ONLINE, in every organization that the actor
+// of ctx works over: those with an identifier greater than after, ascending, at most limit.
+func (s *Service) OnlineDevices(
+	ctx context.Context, after typeid.Device, limit int,
+) ([]*ent.Device, error) {
+	query := s.db.Device.Query().
+		Where(device.ConnectivityEQ(schema.ConnectivityOnline)).
+		Order(device.ByID()).Limit(limit)
+	if !after.IsZero() {
+		query.Where(device.IDGT(after))
+	}
+	devices, err := query.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load devices: %w", err)
+	}
+	return devices, nil
+}
