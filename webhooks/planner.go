@@ -107,17 +107,21 @@ func (p *planner) sweep(ctx context.Context) time.Duration {
 
 // behind returns organizations whose journal's head is past their cursor.
 func (p *planner) behind(ctx context.Context) ([]typeid.Organization, error) {
-	orgs, err := p.db.JournalHead.Query().Where(func(heads *sql.Selector) {
+	heads, err := p.db.JournalHead.Query().Where(func(heads *sql.Selector) {
 		cursors := sql.Table(webhookcursor.Table)
-		headSeq, cursorSeq := heads.C(journalhead.FieldSeq), cursors.C(webhookcursor.FieldSeq)
 		heads.LeftJoin(cursors).On(heads.C(journalhead.FieldID), cursors.C(webhookcursor.FieldID))
+		headSeq, cursorSeq := heads.C(journalhead.FieldSeq), cursors.C(webhookcursor.FieldSeq)
 		heads.Where(sql.Or(
 			sql.ColumnsGT(headSeq, cursorSeq),
 			sql.And(sql.IsNull(cursorSeq), sql.GT(headSeq, 0)),
 		))
-	}).Limit(sweepBatch).IDs(ctx)
+	}).Limit(sweepBatch).Select(journalhead.FieldID).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find journals ahead of webhooks: %w", err)
+	}
+	orgs := make([]typeid.Organization, len(heads))
+	for i, head := range heads {
+		orgs[i] = head.ID
 	}
 	return orgs, nil
 }
