@@ -1,0 +1,178 @@
+package devicelink
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/event"
+)
+
+// The checks are of form: whether a frame can mean anything. What it means is access's to judge.
+
+func (c *Challenge) check() error {
+	return errors.Join(
+		versioned(c.Version), named("serverName", c.ServerName), drawn(c.Nonce),
+	)
+}
+
+func (h *Hello) check() error {
+	return errors.Join(
+		versioned(h.Version), given("deviceId", h.DeviceID), drawn(h.Nonce),
+		within("logEpoch", h.LogEpoch, 1, 1<<53), text("firmware", h.Firmware), at("at", h.At),
+	)
+}
+
+func (w *Welcome) check() error {
+	return errors.Join(
+		within("epoch", w.Epoch, 1, 1<<53), within("sequence", w.Sequence, 0, 1<<53),
+		at("serverTime", w.ServerTime),
+		within("heartbeatSeconds", int64(w.HeartbeatSeconds), 1, 3600), bound(w.Doors),
+	)
+}
+
+func (r *Report) check() error {
+	return errors.Join(
+		within("sequence", r.Sequence, 1, 1<<53), at("at", r.At),
+		within("port", int64(r.Port), 0, maxPort), named("event", r.Event),
+		oneOf("lockState", r.LockState, door.LockStateValidator),
+		oneOf("position", r.Position, door.PositionValidator),
+		oneOf("method", r.Method, event.MethodValidator),
+		oneOf("outcome", r.Outcome, event.OutcomeValidator),
+		oneOf("reason", r.Reason, event.ReasonValidator),
+		object("data", r.Data),
+	)
+}
+
+func (r *Result) check() error {
+	return errors.Join(
+		within("sequence", r.Sequence, 1, 1<<53), at("at", r.At),
+		given("commandId", r.CommandID), within("port", int64(r.Port), 1, maxPort),
+		reportedStage(r.Stage),
+		oneOf("reason", r.Reason, command.ReasonValidator),
+		oneOf("confirmation", r.Confirmation, command.ConfirmationValidator),
+		oneOf("lockState", r.LockState, door.LockStateValidator),
+		oneOf("position", r.Position, door.PositionValidator),
+	)
+}
+
+func (a *Ack) check() error { return within("sequence", a.Sequence, 0, 1<<53) }
+
+func (c *Command) check() error {
+	return errors.Join(
+		given("commandId", c.CommandID), given("doorId", c.DoorID),
+		required("verb", c.Verb, command.VerbValidator),
+		within("port", int64(c.Port), 1, maxPort), within("seconds", int64(c.Seconds), 0, 3600),
+		at("issuedAt", c.IssuedAt), at("notAfter", c.NotAfter),
+	)
+}
+
+func (c *Config) check() error { return bound(c.Doors) }
+
+func versioned(version int) error {
+	if version != Version {
+		return fmt.Errorf("version must be %d", Version)
+	}
+	return nil
+}
+
+// drawn refuses the nonce that a frame without one has.
+func drawn(n Nonce) error {
+	if n == (Nonce{}) {
+		return errors.New("nonce is missing")
+	}
+	return nil
+}
+
+func given(field string, id interface{ IsZero() bool }) error {
+	if id.IsZero() {
+		return fmt.Errorf("%s is missing", field)
+	}
+	return nil
+}
+
+func within(field string, value, low, high int64) error {
+	if value < low || value > high {
+		return fmt.Errorf("%s must be from %d to %d", field, low, high)
+	}
+	return nil
+}
+
+// at accepts the instants that Postgres and RFC 3339 both can hold. A clock that is wrong is not
+// malformed: it is kept as it is, beside ours.
+func at(field string, t time.Time) error {
+	if year := t.UTC().Year(); t.IsZero() || year < 1 || year > 9999 {
+		return fmt.Errorf("%s is missing or out of range", field)
+	}
+	return nil
+}
+
+func text(field, value string) error {
+	if utf8.RuneCountInString(value) > maxText || strings.ContainsFunc(value, isControl) {
+		return fmt.Errorf("%s must have at most %d characters, none of control", field, maxText)
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+func named(field, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s is missing", field)
+	}
+	return text(field, value)
+}
+
+func oneOf[E ~string](field string, value E, valid func(E) error) error {
+	if value == "" {
+		return nil
+	}
+	return required(field, value, valid)
+}
+
+func required[E ~string](field string, value E, valid func(E) error) error {
+	if valid(value) != nil {
+		return fmt.Errorf("%s is not one of its values", field)
+	}
+	return nil
+}
+
+// reportedStage accepts the stages that only the device can know of.
+func reportedStage(s command.Stage) error {
+	switch s {
+	case command.StageACKNOWLEDGED, command.StageCONFIRMED, command.StageREJECTED,
+		command.StageFAILED, command.StageEXPIRED:
+		return nil
+	}
+	return errors.New("stage is not one of its values")
+}
+
+func object(field string, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if !bytes.HasPrefix(data, []byte("{")) || len(data) > MaxData {
+		return fmt.Errorf("%s must be an object of at most %d bytes", field, MaxData)
+	}
+	return nil
+}
+
+func bound(doors []Door) error {
+	for _, d := range doors {
+		err := errors.Join(
+			within("doors.port", int64(d.Port), 1, maxPort), given("doors.doorId", d.DoorID),
+			required("doors.mode", d.Mode, door.ModeValidator),
+			within("doors.relockSeconds", int64(d.RelockSeconds), 1, maxPort),
+			within("doors.heldOpenSeconds", int64(d.HeldOpenSeconds), 1, 3600),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package devicelink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/stream"
+)
+
+const (
+	helloTimeout   = 5 * time.Second
+	heartbeatEvery = 20 * time.Second
+	heartbeatWait  = 10 * time.Second
+	writeTimeout   = 5 * time.Second
+	recordTimeout  = 10 * time.Second
+)
+
+// link is one device's connection. Its parts end it by calling end with the cause; the first cause
+// counts.
+type link struct {
+	stream.Link // set once the device has proved who it is
+
+	handler *Handler
+	conn    *websocket.Conn
+	done    <-chan struct{}
+	end     context.CancelCauseFunc
+	writing chan struct{} // holds a token while a frame is written, and until the welcome is
+	reports chan *access.Report
+	stalled atomic.Bool // reading waits for the recorder
+	skew    time.Duration
+	counted atomic.Int64 // reports committed
+}
+
+// live is the life of a link, from its first frame to its last.
+func (h *Handler) live(ctx context.Context, conn *websocket.Conn) {
+	began := time.Now()
+	conn.SetReadLimit(MaxFrame)
+	ctx, end := context.WithCancelCause(ctx)
+	l := &link{
+		handler: h, conn: conn, done: ctx.Done(), end: end,
+		writing: make(chan struct{}, 1), reports: make(chan *access.Report, maxBatch),
+	}
+	l.writing <- struct{}{}
+	closed := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		l.hangUp(context.Cause(ctx))
+		close(closed)
+	})
+
+	end(l.serve(ctx))
+
+	<-closed
+	cause := context.Cause(ctx)
+	h.metrics.ended.WithLabelValues(causeLabel(cause)).Inc()
+	h.log.LogAttrs(ctx, slog.LevelInfo, "device link ended",
+		slog.String("organization", l.Organization.String()),
+		slog.String("device", l.Device.String()), slog.Int64("epoch", l.Epoch),
+		slog.String("cause", causeLabel(cause)), slog.Any("error", cause),
+		slog.Int64("reports", l.counted.Load()), slog.Duration("clock_skew", l.skew),
+		slog.Duration("lasted", time.Since(began)))
+}
+
+// serve opens the link, serves it until it ends, and takes it down. It returns why it ended.
+func (l *link) serve(ctx context.Context) error {
+	hello, device, err := l.greet(ctx)
+	if err != nil {
+		return err
+	}
+	ctx = actor.NewContext(ctx, actor.Device(device.OrgID, device.ID))
+	state, err := l.handler.access.OpenLink(ctx, access.OpenLinkInput{
+		LogEpoch: hello.LogEpoch, Firmware: hello.Firmware,
+	})
+	if err != nil {
+		return err
+	}
+	l.Link = stream.Link{
+		Organization: device.OrgID, Device: device.ID, Epoch: state.Epoch,
+		Node: l.handler.router.node,
+	}
+	defer l.takeDown(ctx)
+
+	l.handler.metrics.open.Inc()
+	defer l.handler.metrics.open.Dec()
+	l.handler.router.add(ctx, l)
+	defer l.handler.router.remove(ctx, l)
+
+	err = l.send(&Welcome{
+		Epoch: state.Epoch, Sequence: state.Sequence, ServerTime: schema.Now(),
+		HeartbeatSeconds: int(heartbeatEvery / time.Second), Doors: frameDoors(state.Doors),
+	})
+	if err != nil {
+		return err
+	}
+	<-l.writing
+
+	var parts sync.WaitGroup
+	parts.Go(func() { l.record(ctx) })
+	parts.Go(func() { l.heartbeat(ctx) })
+	err = l.read(ctx)
+	l.end(err)
+	close(l.reports)
+	parts.Wait()
+	return err
+}
+
+// greet challenges the device and returns its hello once it has proved its key. Who does not exist
+// and who cannot prove it get the same answer.
+func (l *link) greet(ctx context.Context) (*Hello, *ent.Device, error) {
+	late := time.AfterFunc(helloTimeout, func() { l.end(errHelloTimeout) })
+	defer late.Stop()
+	challenge := &Challenge{
+		Version: Version, ServerName: l.handler.serverName, Nonce: NewNonce(),
+	}
+	if err := l.send(challenge); err != nil {
+		return nil, nil, err
+	}
+	frame, err := l.receive()
+	if err != nil {
+		return nil, nil, err
+	}
+	hello, ok := frame.(*Hello)
+	if !ok {
+		return nil, nil, closing{CloseProtocol, "want a hello"}
+	}
+	l.Device, l.skew = hello.DeviceID, time.Until(hello.At)
+	ctx = actor.NewContext(ctx, actor.System("devicelink"))
+	device, err := l.handler.access.DeviceForLink(ctx, hello.DeviceID)
+	if access.IsCode(err, access.CodeNotFound) {
+		return nil, nil, errUnknownDevice
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !hello.SignedBy(device.PublicKey, challenge) {
+		return nil, nil, fmt.Errorf("wrong signature: %w", errUnknownDevice)
+	}
+	return hello, device, nil
+}
+
+// read takes in what the device says, until the connection ends or the device errs.
+func (l *link) read(ctx context.Context) error {
+	for {
+		frame, err := l.receive()
+		if err != nil {
+			return err
+		}
+		entry, ok := frame.(logEntry)
+		if !ok {
+			return closing{CloseProtocol, "only report and result follow a hello"}
+		}
+		if err := l.hand(ctx, entry.report()); err != nil {
+			return err
+		}
+	}
+}
+
+// hand gives a report to the recorder. While the recorder is full nothing is read, so the device's
+// writes come to wait; its answers to heartbeats wait too and are not missed.
+func (l *link) hand(ctx context.Context, r *access.Report) error {
+	select {
+	case l.reports <- r:
+		return nil
+	default:
+	}
+	l.stalled.Store(true)
+	defer l.stalled.Store(false)
+	select {
+	case l.reports <- r:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// heartbeat ends the link when the peer is gone without a word.
+func (l *link) heartbeat(ctx context.Context) {
+	beat := time.NewTicker(heartbeatEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		}
+		answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatWait)
+		err := l.conn.Ping(answer)
+		cancel()
+		if err != nil && !l.stalled.Load() {
+			l.end(errSilent)
+			return
+		}
+	}
+}
+
+// receive returns the device's next frame.
+func (l *link) receive() (Frame, error) {
+	kind, text, err := l.conn.Read(context.Background())
+	switch {
+	case err == nil && kind == websocket.MessageText:
+		return Decode(text)
+	case err == nil:
+		return nil, closing{CloseProtocol, "frames are text"}
+	case errors.Is(err, websocket.ErrMessageTooBig), websocket.CloseStatus(err) != -1:
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", errLost, err)
+}
+
+// write sends a frame in its turn, unless notAfter, if it is not zero, has come by then.
+func (l *link) write(f Frame, notAfter time.Time) error {
+	select {
+	case l.writing <- struct{}{}:
+		defer func() { <-l.writing }()
+	case <-l.done:
+		return errLost
+	}
+	if !notAfter.IsZero() && !schema.Now().Before(notAfter) {
+		return errExpired
+	}
+	return l.send(f)
+}
+
+// send writes a frame. After an error the peer has not received it whole, and the link ends.
+func (l *link) send(f Frame) error {
+	text, err := Encode(f)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	err = l.conn.Write(ctx, websocket.MessageText, text)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w: %w", errLost, err)
+	if ctx.Err() != nil {
+		err = errSlow
+	}
+	l.end(err)
+	return err
+}
+
+// hangUp closes the connection, and tells the device why if it is there to be told.
+func (l *link) hangUp(cause error) {
+	if told, ok := toldDevice(cause); ok {
+		_ = l.conn.Close(websocket.StatusCode(told.code), told.reason) // it may have gone
+		return
+	}
+	_ = l.conn.CloseNow()
+}
+
+// takeDown records the end of the link, whatever ended it.
+func (l *link) takeDown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	err := l.handler.access.CloseLink(ctx, l.Epoch)
+	if err != nil && !errors.Is(err, access.ErrStaleEpoch) {
+		l.handler.log.ErrorContext(ctx, "device link's end not recorded; the reaper will",
+			"device", l.Device.String(), "epoch", l.Epoch, "error", err)
+	}
+}
+
+func frameDoors(rows []*ent.Door) []Door {
+	doors := make([]Door, len(rows))
+	for i, row := range rows {
+		doors[i] = Door{
+			Port: *row.DevicePort, DoorID: row.ID, Mode: row.Mode,
+			RelockSeconds: row.RelockSeconds, HeldOpenSeconds: row.HeldOpenSeconds,
+		}
+	}
+	return doors
+}

@@ -1,0 +1,325 @@
+package devicelink_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/typeid"
+)
+
+var update = flag.Bool("update", false, "write the golden files and the document anew")
+
+// The golden device has the key of RFC 8032, test 1, and nonces that nobody draws.
+var (
+	goldenKey = ed25519.NewKeyFromSeed([]byte{
+		0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
+		0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+	})
+	goldenDevice  = mustParse[typeid.Device]("device_01k9e6x0v2e8h9rq4m7c3w5z1t")
+	goldenDoor    = mustParse[typeid.Door]("door_01k9e6x0v3f0rbn5tq8s2y6d4g")
+	goldenDoor2   = mustParse[typeid.Door]("door_01k9e6x0v3f0rbn5tq8s2y6d4h")
+	goldenUser    = mustParse[typeid.User]("user_01k9e6x0v4fpgs7xa1vw4k8j2m")
+	goldenCommand = mustParse[typeid.Command]("cmd_01k9e72k5ye3prcz6d8f1h3n7q")
+	goldenTime    = time.Date(2026, 3, 2, 8, 59, 59, 125_000_000, time.UTC)
+)
+
+func mustParse[T any, P interface {
+	*T
+	UnmarshalText([]byte) error
+}](text string) (v T) {
+	if err := P(&v).UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func goldenNonce(first byte) (n devicelink.Nonce) {
+	for i := range n {
+		n[i] = first + byte(i)
+	}
+	return n
+}
+
+func goldenFrames() map[string]devicelink.Frame {
+	challenge := &devicelink.Challenge{
+		Version: 1, ServerName: "doors.example.com", Nonce: goldenNonce(0x00),
+	}
+	hello := &devicelink.Hello{
+		Version: 1, DeviceID: goldenDevice, Nonce: goldenNonce(0x80), LogEpoch: 1,
+		Firmware: "2.4.1", At: goldenTime,
+	}
+	hello.Sign(goldenKey, challenge)
+	doors := []devicelink.Door{
+		{Port: 1, DoorID: goldenDoor, Mode: door.ModeCONTROLLED, RelockSeconds: 5, HeldOpenSeconds: 30},
+		{Port: 2, DoorID: goldenDoor2, Mode: door.ModeLOCKED, RelockSeconds: 3, HeldOpenSeconds: 60},
+	}
+	return map[string]devicelink.Frame{
+		"challenge": challenge,
+		"hello":     hello,
+		"welcome": &devicelink.Welcome{
+			Epoch: 17, Sequence: 4710, ServerTime: goldenTime.Add(31 * time.Millisecond),
+			HeartbeatSeconds: 20, Doors: doors,
+		},
+		"report": &devicelink.Report{
+			Sequence: 4711, At: goldenTime.Add(time.Minute), Port: 1, Event: "access.granted",
+			UserID: goldenUser, Method: event.MethodCARD, Outcome: event.OutcomeGRANTED,
+			Reason: schema.ReasonGranted, LockState: door.LockStateLOCKED,
+			Position: door.PositionCLOSED, Data: json.RawMessage(`{"reader":"in"}`), Buffered: true,
+		},
+		"result": &devicelink.Result{
+			Sequence: 4712, At: goldenTime.Add(2 * time.Minute), CommandID: goldenCommand, Port: 1,
+			Stage: command.StageCONFIRMED, Confirmation: command.ConfirmationLOCK_STATE,
+			LockState: door.LockStateUNLOCKED, Position: door.PositionCLOSED,
+		},
+		"result-failed": &devicelink.Result{
+			Sequence: 4713, At: goldenTime.Add(3 * time.Minute), CommandID: goldenCommand, Port: 1,
+			Stage: command.StageFAILED, Reason: schema.ReasonJammed,
+			LockState: door.LockStateJAMMED, Buffered: true,
+		},
+		"ack": &devicelink.Ack{Sequence: 4712},
+		"command": &devicelink.Command{
+			CommandID: goldenCommand, Verb: command.VerbUNLOCK, DoorID: goldenDoor, Port: 1,
+			Seconds: 5, IssuedAt: goldenTime.Add(119 * time.Second),
+			NotAfter: goldenTime.Add(129 * time.Second),
+		},
+		"config": &devicelink.Config{Doors: doors[:1]},
+	}
+}
+
+func golden(t *testing.T, name string, encoded []byte) []byte {
+	t.Helper()
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, encoded, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	indented.WriteByte('\n')
+	file := filepath.Join("testdata", name+".json")
+	if *update {
+		if err := os.WriteFile(file, indented.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file) //nolint:gosec // a golden file
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, indented.Bytes()) {
+		t.Errorf("%s encodes to\n%s\nwant\n%s", name, indented.Bytes(), want)
+	}
+	return want
+}
+
+func TestFramesAreGolden(t *testing.T) {
+	t.Parallel()
+	for name, frame := range goldenFrames() {
+		encoded, err := devicelink.Encode(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded, err := devicelink.Decode(golden(t, name, encoded))
+		if err != nil {
+			t.Errorf("decode %s: %v", name, err)
+			continue
+		}
+		again, err := devicelink.Encode(decoded)
+		if err != nil || !bytes.Equal(again, encoded) || reflect.TypeOf(decoded) != reflect.TypeOf(frame) {
+			t.Errorf("%s became %s (%v)", encoded, again, err)
+		}
+	}
+}
+
+func TestEnrolmentIsGolden(t *testing.T) {
+	t.Parallel()
+	claim := devicelink.Enrolment{
+		ClaimCode: "7K2M-9QXV-0D4T-HB3R", Serial: "L4-004211", Model: "L4", Firmware: "2.4.1",
+	}
+	claim.Sign(goldenKey)
+	for name, body := range map[string]any{
+		"enrolment": claim,
+		"enrolled": devicelink.Enrolled{
+			DeviceID: goldenDevice, LinkURL: devicelink.LinkPath, ServerName: "doors.example.com",
+		},
+		"refusal": devicelink.Refusal{
+			Code: "NOT_FOUND", Message: "no such claim code", Field: "claimCode",
+		},
+	} {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, encoded)
+	}
+}
+
+// TestSignedBytesAreGolden rebuilds the transcripts from the words of docs/protocol.md alone.
+func TestSignedBytesAreGolden(t *testing.T) {
+	t.Parallel()
+	join := func(parts ...string) (bytes []byte) {
+		for _, part := range parts {
+			bytes = append(bytes, 0, 0, 0, byte(len(part)))
+			bytes = append(bytes, part...)
+		}
+		return bytes
+	}
+	public := goldenKey.Public().(ed25519.PublicKey)
+	challenge := goldenFrames()["challenge"].(*devicelink.Challenge)
+	hello := goldenFrames()["hello"].(*devicelink.Hello)
+	signed := join("cardea.device.v1 hello", "1", "doors.example.com", goldenDevice.String(),
+		string(challenge.Nonce[:]), string(hello.Nonce[:]))
+	if !ed25519.Verify(public, signed, hello.Signature[:]) {
+		t.Error("a hello signs something else than the document says")
+	}
+	claim := devicelink.Enrolment{ClaimCode: "7K2M-9QXV-0D4T-HB3R"}
+	claim.Sign(goldenKey)
+	signed = join("cardea.device.v1 enrol", "7K2M-9QXV-0D4T-HB3R")
+	if !ed25519.Verify(public, signed, claim.Proof[:]) {
+		t.Error("a proof signs something else than the document says")
+	}
+	if base64.StdEncoding.EncodeToString(public) != "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" {
+		t.Error("the key is not that of RFC 8032, test 1")
+	}
+}
+
+func TestHelloIsBoundToItsLink(t *testing.T) {
+	t.Parallel()
+	public := goldenKey.Public().(ed25519.PublicKey)
+	for name, alter := range map[string]func(*devicelink.Hello, *devicelink.Challenge){
+		"version":      func(h *devicelink.Hello, _ *devicelink.Challenge) { h.Version = 0 },
+		"device":       func(h *devicelink.Hello, _ *devicelink.Challenge) { h.DeviceID = typeid.New[typeid.Device]() },
+		"device nonce": func(h *devicelink.Hello, _ *devicelink.Challenge) { h.Nonce[31] ^= 1 },
+		"signature":    func(h *devicelink.Hello, _ *devicelink.Challenge) { h.Signature[0] ^= 1 },
+		"server name":  func(_ *devicelink.Hello, c *devicelink.Challenge) { c.ServerName = "doors.example.org" },
+		"server nonce": func(_ *devicelink.Hello, c *devicelink.Challenge) { c.Nonce[0] ^= 1 },
+		"nonces swapped": func(h *devicelink.Hello, c *devicelink.Challenge) {
+			h.Nonce, c.Nonce = c.Nonce, h.Nonce
+		},
+	} {
+		frames := goldenFrames()
+		challenge, hello := frames["challenge"].(*devicelink.Challenge), frames["hello"].(*devicelink.Hello)
+		if !hello.SignedBy(public, challenge) {
+			t.Fatal("the golden hello is not signed")
+		}
+		if alter(hello, challenge); hello.SignedBy(public, challenge) {
+			t.Errorf("another %s has the same signature", name)
+		}
+	}
+	if goldenFrames()["hello"].(*devicelink.Hello).SignedBy(nil, goldenFrames()["challenge"].(*devicelink.Challenge)) {
+		t.Error("a device without a key has signed")
+	}
+}
+
+func TestDecodeIsStrict(t *testing.T) {
+	t.Parallel()
+	frames := map[string]string{}
+	for name, frame := range goldenFrames() {
+		text, err := devicelink.Encode(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames[name] = string(text)
+	}
+	swap := func(frame, old, with string) string {
+		text := strings.Replace(frames[frame], old, with, 1)
+		if text == frames[frame] {
+			t.Fatalf("%s has no %s", frame, old)
+		}
+		return text
+	}
+	for name, text := range map[string]string{
+		"empty":                "",
+		"not JSON":             "unlock",
+		"not an object":        `["ack"]`,
+		"cut short":            frames["report"][:40],
+		"two values":           frames["ack"] + frames["ack"],
+		"not UTF-8":            swap("hello", "2.4.1", "2.4\xff1"),
+		"no type":              `{"sequence":1}`,
+		"unknown type":         `{"type":"open","sequence":1}`,
+		"type of another":      `{"type":"ack","at":"2026-03-02T08:59:59Z","sequence":1}`,
+		"type not a string":    `{"type":5,"sequence":1}`,
+		"unknown field":        swap("ack", `"sequence"`, `"more":1,"sequence"`),
+		"field twice":          swap("ack", `"sequence"`, `"sequence":9,"sequence"`),
+		"other spelling":       swap("ack", `"sequence"`, `"Sequence"`),
+		"type in capitals":     swap("ack", `"type"`, `"TYPE"`),
+		"sequence text":        swap("ack", "4712", `"4712"`),
+		"sequence fraction":    swap("ack", "4712", "4712.5"),
+		"sequence zero":        swap("report", "4711", "0"),
+		"sequence huge":        swap("report", "4711", "9007199254740993"),
+		"no time":              swap("report", `"at":"2026-03-02T09:00:59.125Z",`, ""),
+		"time without zone":    swap("report", "59.125Z", "59.125"),
+		"port too high":        swap("report", `"port":1`, `"port":256`),
+		"port negative":        swap("report", `"port":1`, `"port":-1`),
+		"no event":             swap("report", `"event":"access.granted",`, ""),
+		"unknown lock state":   swap("report", `"LOCKED"`, `"SHUT"`),
+		"unknown position":     swap("report", `"CLOSED"`, `"AJAR"`),
+		"unknown method":       swap("report", `"CARD"`, `"MAGIC"`),
+		"unknown reason":       swap("report", `"reason":"GRANTED"`, `"reason":"WHY_NOT"`),
+		"id of another kind":   swap("report", goldenUser.String(), goldenDoor.String()),
+		"empty id":             swap("report", goldenUser.String(), ""),
+		"data a list":          swap("report", `{"reader":"in"}`, `["in"]`),
+		"data too large":       swap("report", `"in"`, `"`+strings.Repeat("i", devicelink.MaxData)+`"`),
+		"stage not a device's": swap("result", "CONFIRMED", "DISPATCHED"),
+		"no command":           swap("result", `"commandId":"`+goldenCommand.String()+`",`, ""),
+		"nonce short":          swap("hello", "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8=", "gIGC"),
+		"nonce missing":        swap("hello", `"nonce":"gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8=",`, ""),
+		"signature long":       swap("hello", `=="`, `AAAA"`),
+		"version":              swap("hello", `"version":1`, `"version":2`),
+		"log epoch":            swap("hello", `"logEpoch":1`, `"logEpoch":0`),
+		"firmware too long":    swap("hello", "2.4.1", strings.Repeat("2", 101)),
+		"firmware control":     swap("hello", "2.4.1", `2\u0007`),
+		"unknown mode":         swap("config", "CONTROLLED", "OPEN"),
+		"unknown verb":         swap("command", "UNLOCK", "EXPLODE"),
+		"too large":            swap("hello", "2.4.1", strings.Repeat("2", devicelink.MaxFrame)),
+	} {
+		if f, err := devicelink.Decode([]byte(text)); !errors.Is(err, devicelink.ErrMalformed) {
+			t.Errorf("%s: decoded as %+v, %v", name, f, err)
+		} else if len(err.Error()) > 300 {
+			t.Errorf("%s: the error repeats the frame: %d bytes", name, len(err.Error()))
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, frame := range goldenFrames() {
+		text, err := devicelink.Encode(frame)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		frame, err := devicelink.Decode(text)
+		if err != nil {
+			if !errors.Is(err, devicelink.ErrMalformed) {
+				t.Fatalf("not ErrMalformed: %v", err)
+			}
+			return
+		}
+		encoded, err := devicelink.Encode(frame)
+		if err != nil {
+			t.Fatalf("%q decodes and does not encode: %v", text, err)
+		}
+		again, err := devicelink.Decode(encoded)
+		if err != nil {
+			t.Fatalf("%q encodes to what does not decode: %s: %v", text, encoded, err)
+		}
+		twice, err := devicelink.Encode(again)
+		if err != nil || !bytes.Equal(twice, encoded) {
+			t.Fatalf("%s becomes %s (%v)", encoded, twice, err)
+		}
+	})
+}
