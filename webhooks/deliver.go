@@ -93,10 +93,13 @@ func (d *deliverer) start(ctx, attempts context.Context, inFlight *sync.WaitGrou
 }
 
 // claimWithEvents claims deliveries and reads their events. If it cannot, it gives back what it has
-// claimed.
+// claimed. A claim is not broken off when Run is asked to end: it might have been made all the same,
+// and then nobody would attempt what was claimed before the lease ends.
 func (d *deliverer) claimWithEvents(
 	ctx context.Context, limit int,
 ) ([]delivery, map[typeid.Event]*ent.Event, error) {
+	ctx, cancel := unhurried(ctx)
+	defer cancel()
 	claimed, err := d.claim(ctx, limit)
 	if err != nil || len(claimed) == 0 {
 		return nil, nil, err
@@ -134,8 +137,8 @@ func (d *deliverer) deliver(ctx context.Context, c delivery, row *ent.Event) {
 	d.report(record, c, o, v, d.finish(record, c, o, v))
 }
 
-// unhurried returns a context for recording what came of attempts. It outlives ctx, for what was
-// attempted should be known, but not by long.
+// unhurried returns a context for what should not be broken off when Run is asked to end. It
+// outlives ctx, but not by long.
 func unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 }
