@@ -121,9 +121,13 @@ func (f *feed) fill(ctx context.Context, number int64) (int64, bool) {
 	f.hub.metrics.healed.Inc()
 	for position < number {
 		events, err := f.hub.read(ctx, f.org, position)
-		if errors.Is(err, journal.ErrCursorExpired) {
+		switch {
+		case errors.Is(err, journal.ErrCursorExpired):
 			f.skip(number)
-		} else if err != nil || len(events) == 0 {
+		case err != nil:
+			return position, false
+		case len(events) == 0: // nobody has them: the number was wrong
+			f.target.CompareAndSwap(number, position)
 			return position, false
 		}
 		f.deliver(events)

@@ -54,6 +54,9 @@ func (f *feed) load(start int64) *page {
 		if p.events, p.err = f.hub.read(ctx, f.org, start); p.err != nil {
 			f.drop(start)
 		}
+		if ctx.Err() != nil {
+			p.err = ErrClosed
+		}
 	}
 	if !f.hub.spawn(read) {
 		p.err = ErrClosed

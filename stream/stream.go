@@ -35,6 +35,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/cardea/cardea/typeid"
 )
@@ -67,6 +68,7 @@ const (
 // Open prepares a connection and makes none: a node starts without Redis. It fails if the URL is
 // malformed.
 func Open(_ context.Context, config Config) (*Stream, error) {
+	logging.Disable() // it writes past our logger, what its errors say anyway
 	options, err := redis.ParseURL(config.URL)
 	if err != nil {
 		return nil, errors.New("open stream: malformed Redis URL") // the cause would show a password
