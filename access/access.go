@@ -61,7 +61,7 @@ type Dispatch struct {
 // Config is what a Service needs. DB carries the tenancy rule (rule.Guard).
 type Config struct {
 	DB      *ent.Client
-	Devices Devices
+	Devices Devices // nil where no device can be reached
 	// Committed is told of events right after their commit; it must not block. May be nil.
 	Committed func([]journal.Event)
 	// Now is the clock; nil means the wall clock.
@@ -86,6 +86,9 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = schema.Now
 	}
+	if cfg.Devices == nil {
+		cfg.Devices = nowhere{}
+	}
 	if cfg.Committed == nil {
 		cfg.Committed = func([]journal.Event) {}
 	}
@@ -95,3 +98,10 @@ func New(cfg Config) *Service {
 		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,
 	}
 }
+
+// nowhere is where no device can be reached.
+type nowhere struct{}
+
+func (nowhere) Dispatch(context.Context, Dispatch) error        { return ErrDeviceOffline }
+func (nowhere) Configure(context.Context, typeid.Device) error  { return nil }
+func (nowhere) Disconnect(context.Context, typeid.Device) error { return nil }

@@ -1,0 +1,153 @@
+package pool
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+)
+
+// connection is what lib/pq's connections are.
+type connection interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// statement is what lib/pq's prepared statements are.
+type statement interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// conn is a connection with its prepared statements. Like every driver.Conn it serves one caller at
+// a time.
+type conn struct {
+	connection
+	statements *statements
+	inTx       bool
+	spent      bool
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *conn) QueryContext(
+	ctx context.Context, query string, args []driver.NamedValue,
+) (driver.Rows, error) {
+	if !worthKeeping(query, args) {
+		rows, err := c.connection.QueryContext(ctx, query, args)
+		return rows, c.note(err)
+	}
+	return run(ctx, c, query, func(s statement) (driver.Rows, error) {
+		return s.QueryContext(ctx, args)
+	})
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *conn) ExecContext(
+	ctx context.Context, query string, args []driver.NamedValue,
+) (driver.Result, error) {
+	if !worthKeeping(query, args) {
+		result, err := c.connection.ExecContext(ctx, query, args)
+		return result, c.note(err)
+	}
+	return run(ctx, c, query, func(s statement) (driver.Result, error) {
+		return s.ExecContext(ctx, args)
+	})
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	t, err := c.connection.BeginTx(ctx, options)
+	if err != nil {
+		return nil, c.note(err)
+	}
+	c.inTx = true
+	return tx{t, c}, nil
+}
+
+// IsValid implements driver.Validator: whether the connection may go back into the pool.
+func (c *conn) IsValid() bool { return !c.spent && c.connection.IsValid() }
+
+// run runs the prepared statement of a query.
+func run[T any](
+	ctx context.Context, c *conn, query string, do func(statement) (T, error),
+) (result T, err error) {
+	for tried := false; ; tried = true {
+		s, err := c.prepared(ctx, query)
+		if err != nil {
+			return result, c.note(err)
+		}
+		result, err = do(s)
+		if pq.As(err, pqerror.FeatureNotSupported, pqerror.InvalidSQLStatementName) == nil {
+			return result, c.note(err)
+		}
+		// The table under the plan has changed: "cached plan must not change result type".
+		c.statements.drop(query)
+		if tried || c.inTx {
+			return result, err
+		}
+	}
+}
+
+// prepared returns the statement of a query, preparing it at first.
+func (c *conn) prepared(ctx context.Context, query string) (statement, error) {
+	if s, ok := c.statements.get(query); ok {
+		return s, nil
+	}
+	plain, err := c.connection.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s := plain.(statement) //nolint:forcetypeassert // lib/pq's are; TestStatementsAreKept holds it to it
+	c.statements.add(query, s)
+	return s, nil
+}
+
+// note marks the connection as spent if its server can no longer serve writes.
+func (c *conn) note(err error) error {
+	if pq.As(err, pqerror.ReadOnlySQLTransaction, pqerror.AdminShutdown,
+		pqerror.CannotConnectNow, pqerror.CrashShutdown) != nil {
+		c.spent = true
+	}
+	return err
+}
+
+// worthKeeping says whether a query is one that comes again: it has arguments and works on rows.
+func worthKeeping(query string, args []driver.NamedValue) bool {
+	if len(args) == 0 {
+		return false
+	}
+	verb, _, _ := strings.Cut(strings.TrimLeft(query, " \t\n("), " ")
+	switch strings.ToUpper(verb) {
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
+		return true
+	}
+	return false
+}
+
+// tx tells its connection when it ends.
+type tx struct {
+	driver.Tx
+	conn *conn
+}
+
+// Commit implements driver.Tx.
+func (t tx) Commit() error {
+	t.conn.inTx = false
+	return t.conn.note(t.Tx.Commit())
+}
+
+// Rollback implements driver.Tx.
+func (t tx) Rollback() error {
+	t.conn.inTx = false
+	return t.Tx.Rollback()
+}
