@@ -1,0 +1,109 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/cardea/cardea/actor"
+)
+
+// Routes are the parts of the node that are reached by HTTP. Handlers may hijack the connection
+// and set deadlines through http.ResponseController; one that streams must extend the write
+// deadline as it goes, or it is cut after a minute.
+type Routes struct {
+	// GraphQL answers all of /graphql, WebSocket upgrades included. Its requests carry an actor
+	// when they came with a token that is good, and none when they came without; it alone decides
+	// what that means. Nil on a node without the API: /graphql and /graphiql are then not found.
+	GraphQL http.Handler
+
+	// Devices answers everything below /devices/v1/, by the full path. It authenticates devices
+	// itself. Nil on a node without device links.
+	Devices http.Handler
+
+	// Ready returns nil when the node's critical dependencies answer. It is asked once a second.
+	Ready func(context.Context) error
+
+	// Authenticate returns who a token speaks for. Its error is ErrBadToken for a token that is
+	// unknown, expired or revoked; any other error means that it could not find out. Required with
+	// GraphQL.
+	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
+}
+
+// handler is every route, inside what holds for all of them.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", notFound)
+	mux.HandleFunc("GET /livez", live)
+	mux.Handle("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	if s.routes.Devices != nil {
+		mux.Handle("/devices/v1/", s.routes.Devices)
+	}
+	if s.routes.GraphQL != nil {
+		mux.Handle("/graphql", s.authenticate(s.routes.GraphQL))
+		mux.Handle("GET /{$}", http.RedirectHandler("/graphiql", http.StatusFound))
+		mux.Handle("GET /graphiql/{$}", http.RedirectHandler("/graphiql", http.StatusFound))
+		mux.HandleFunc("GET /graphiql", servePage)
+		mux.HandleFunc("GET /graphiql/licences.txt", serveLicences)
+		mux.HandleFunc("GET /graphiql/assets/{name}", serveAsset)
+	}
+	return s.observe(harden(mux))
+}
+
+// harden sets what every answer should say unless its handler says otherwise: not to be sniffed,
+// framed, stored, or named to other sites.
+func harden(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	refuse(w, r, http.StatusNotFound, "NOT_FOUND", "nothing is served at this path")
+}
+
+type refusal struct {
+	Errors []refusalError `json:"errors"`
+}
+
+type refusalError struct {
+	Message    string            `json:"message"`
+	Extensions refusalExtensions `json:"extensions"`
+}
+
+type refusalExtensions struct {
+	Code      string `json:"code"`
+	RequestID string `json:"requestId"`
+}
+
+// refuse answers with a GraphQL error: clients of this API read that shape anyway.
+func refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	kind := "application/json; charset=utf-8"
+	if strings.Contains(r.Header.Get("Accept"), "application/graphql-response+json") {
+		kind = "application/graphql-response+json; charset=utf-8"
+	}
+	w.Header().Set("Content-Type", kind)
+	answer(w, status, refusal{Errors: []refusalError{{
+		Message:    message,
+		Extensions: refusalExtensions{Code: code, RequestID: actor.RequestID(r.Context())},
+	}}})
+}
+
+// answer writes a value as JSON. That the client has gone is nothing to act on: the error of the
+// write is dropped, as the log line of the request tells what was sent.
+func answer(w http.ResponseWriter, status int, value any) {
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(value)
+}
