@@ -1,5 +1,7 @@
 package journal
 
+//go:generate go run document.go
+
 import "github.com/cardea/cardea/ent/event"
 
 // Type is an entry of the event catalogue, docs/events.md.
