@@ -187,6 +187,35 @@ func TestHubFindsLostMessages(t *testing.T) {
 	w.expect(s, 9, 10)
 }
 
+// TestHubAsksTheJournalToo has nobody relay, as if Redis took no writes.
+func TestHubAsksTheJournalToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n, org := w.node(nodeConfig{
+		hubOnly: true, hub: stream.HubConfig{Check: 10 * time.Millisecond},
+	}), w.organization()
+	s := w.subscribe(n, org, stream.Live)
+	w.commit(org, 3)
+	w.expect(s, 0, 3)
+}
+
+// TestHubChecksWhenItJoins publishes while the hub is not listening yet.
+func TestHubChecksWhenItJoins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := w.wire()
+	x.cut()
+	n := w.node(nodeConfig{
+		stream: stream.Config{URL: x.url()}, hubOnly: true, hub: stream.HubConfig{Check: time.Hour},
+	})
+	org := w.organization()
+	s := w.subscribe(n, org, stream.Live)
+	w.node(nodeConfig{}).relay.Offer(w.commit(org, 2))
+	w.eventually("another node relays", w.endsWith(org, "2-0"))
+	x.mend()
+	w.expect(s, 0, 2)
+}
+
 func TestHubKeepsOrganizationsApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -324,6 +353,26 @@ func TestHubWithoutRedis(t *testing.T) {
 		return err == nil && heard[w.key(fresh, "live")] == 1
 	}
 	w.eventually("the node listens again, to the fresh organization too", listening)
+}
+
+// TestHubWithFrozenRedis keeps every connection open and lets nothing through.
+func TestHubWithFrozenRedis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := w.wire()
+	org := w.organization()
+	n := w.node(nodeConfig{stream: stream.Config{URL: x.url()}})
+	s := w.subscribe(n, org, stream.Live)
+	n.relay.Offer(w.commit(org, 1))
+	w.expect(s, 0, 1)
+	thaw := x.freeze()
+	n.relay.Offer(w.commit(org, 1))
+	w.expect(s, 1, 2)
+	w.expect(w.subscribe(n, org, 0), 0, 2)
+	thaw()
+	n.relay.Offer(w.commit(org, 1))
+	w.expect(s, 2, 3)
+	w.eventually("the stream has what was missed", w.endsWith(org, "3-0"))
 }
 
 // TestHubStartsWithoutRedis is a node that has never seen Redis.

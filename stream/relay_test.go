@@ -1,8 +1,10 @@
 package stream_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -42,6 +44,9 @@ func TestRelayCarriesCanonicalBytesInOrder(t *testing.T) {
 			t.Errorf("entry %d is %v, want %s", i, entry, want)
 		}
 	}
+	if got := w.measured(n, "cardea_stream_relay_refilled_events_total", ""); got != 0 {
+		t.Errorf("%v of them were read again from the journal", got)
+	}
 }
 
 func TestRelayBouncesDuplicatesAndFillsGaps(t *testing.T) {
@@ -61,15 +66,41 @@ func TestRelayBouncesDuplicatesAndFillsGaps(t *testing.T) {
 	}
 }
 
+// published receives the next message of an organization's channel.
+func published(t *testing.T, channel *redis.PubSub) (first, last int64, bodies string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	m, err := channel.ReceiveMessage(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers, bodies, _ := strings.Cut(m.Payload, "\n")
+	if _, err := fmt.Sscan(numbers, &first, &last); err != nil {
+		t.Fatalf("published %q", m.Payload)
+	}
+	return first, last, bodies
+}
+
+// listen subscribes to an organization's channel as a hub does.
+func (w *world) listen(org typeid.Organization) *redis.PubSub {
+	w.Helper()
+	options := *w.redis.Options()
+	options.ContextTimeoutEnabled = true
+	client := redis.NewClient(&options)
+	channel := client.Subscribe(w.Context(), w.key(org, "live"))
+	w.Cleanup(func() { _, _ = channel.Close(), client.Close() })
+	if _, err := channel.Receive(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+	return channel
+}
+
 func TestRelayPublishesEachEventOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	org := w.organization()
-	channel := w.redis.Subscribe(t.Context(), w.key(org, "live"))
-	defer func() { _ = channel.Close() }()
-	if _, err := channel.Receive(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	channel := w.listen(org)
 	var relaying sync.WaitGroup
 	events := w.commit(org, 20)
 	for range 3 {
@@ -81,17 +112,28 @@ func TestRelayPublishesEachEventOnce(t *testing.T) {
 		})
 	}
 	relaying.Wait()
-	next := int64(1)
-	for next <= 20 {
-		m, err := channel.ReceiveMessage(t.Context())
-		if err != nil {
-			t.Fatal(err)
+	for next := int64(1); next <= 20; {
+		first, last, bodies := published(t, channel)
+		lines := int64(strings.Count(bodies, "\n") + 1)
+		if first != next || last < first || lines != last-first+1 {
+			t.Fatalf("after %d came %d to %d with %d events", next-1, first, last, lines)
 		}
-		var from, to int64
-		if _, err := fmt.Sscan(m.Payload, &from, &to); err != nil || from != next || to < from {
-			t.Fatalf("after %d came %q", next-1, m.Payload)
-		}
-		next = to + 1
+		next = last + 1
+	}
+}
+
+func TestRelayPublishesOnlyNumbersOfOldEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	org := w.organization()
+	channel := w.listen(org)
+	w.commit(org, 300)
+	w.node(nodeConfig{})
+	if first, last, bodies := published(t, channel); first != 1 || last != 256 || bodies != "" {
+		t.Errorf("published %d to %d with %d bytes", first, last, len(bodies))
+	}
+	if first, last, bodies := published(t, channel); first != 257 || last != 300 || bodies == "" {
+		t.Errorf("published %d to %d with %d bytes", first, last, len(bodies))
 	}
 }
 

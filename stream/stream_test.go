@@ -306,6 +306,8 @@ type wire struct {
 	upstream *url.URL
 	address  string
 
+	flow sync.RWMutex // held to write by who freezes
+
 	mu       sync.Mutex
 	listener net.Listener
 	open     map[net.Conn]struct{}
@@ -346,11 +348,32 @@ func (x *wire) mend() {
 				continue
 			}
 			x.keep(client, server)
-			x.running.Go(func() { _, _ = io.Copy(server, client); x.drop(client, server) })
-			x.running.Go(func() { _, _ = io.Copy(client, server); x.drop(client, server) })
+			x.running.Go(func() { _, _ = io.Copy(x.through(server), client); x.drop(client, server) })
+			x.running.Go(func() { _, _ = io.Copy(x.through(client), server); x.drop(client, server) })
 		}
 	})
 }
+
+// freeze stops everything on its way until it is thawed; every connection stays open.
+func (x *wire) freeze() (thaw func()) {
+	x.flow.Lock()
+	thaw = sync.OnceFunc(x.flow.Unlock)
+	x.w.Cleanup(thaw)
+	return thaw
+}
+
+// through is a connection whose writes wait while the wire is frozen.
+func (x *wire) through(to net.Conn) io.Writer {
+	return writer(func(p []byte) (int, error) {
+		x.flow.RLock()
+		defer x.flow.RUnlock()
+		return to.Write(p)
+	})
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func (x *wire) dial() (net.Conn, error) {
 	if x.upstream.Scheme == "unix" {
