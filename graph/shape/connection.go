@@ -1,0 +1,57 @@
+package shape
+
+import (
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/journal"
+)
+
+// Connection is a page of a list.
+type Connection[T any] struct {
+	Edges    []Edge[T]
+	PageInfo PageInfo
+}
+
+// Nodes returns the items without their cursors.
+func (c *Connection[T]) Nodes() []T {
+	nodes := make([]T, len(c.Edges))
+	for i := range c.Edges {
+		nodes[i] = c.Edges[i].Node
+	}
+	return nodes
+}
+
+// Edge is an item and its place in the list.
+type Edge[T any] struct {
+	Cursor string
+	Node   T
+}
+
+// PageInfo says where a page lies in its list. The cursors are nil if the page is empty.
+type PageInfo struct {
+	HasNextPage     bool
+	HasPreviousPage bool
+	StartCursor     *string
+	EndCursor       *string
+}
+
+// The connections and edges of the schema, by their names there.
+type (
+	SiteConnection            = Connection[*ent.Site]
+	SiteEdge                  = Edge[*ent.Site]
+	DoorConnection            = Connection[*ent.Door]
+	DoorEdge                  = Edge[*ent.Door]
+	DeviceConnection          = Connection[*ent.Device]
+	DeviceEdge                = Edge[*ent.Device]
+	UserConnection            = Connection[*ent.User]
+	UserEdge                  = Edge[*ent.User]
+	KeyConnection             = Connection[*ent.Key]
+	KeyEdge                   = Edge[*ent.Key]
+	APITokenConnection        = Connection[*ent.APIToken]
+	APITokenEdge              = Edge[*ent.APIToken]
+	EventConnection           = Connection[*journal.Event]
+	EventEdge                 = Edge[*journal.Event]
+	WebhookEndpointConnection = Connection[*ent.WebhookEndpoint]
+	WebhookEndpointEdge       = Edge[*ent.WebhookEndpoint]
+	WebhookDeliveryConnection = Connection[*ent.WebhookDelivery]
+	WebhookDeliveryEdge       = Edge[*ent.WebhookDelivery]
+)

@@ -1,0 +1,58 @@
+// Package shape holds the Go types that the schema has and no other room does: scalars, connections
+// and the items of subscriptions. The generated code and the resolvers both need them, so they
+// cannot live in either.
+//
+// Nouns are ent's and inputs are access's; neither is repeated here. The package imports gqlgen's
+// runtime, ent, journal and typeid.
+package shape
+
+import (
+	"time"
+
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/typeid"
+)
+
+// Node is any noun with an identifier: what the field node returns.
+type Node any
+
+// EffectiveMode is the rule in force at a door, and why.
+type EffectiveMode struct {
+	Mode  door.Mode
+	Cause ModeCause
+}
+
+// ModeCause is why a rule is in force.
+type ModeCause string
+
+// ModeCauseStanding is the door's own mode, with nothing over it.
+const ModeCauseStanding ModeCause = "STANDING"
+
+// DoorUpdate is an item of the subscription doors.
+type DoorUpdate struct {
+	Cursor string
+	DoorID typeid.Door
+	Door   *ent.Door      // as the subscription began; nil: read it anew
+	Event  *journal.Event // nil: the present state
+}
+
+// EventUpdate is an item of the subscription events.
+type EventUpdate struct {
+	Cursor string
+	Event  *journal.Event
+}
+
+// EventFilter says which events to see; what is zero does not narrow.
+type EventFilter struct {
+	Types    []string
+	DoorIDs  []typeid.Door
+	SiteIDs  []typeid.Site
+	UserIDs  []typeid.User
+	Outcome  *event.Outcome
+	Severity *event.Severity
+	From     *time.Time
+	To       *time.Time
+}
