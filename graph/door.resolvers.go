@@ -1,0 +1,98 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/typeid"
+)
+
+func (r *doorResolver) Site(ctx context.Context, obj *ent.Door) (*ent.Site, error) {
+	return require(ctx, obj.SiteID, loadersOf(ctx).sites)
+}
+
+func (r *doorResolver) Device(ctx context.Context, obj *ent.Door) (*ent.Device, error) {
+	return load(ctx, obj.DeviceID, loadersOf(ctx).devices)
+}
+
+func (r *doorResolver) EffectiveMode(ctx context.Context, obj *ent.Door) (*shape.EffectiveMode, error) {
+	return &shape.EffectiveMode{Mode: obj.Mode, Cause: shape.ModeCauseStanding}, nil
+}
+
+func (r *doorResolver) IsStale(ctx context.Context, obj *ent.Door) (bool, error) {
+	return obj.Connectivity != schema.ConnectivityOnline || obj.ObservedAt == nil, nil
+}
+
+func (r *doorResolver) Events(ctx context.Context, obj *ent.Door, first *int, after *string, last *int, before *string, filter *shape.EventFilter) (*shape.Connection[*journal.Event], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.eventsOf(ctx, obj.ID, filter, p)
+}
+
+func (r *doorResolver) Keys(ctx context.Context, obj *ent.Door, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Key], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).doorKeys.load(ctx, nested[typeid.Door]{parent: obj.ID, page: p})
+}
+
+func (r *doorUpdateResolver) Door(ctx context.Context, obj *shape.DoorUpdate) (*ent.Door, error) {
+	if obj.Door != nil {
+		return obj.Door, nil
+	}
+	return loadersOf(ctx).doors.load(ctx, obj.DoorID)
+}
+
+func (r *mutationResolver) CreateDoor(ctx context.Context, input access.CreateDoorInput) (*access.CreateDoorPayload, error) {
+	return r.access.CreateDoor(ctx, input)
+}
+
+func (r *mutationResolver) UpdateDoor(ctx context.Context, input access.UpdateDoorInput) (*access.UpdateDoorPayload, error) {
+	return r.access.UpdateDoor(ctx, input)
+}
+
+func (r *mutationResolver) DeleteDoor(ctx context.Context, input access.DeleteDoorInput) (*access.DeleteDoorPayload, error) {
+	return r.access.DeleteDoor(ctx, input)
+}
+
+func (r *mutationResolver) BindDoor(ctx context.Context, input access.BindDoorInput) (*access.BindDoorPayload, error) {
+	return r.access.BindDoor(ctx, input)
+}
+
+func (r *queryResolver) Door(ctx context.Context, id typeid.Any) (*ent.Door, error) {
+	return lookup(ctx, id, typeid.As[typeid.Door], loadersOf(ctx).doors)
+}
+
+func (r *queryResolver) Doors(ctx context.Context, first *int, after *string, last *int, before *string, siteID *typeid.Any, connectivity *schema.Connectivity, lockState *door.LockState, search *string) (*shape.Connection[*ent.Door], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listDoors(ctx, p, siteID, connectivity, lockState, search)
+}
+
+func (r *subscriptionResolver) Doors(ctx context.Context, ids []*typeid.Any, siteID *typeid.Any, after *string) (<-chan *shape.DoorUpdate, error) {
+	chosen, err := chooseDoors(ids, siteID)
+	if err != nil {
+		return nil, err
+	}
+	return r.watchDoors(ctx, chosen, after)
+}
+
+func (r *resolver) Door() generated.DoorResolver { return &doorResolver{r} }
+
+func (r *resolver) DoorUpdate() generated.DoorUpdateResolver { return &doorUpdateResolver{r} }
+
+type (
+	doorResolver       struct{ *resolver }
+	doorUpdateResolver struct{ *resolver }
+)

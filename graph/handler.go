@@ -1,0 +1,147 @@
+// Package graph translates: GraphQL to access for what changes, and to ent for what is read.
+//
+// A resolver has three beats: authorise, call, return. It reads only what access says that the
+// viewer may see, and writes only through access. The SDL under schema/ is written by hand and is
+// the contract; generated/ is gqlgen's; shape/ holds the few Go types that both need.
+//
+// Guarantees:
+//
+//   - A list is paged by keyset, one statement a page, 100 items at most. A list inside a list costs
+//     one statement for all parents, whatever the length of the page.
+//   - What a document may cost is bounded before it is validated (guard.go), and no answer tells
+//     more of an error than errors.go lets through.
+//   - A subscription is authorised, then the present, then every event in order and without a gap,
+//     each with a cursor. It ends within a second after an event says that its actor's rights have
+//     changed. Nothing that one client does slows down what feeds the others.
+//   - The transports are our own (http.go, websocket.go): strict, bounded, every write with a
+//     deadline, and Run returns only when every socket is gone.
+//
+// The package imports access, ent, stream, journal, actor and typeid. It alone imports gqlgen, and
+// it and devicelink alone the WebSocket library.
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/stream"
+)
+
+//go:generate go run github.com/99designs/gqlgen generate --config ../gqlgen.yml
+
+type metrics struct {
+	operations    *prometheus.HistogramVec
+	errors        *prometheus.CounterVec
+	subscriptions prometheus.Gauge
+	sockets       prometheus.Gauge
+	closed        *prometheus.CounterVec
+}
+
+func newMetrics(registerer prometheus.Registerer) metrics {
+	register := promauto.With(registerer)
+	return metrics{
+		operations: register.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "cardea_graph_operation_seconds",
+			Help:    "Time to answer queries and mutations, and to open subscriptions.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"type"}),
+		errors: register.NewCounterVec(prometheus.CounterOpts{
+			Name: "cardea_graph_errors_total", Help: "Errors shown to clients, by code.",
+		}, []string{"code"}),
+		subscriptions: register.NewGauge(prometheus.GaugeOpts{
+			Name: "cardea_graph_subscriptions", Help: "Running subscriptions.",
+		}),
+		sockets: register.NewGauge(prometheus.GaugeOpts{
+			Name: "cardea_graph_sockets", Help: "Open WebSockets.",
+		}),
+		closed: register.NewCounterVec(prometheus.CounterOpts{
+			Name: "cardea_graph_sockets_closed_total",
+			Help: "WebSockets that ended, by our close code; 0 if the client ended it.",
+		}, []string{"code"}),
+	}
+}
+
+// Config is what a Handler needs. Access, DB, Hub, Authenticate and Log are required.
+type Config struct {
+	Access *access.Service
+	DB     *ent.Client // guarded by the tenancy rule
+	Hub    *stream.Hub
+	// Authenticate returns who a token speaks for, or an access.Error UNAUTHENTICATED. WebSockets
+	// send the token after the upgrade, so the handler has to ask itself.
+	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
+	// Origins are the hosts, or scheme://host, of pages elsewhere that may open WebSockets.
+	Origins []string
+	// Drain is the time over which Run spreads the end of WebSockets; 0: at once.
+	Drain      time.Duration
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil: metrics are not exposed
+}
+
+// Handler answers /graphql: GET and POST, and graphql-transport-ws. Requests by GET and POST carry
+// their actor in the context (actor.NewContext); without one they are refused with 401.
+type Handler struct {
+	*resolver
+	config   Config
+	executor *executor.Executor
+	metrics  metrics
+	sockets  sockets
+}
+
+// New returns a handler. Run has to run for its WebSockets to end.
+func New(config Config) *Handler {
+	h := &Handler{
+		resolver: &resolver{
+			access: config.Access, db: config.DB, hub: config.Hub, log: config.Log,
+		},
+		config:  config,
+		metrics: newMetrics(config.Registerer),
+	}
+	h.sockets.open = map[*socket]bool{}
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: h.resolver})
+	known := new(documents)
+	h.executor = executor.New(schema)
+	h.executor.SetErrorPresenter(h.present)
+	h.executor.SetRecoverFunc(h.contain)
+	h.executor.SetQueryCache(known)
+	h.executor.SetParserTokenLimit(maxTokens)
+	h.executor.Use(guard{schema: schema.Schema(), known: known})
+	h.executor.AroundOperations(h.measure)
+	h.executor.AroundResponses(h.withLoaders)
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != "" {
+		h.serveSocket(w, r)
+		return
+	}
+	h.serveRequest(w, r)
+}
+
+// measure times the first response of every operation, and counts subscriptions while they run.
+func (h *Handler) measure(
+	ctx context.Context, next graphql.OperationHandler,
+) graphql.ResponseHandler {
+	start, kind := time.Now(), string(graphql.GetOperationContext(ctx).Operation.Operation)
+	respond, first := next(ctx), true
+	return func(ctx context.Context) *graphql.Response {
+		response := respond(ctx)
+		if first {
+			first = false
+			h.metrics.operations.WithLabelValues(kind).Observe(time.Since(start).Seconds())
+		}
+		return response
+	}
+}

@@ -1,0 +1,256 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+)
+
+// GraphQL over HTTP, as its specification has it: two media types, statuses that mean something, and
+// nothing of what the client sent in what it is told about it.
+
+const (
+	maxBody          = 64 << 10
+	operationTimeout = 10 * time.Second
+
+	typeJSON    = "application/json"
+	typeGraphQL = "application/graphql-response+json"
+)
+
+// refused is a request that is not executed.
+type refused struct {
+	status int
+	fault  access.Error
+	allow  string // the header of that name
+}
+
+func badRequest(status int, message string) *refused {
+	return &refused{status: status, fault: access.Error{Code: codeBadRequest, Message: message}}
+}
+
+func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), operationTimeout)
+	defer cancel()
+	media, ok := mediaType(r.Header.Values("Accept"))
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	var body []byte
+	no := badRequest(http.StatusNotAcceptable, "answers are "+typeGraphQL+" or "+typeJSON)
+	if ok {
+		body, no = h.answer(ctx, r, media)
+	}
+	status := http.StatusOK
+	if no != nil {
+		status = no.status
+		if no.allow != "" {
+			w.Header().Set("Allow", no.allow)
+		}
+		if body == nil {
+			shown := h.show(ctx, &gqlerror.Error{}, no.fault)
+			body = encode(&graphql.Response{Errors: gqlerror.List{shown}})
+		}
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // that the client has gone is nothing to act on
+}
+
+// answer executes a request. Where it is not executed it says why, and may have an answer all the
+// same.
+func (h *Handler) answer(
+	ctx context.Context, r *http.Request, media string,
+) (body []byte, no *refused) {
+	if _, ok := actor.FromContext(ctx); !ok {
+		return nil, &refused{status: http.StatusUnauthorized, fault: unauthenticated}
+	}
+	params, no := readParams(r)
+	if no != nil {
+		return nil, no
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			_ = h.contain(ctx, cause)
+			body, no = nil, &refused{status: http.StatusInternalServerError, fault: internal}
+		}
+	}()
+	op, faults := h.executor.CreateOperationContext(ctx, params)
+	if len(faults) > 0 {
+		response := h.refuse(ctx, op, faults)
+		if media == typeGraphQL {
+			return encode(response), badRequest(http.StatusBadRequest, "")
+		}
+		return encode(response), nil
+	}
+	if no := wrongMethod(r.Method, op.Operation.Operation); no != nil {
+		return nil, no
+	}
+	respond, ctx := h.executor.DispatchOperation(ctx, op)
+	return encode(respond(ctx)), nil
+}
+
+// refuse answers an operation that cannot be executed.
+func (h *Handler) refuse(
+	ctx context.Context, op *graphql.OperationContext, faults gqlerror.List,
+) *graphql.Response {
+	ctx = graphql.WithOperationContext(ctx, op)
+	return h.executor.DispatchError(ctx, faults[:min(len(faults), maxErrors)])
+}
+
+func wrongMethod(method string, operation ast.Operation) *refused {
+	switch {
+	case operation == ast.Subscription:
+		return badRequest(http.StatusBadRequest, "subscriptions are served over WebSocket only")
+	case operation == ast.Mutation && method != http.MethodPost:
+		no := badRequest(http.StatusMethodNotAllowed, "mutations are sent by POST")
+		no.allow = http.MethodPost
+		return no
+	}
+	return nil
+}
+
+// readParams reads a request from the body or, for GET, from the URL.
+func readParams(r *http.Request) (*graphql.RawParams, *refused) {
+	switch r.Method {
+	case http.MethodGet:
+		return readURL(r)
+	case http.MethodPost:
+		return readBody(r)
+	}
+	no := badRequest(http.StatusMethodNotAllowed, "requests are sent by GET or POST")
+	no.allow = http.MethodGet + ", " + http.MethodPost
+	return nil, no
+}
+
+func readURL(r *http.Request) (*graphql.RawParams, *refused) {
+	if len(r.URL.RawQuery) > maxBody {
+		return nil, badRequest(http.StatusRequestURITooLong, "the URL is too long")
+	}
+	given := r.URL.Query()
+	wire := wireParams{
+		Query: given.Get("query"), OperationName: given.Get("operationName"),
+		Variables:  json.RawMessage(given.Get("variables")),
+		Extensions: json.RawMessage(given.Get("extensions")),
+	}
+	return wire.params()
+}
+
+func readBody(r *http.Request) (*graphql.RawParams, *refused) {
+	kind, options, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := options["charset"]
+	if err != nil || kind != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, badRequest(http.StatusUnsupportedMediaType, "bodies are "+typeJSON+" in UTF-8")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
+		return nil, badRequest(http.StatusRequestEntityTooLarge, "the body is longer than 64 KiB")
+	}
+	if err != nil {
+		return nil, badRequest(http.StatusBadRequest, "the body could not be read")
+	}
+	var wire wireParams
+	if err := json.Unmarshal(body, &wire); err != nil {
+		return nil, badRequest(http.StatusBadRequest,
+			"the body is not a JSON object with the strings query and operationName")
+	}
+	return wire.params()
+}
+
+// wireParams is a request as clients write it, over HTTP and over WebSocket.
+type wireParams struct {
+	Query         string          `json:"query"`
+	OperationName string          `json:"operationName"`
+	Variables     json.RawMessage `json:"variables"`
+	Extensions    json.RawMessage `json:"extensions"`
+}
+
+func (wire wireParams) params() (*graphql.RawParams, *refused) {
+	if wire.Query == "" {
+		return nil, badRequest(http.StatusBadRequest, "query is missing")
+	}
+	variables, ok := object(wire.Variables)
+	if !ok {
+		return nil, badRequest(http.StatusBadRequest, "variables is not a JSON object")
+	}
+	if _, ok := object(wire.Extensions); !ok {
+		return nil, badRequest(http.StatusBadRequest, "extensions is not a JSON object")
+	}
+	now := time.Now()
+	return &graphql.RawParams{
+		Query: wire.Query, OperationName: wire.OperationName, Variables: variables,
+		ReadTime: graphql.TraceTiming{Start: now, End: now},
+	}, nil
+}
+
+// object reads a JSON object, numbers digit by digit; none and null are an empty one.
+func object(raw json.RawMessage) (map[string]any, bool) {
+	if len(raw) == 0 {
+		return nil, true
+	}
+	var fields map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if decoder.Decode(&fields) != nil || decoder.More() {
+		return nil, false
+	}
+	return fields, true
+}
+
+// mediaType chooses how to answer: application/json unless the newer type is asked for.
+func mediaType(accept []string) (string, bool) {
+	if len(accept) == 0 {
+		return typeJSON, true
+	}
+	for wanted := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		kind, options, err := mime.ParseMediaType(wanted)
+		if charset := options["charset"]; err != nil || options["q"] == "0" ||
+			charset != "" && !strings.EqualFold(charset, "utf-8") {
+			continue
+		}
+		switch kind {
+		case typeJSON, "*/*", "application/*":
+			return typeJSON, true
+		case typeGraphQL:
+			return typeGraphQL, true
+		}
+	}
+	return typeJSON, false
+}
+
+// encode writes a response. One that was not executed has no data, which is not the same as null.
+func encode(response *graphql.Response) []byte {
+	var b bytes.Buffer
+	b.Grow(len(response.Data) + 64)
+	b.WriteByte('{')
+	if len(response.Errors) > 0 {
+		faults, err := json.Marshal(response.Errors)
+		if err != nil { // strings, numbers and lists of them
+			slog.Error("errors not encoded", "error", err)
+		}
+		b.WriteString(`"errors":`)
+		b.Write(faults)
+	}
+	if response.Data != nil {
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`"data":`)
+		b.Write(response.Data)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}

@@ -1,0 +1,56 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/typeid"
+)
+
+func (r *keyResolver) User(ctx context.Context, obj *ent.Key) (*ent.User, error) {
+	return loadersOf(ctx).users.load(ctx, obj.UserID)
+}
+
+func (r *keyResolver) Doors(ctx context.Context, obj *ent.Key, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Door], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).keyDoors.load(ctx, nested[typeid.Key]{parent: obj.ID, page: p})
+}
+
+func (r *keyResolver) Site(ctx context.Context, obj *ent.Key) (*ent.Site, error) {
+	return load(ctx, obj.SiteID, loadersOf(ctx).sites)
+}
+
+func (r *keyResolver) Status(ctx context.Context, obj *ent.Key) (access.KeyStatus, error) {
+	return access.StatusOf(obj, schema.Now()), nil
+}
+
+func (r *mutationResolver) GrantKey(ctx context.Context, input access.GrantKeyInput) (*access.GrantKeyPayload, error) {
+	return r.access.GrantKey(ctx, input)
+}
+
+func (r *mutationResolver) RevokeKey(ctx context.Context, input access.RevokeKeyInput) (*access.RevokeKeyPayload, error) {
+	return r.access.RevokeKey(ctx, input)
+}
+
+func (r *queryResolver) Key(ctx context.Context, id typeid.Any) (*ent.Key, error) {
+	return lookup(ctx, id, typeid.As[typeid.Key], loadersOf(ctx).keys)
+}
+
+func (r *queryResolver) Keys(ctx context.Context, first *int, after *string, last *int, before *string, userID *typeid.Any, doorID *typeid.Any, status *access.KeyStatus) (*shape.Connection[*ent.Key], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listKeys(ctx, p, userID, doorID, status)
+}
+
+func (r *resolver) Key() generated.KeyResolver { return &keyResolver{r} }
+
+type keyResolver struct{ *resolver }

@@ -1,0 +1,58 @@
+package graph
+
+import (
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/device"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/site"
+	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/webhookdelivery"
+	"github.com/cardea/cardea/ent/webhookendpoint"
+)
+
+// The order of every list, each with an index behind it. Codes are in cursors that clients keep, so
+// they are never given to another order.
+var (
+	sites = list[*ent.Site]{
+		code: 's', columns: []string{site.FieldName, site.FieldID},
+		key: func(s *ent.Site) []any { return []any{s.Name, rawID(s.ID)} },
+	}
+	doors = list[*ent.Door]{
+		code: 'd', columns: []string{door.FieldName, door.FieldID},
+		key: func(d *ent.Door) []any { return []any{d.Name, rawID(d.ID)} },
+	}
+	devices = list[*ent.Device]{
+		code: 'v', columns: []string{device.FieldName, device.FieldID},
+		key: func(d *ent.Device) []any { return []any{d.Name, rawID(d.ID)} },
+	}
+	users = list[*ent.User]{
+		code: 'u', columns: []string{user.FieldName, user.FieldID},
+		key: func(u *ent.User) []any { return []any{u.Name, rawID(u.ID)} },
+	}
+	keys = list[*ent.Key]{
+		code: 'k', columns: []string{key.FieldID},
+		key: func(k *ent.Key) []any { return []any{rawID(k.ID)} },
+	}
+	tokens = list[*ent.APIToken]{
+		code: 't', columns: []string{apitoken.FieldID},
+		key: func(t *ent.APIToken) []any { return []any{rawID(t.ID)} },
+	}
+	events = list[*ent.Event]{
+		code: eventCursor, columns: []string{event.FieldSeq}, newest: true,
+		key: func(e *ent.Event) []any { return []any{e.Seq} },
+	}
+	endpoints = list[*ent.WebhookEndpoint]{
+		code: 'w', columns: []string{webhookendpoint.FieldID},
+		key: func(e *ent.WebhookEndpoint) []any { return []any{rawID(e.ID)} },
+	}
+	deliveries = list[*ent.WebhookDelivery]{
+		code: 'y', columns: []string{webhookdelivery.FieldEventSeq}, newest: true,
+		key: func(d *ent.WebhookDelivery) []any { return []any{d.EventSeq} },
+	}
+)
+
+// eventCursor is the code of cursors in the flow of events, of subscriptions too.
+const eventCursor = 'e'

@@ -1,0 +1,151 @@
+package graph
+
+import (
+	"context"
+	"sync"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/stream"
+	"github.com/cardea/cardea/typeid"
+)
+
+// operation is what a subscription's resolver and its transport share: the transport waits for what
+// the resolver started, and then reads why it ended.
+type operation struct {
+	running sync.WaitGroup
+	err     error // once running is done; nil at the natural end
+}
+
+func withOperation(ctx context.Context) (context.Context, *operation) {
+	op := new(operation)
+	return context.WithValue(ctx, operationKey, op), op
+}
+
+// flow starts what produces the items of a subscription, in a goroutine that ends with the
+// operation. Produce stops when send returns false.
+func flow[T any](
+	ctx context.Context, r *resolver, produce func(send func(T) bool) error,
+) <-chan T {
+	op := ctx.Value(operationKey).(*operation)
+	items := make(chan T)
+	op.running.Go(func() {
+		defer close(items)
+		defer func() {
+			if cause := recover(); cause != nil {
+				op.err = r.contain(ctx, cause)
+			}
+		}()
+		op.err = produce(func(item T) bool {
+			select {
+			case items <- item:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	})
+	return items
+}
+
+// place is where in the flow of events a subscription begins: after an event and, if that is not
+// all, after the first so many updates of the next.
+type place struct {
+	after int64
+	skip  int64
+}
+
+// parsePlace reads the argument "after"; without one, the place is the present.
+func parsePlace(ctx context.Context, after *string) (place, error) {
+	if after == nil {
+		return place{after: stream.Live}, nil
+	}
+	org, err := organization(ctx)
+	if err != nil {
+		return place{}, err
+	}
+	values, err := decodeCursor(org, eventCursor, *after)
+	if err != nil || len(values) == 0 {
+		return place{}, badInput("after", errCursor.Error())
+	}
+	p := place{after: values[0].(int64)}
+	if len(values) > 1 {
+		p.skip = values[1].(int64)
+	}
+	return p, nil
+}
+
+func (p place) cursor(org typeid.Organization) string {
+	if p.skip == 0 {
+		return encodeCursor(org, eventCursor, p.after)
+	}
+	return encodeCursor(org, eventCursor, p.after, p.skip)
+}
+
+// subscribe joins the actor's organization.
+func (r *resolver) subscribe(ctx context.Context, from place) (*stream.Subscription, error) {
+	org, err := organization(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.hub.Subscribe(ctx, org, from.after)
+}
+
+// follow hands over every event until the subscription ends or each fails. When an event says that
+// the actor's rights may have changed, recheck decides first.
+func follow(
+	ctx context.Context, sub *stream.Subscription,
+	recheck func() error, each func(*journal.Event) error,
+) error {
+	by, _ := actor.FromContext(ctx)
+	for e := range sub.Events() {
+		if concerns(e, by) {
+			if err := recheck(); err != nil {
+				return err
+			}
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	return sub.Err()
+}
+
+// rightsEvents may change what somebody may see; their user is whom they are about.
+var rightsEvents = map[string]bool{
+	"user.updated": true, "user.deleted": true, "api_token.revoked": true,
+	"key.created": true, "key.revoked": true,
+}
+
+func concerns(e *journal.Event, by actor.Actor) bool {
+	return rightsEvents[e.Type] && e.User == by.User
+}
+
+// session is how the client of a long connection proved who it is.
+type session struct {
+	authenticate func(context.Context, string) (actor.Actor, error)
+	token        string // "" if the request came with an actor and no token that we know
+}
+
+// errRights ends a subscription that was opened with rights which its actor no longer has.
+var errRights = access.Error{Code: access.CodeForbidden, Message: "your rights have changed"}
+
+// renew returns who the session speaks for now. It fails with UNAUTHENTICATED if that is nobody.
+func (s session) renew(ctx context.Context, by actor.Actor) (actor.Actor, error) {
+	if s.token == "" {
+		return by, nil
+	}
+	return s.authenticate(ctx, s.token)
+}
+
+// stillEntitled fails unless the actor of ctx is who they were, with the same role.
+func stillEntitled(ctx context.Context) error {
+	by, _ := actor.FromContext(ctx)
+	s, _ := ctx.Value(sessionKey).(session)
+	now, err := s.renew(ctx, by)
+	if err == nil && now != by {
+		err = errRights
+	}
+	return err
+}

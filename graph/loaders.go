@@ -1,0 +1,245 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/lib/pq"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/device"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/ent/webhookattempt"
+	"github.com/cardea/cardea/ent/webhookdelivery"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/typeid"
+)
+
+// loaders are every way from one noun to another, of one response.
+type loaders struct {
+	organizations *loader[typeid.Organization, *ent.Organization]
+	sites         *loader[typeid.Site, *ent.Site]
+	doors         *loader[typeid.Door, *ent.Door]
+	devices       *loader[typeid.Device, *ent.Device]
+	users         *loader[typeid.User, *ent.User]
+	keys          *loader[typeid.Key, *ent.Key]
+	tokens        *loader[typeid.APIToken, *ent.APIToken]
+	commands      *loader[typeid.Command, *ent.Command]
+	events        *loader[typeid.Event, *journal.Event]
+	endpoints     *loader[typeid.WebhookEndpoint, *ent.WebhookEndpoint]
+	deliveries    *loader[typeid.WebhookDelivery, *ent.WebhookDelivery]
+
+	siteDoors          *loader[nested[typeid.Site], *shape.DoorConnection]
+	siteDevices        *loader[nested[typeid.Site], *shape.DeviceConnection]
+	deviceDoors        *loader[nested[typeid.Device], *shape.DoorConnection]
+	doorEvents         *loader[nested[typeid.Door], *shape.EventConnection]
+	doorKeys           *loader[nested[typeid.Door], *shape.KeyConnection]
+	userKeys           *loader[nested[typeid.User], *shape.KeyConnection]
+	keyDoors           *loader[nested[typeid.Key], *shape.DoorConnection]
+	endpointDeliveries *loader[nested[typeid.WebhookEndpoint], *shape.WebhookDeliveryConnection]
+	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
+}
+
+func (r *resolver) newLoaders() *loaders {
+	return &loaders{
+		organizations: byID(r.readOrganizations,
+			func(o *ent.Organization) typeid.Organization { return o.ID }),
+		sites:      byID(r.readSites, func(s *ent.Site) typeid.Site { return s.ID }),
+		doors:      byID(r.readDoors, func(d *ent.Door) typeid.Door { return d.ID }),
+		devices:    byID(r.readDevices, func(d *ent.Device) typeid.Device { return d.ID }),
+		users:      byID(r.readUsers, func(u *ent.User) typeid.User { return u.ID }),
+		keys:       byID(r.readKeys, func(k *ent.Key) typeid.Key { return k.ID }),
+		tokens:     byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
+		commands:   byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),
+		events:     newLoader(r.eventsByID),
+		endpoints:  byID(r.readEndpoints, func(e *ent.WebhookEndpoint) typeid.WebhookEndpoint { return e.ID }),
+		deliveries: byID(r.readDeliveries, func(d *ent.WebhookDelivery) typeid.WebhookDelivery { return d.ID }),
+
+		siteDoors:          newNested(r.doorsOfSites),
+		siteDevices:        newNested(r.devicesOfSites),
+		deviceDoors:        newNested(r.doorsOfDevices),
+		doorEvents:         newNested(r.eventsOfDoors),
+		doorKeys:           newNested(r.keysOfDoors),
+		userKeys:           newNested(r.keysOfUsers),
+		keyDoors:           newNested(r.doorsOfKeys),
+		endpointDeliveries: newNested(r.deliveriesOfEndpoints),
+		attempts:           newLoader(r.attemptsOfDeliveries),
+	}
+}
+
+// byID loads nouns by identifier, among those that the viewer may see.
+func byID[K parent, T, S any, Q query[T, S]](
+	open func(context.Context) (Q, error), id func(T) K,
+) *loader[K, T] {
+	return newLoader(func(ctx context.Context, ids []K) (map[K]T, error) {
+		q, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		q.Modify(func(s *sql.Selector) { s.Where(isAny(s.C("id"), ids)) })
+		rows, err := q.All(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("load by id: %w", err)
+		}
+		found := make(map[K]T, len(rows))
+		for _, row := range rows {
+			found[id(row)] = row
+		}
+		return found, nil
+	})
+}
+
+// eventsByID loads events, which are rows only within ent.
+func (r *resolver) eventsByID(
+	ctx context.Context, ids []typeid.Event,
+) (map[typeid.Event]*journal.Event, error) {
+	rows, err := byID(r.readEvents, func(e *ent.Event) typeid.Event { return e.ID }).fetch(ctx, ids)
+	found := make(map[typeid.Event]*journal.Event, len(rows))
+	for id, row := range rows {
+		e := journal.FromRow(row)
+		found[id] = &e
+	}
+	return found, err
+}
+
+// isAny keeps the statement's text the same however many identifiers there are.
+func isAny[K any](column string, ids []K) *sql.Predicate {
+	return sql.P(func(b *sql.Builder) {
+		b.Ident(column).WriteString(" = ANY(").Arg(pq.Array(ids)).WriteString(")")
+	})
+}
+
+func (r *resolver) doorsOfSites(
+	ctx context.Context, asked nested[typeid.Site], of []typeid.Site,
+) (map[typeid.Site]*shape.DoorConnection, error) {
+	q, err := r.readDoors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, doors, asked.page, q, of, childOf(door.FieldSiteID))
+}
+
+func (r *resolver) devicesOfSites(
+	ctx context.Context, asked nested[typeid.Site], of []typeid.Site,
+) (map[typeid.Site]*shape.DeviceConnection, error) {
+	q, err := r.readDevices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, devices, asked.page, q, of, childOf(device.FieldSiteID))
+}
+
+func (r *resolver) doorsOfDevices(
+	ctx context.Context, asked nested[typeid.Device], of []typeid.Device,
+) (map[typeid.Device]*shape.DoorConnection, error) {
+	q, err := r.readDoors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, doors, asked.page, q, of, childOf(door.FieldDeviceID))
+}
+
+func (r *resolver) doorsOfKeys(
+	ctx context.Context, asked nested[typeid.Key], of []typeid.Key,
+) (map[typeid.Key]*shape.DoorConnection, error) {
+	q, err := r.readDoors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, doors, asked.page, q, of, openedBy)
+}
+
+func (r *resolver) keysOfDoors(
+	ctx context.Context, asked nested[typeid.Door], of []typeid.Door,
+) (map[typeid.Door]*shape.KeyConnection, error) {
+	q, err := r.readKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, keys, asked.page, q, of, opens)
+}
+
+func (r *resolver) keysOfUsers(
+	ctx context.Context, asked nested[typeid.User], of []typeid.User,
+) (map[typeid.User]*shape.KeyConnection, error) {
+	q, err := r.readKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if asked.filter != "" {
+		q.Where(hasStatus(access.KeyStatus(asked.filter), schema.Now()))
+	}
+	return paginateEach(ctx, keys, asked.page, q, of, childOf(key.FieldUserID))
+}
+
+func (r *resolver) eventsOfDoors(
+	ctx context.Context, asked nested[typeid.Door], of []typeid.Door,
+) (map[typeid.Door]*shape.EventConnection, error) {
+	q, err := r.readEvents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var filter shape.EventFilter
+	if err := json.Unmarshal([]byte(asked.filter), &filter); err != nil {
+		return nil, fmt.Errorf("read filter: %w", err)
+	}
+	q.Where(matching(&filter))
+	rows, err := paginateEach(ctx, events, asked.page, q, of, childOf(event.FieldDoorID))
+	pages := make(map[typeid.Door]*shape.EventConnection, len(rows))
+	for id, page := range rows {
+		pages[id] = asEvents(page)
+	}
+	return pages, err
+}
+
+func (r *resolver) deliveriesOfEndpoints(
+	ctx context.Context, asked nested[typeid.WebhookEndpoint], of []typeid.WebhookEndpoint,
+) (map[typeid.WebhookEndpoint]*shape.WebhookDeliveryConnection, error) {
+	q, err := r.readDeliveries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if asked.filter != "" {
+		q.Where(webhookdelivery.StateEQ(webhookdelivery.State(asked.filter)))
+	}
+	return paginateEach(ctx, deliveries, asked.page, q, of,
+		childOf(webhookdelivery.FieldEndpointID))
+}
+
+// attemptsOfDeliveries reads all of them: a delivery has no more than its schedule of retries.
+func (r *resolver) attemptsOfDeliveries(
+	ctx context.Context, of []typeid.WebhookDelivery,
+) (map[typeid.WebhookDelivery][]*ent.WebhookAttempt, error) {
+	q, err := r.readAttempts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.Where(func(s *sql.Selector) {
+		s.Where(isAny(s.C(webhookattempt.FieldDeliveryID), of))
+	}).Order(webhookattempt.ByNumber()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load attempts: %w", err)
+	}
+	found := make(map[typeid.WebhookDelivery][]*ent.WebhookAttempt, len(of))
+	for _, row := range rows {
+		found[row.DeliveryID] = append(found[row.DeliveryID], row)
+	}
+	return found, nil
+}
+
+// asEvents is a page of rows as a page of events.
+func asEvents(rows *shape.Connection[*ent.Event]) *shape.EventConnection {
+	edges := make([]shape.EventEdge, len(rows.Edges))
+	for i, edge := range rows.Edges {
+		e := journal.FromRow(edge.Node)
+		edges[i] = shape.EventEdge{Cursor: edge.Cursor, Node: &e}
+	}
+	return &shape.EventConnection{Edges: edges, PageInfo: rows.PageInfo}
+}

@@ -1,0 +1,64 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/ent"
+)
+
+// The read… methods open a query over what the viewer may see. Every read begins with one of them.
+
+func (r *resolver) readSites(ctx context.Context) (*ent.SiteQuery, error) {
+	visible, err := r.access.VisibleSites(ctx)
+	return r.db.Site.Query().Where(visible), err
+}
+
+func (r *resolver) readDoors(ctx context.Context) (*ent.DoorQuery, error) {
+	visible, err := r.access.VisibleDoors(ctx)
+	return r.db.Door.Query().Where(visible), err
+}
+
+func (r *resolver) readUsers(ctx context.Context) (*ent.UserQuery, error) {
+	visible, err := r.access.VisibleUsers(ctx)
+	return r.db.User.Query().Where(visible), err
+}
+
+func (r *resolver) readKeys(ctx context.Context) (*ent.KeyQuery, error) {
+	visible, err := r.access.VisibleKeys(ctx)
+	return r.db.Key.Query().Where(visible), err
+}
+
+func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) {
+	visible, err := r.access.VisibleCommands(ctx)
+	return r.db.Command.Query().Where(visible), err
+}
+
+func (r *resolver) readTokens(ctx context.Context) (*ent.APITokenQuery, error) {
+	visible, err := r.access.VisibleTokens(ctx)
+	return r.db.APIToken.Query().Where(visible), err
+}
+
+func (r *resolver) readOrganizations(ctx context.Context) (*ent.OrganizationQuery, error) {
+	return r.db.Organization.Query(), access.Authorize(ctx, access.ReadOrganization)
+}
+
+func (r *resolver) readDevices(ctx context.Context) (*ent.DeviceQuery, error) {
+	return r.db.Device.Query(), access.Authorize(ctx, access.ReadDevices)
+}
+
+func (r *resolver) readEvents(ctx context.Context) (*ent.EventQuery, error) {
+	return r.db.Event.Query(), access.Authorize(ctx, access.ReadEvents)
+}
+
+func (r *resolver) readEndpoints(ctx context.Context) (*ent.WebhookEndpointQuery, error) {
+	return r.db.WebhookEndpoint.Query(), access.Authorize(ctx, access.ReadWebhooks)
+}
+
+func (r *resolver) readDeliveries(ctx context.Context) (*ent.WebhookDeliveryQuery, error) {
+	return r.db.WebhookDelivery.Query(), access.Authorize(ctx, access.ReadWebhooks)
+}
+
+func (r *resolver) readAttempts(ctx context.Context) (*ent.WebhookAttemptQuery, error) {
+	return r.db.WebhookAttempt.Query(), access.Authorize(ctx, access.ReadWebhooks)
+}

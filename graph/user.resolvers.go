@@ -1,0 +1,48 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/typeid"
+)
+
+func (r *mutationResolver) CreateUser(ctx context.Context, input access.CreateUserInput) (*access.CreateUserPayload, error) {
+	return r.access.CreateUser(ctx, input)
+}
+
+func (r *mutationResolver) UpdateUser(ctx context.Context, input access.UpdateUserInput) (*access.UpdateUserPayload, error) {
+	return r.access.UpdateUser(ctx, input)
+}
+
+func (r *mutationResolver) DeleteUser(ctx context.Context, input access.DeleteUserInput) (*access.DeleteUserPayload, error) {
+	return r.access.DeleteUser(ctx, input)
+}
+
+func (r *queryResolver) User(ctx context.Context, id typeid.Any) (*ent.User, error) {
+	return lookup(ctx, id, typeid.As[typeid.User], loadersOf(ctx).users)
+}
+
+func (r *queryResolver) Users(ctx context.Context, first *int, after *string, last *int, before *string, search *string, status *user.Status) (*shape.Connection[*ent.User], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listUsers(ctx, p, search, status)
+}
+
+func (r *userResolver) Keys(ctx context.Context, obj *ent.User, first *int, after *string, last *int, before *string, status *access.KeyStatus) (*shape.Connection[*ent.Key], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.keysOf(ctx, obj.ID, status, p)
+}
+
+func (r *resolver) User() generated.UserResolver { return &userResolver{r} }
+
+type userResolver struct{ *resolver }

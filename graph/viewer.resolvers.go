@@ -1,0 +1,62 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/journal"
+)
+
+func (r *actorResolver) User(ctx context.Context, obj *journal.Actor) (*ent.User, error) {
+	return r.personBehind(ctx, obj)
+}
+
+func (r *actorResolver) Name(ctx context.Context, obj *journal.Actor) (*string, error) {
+	return r.nameOf(ctx, obj)
+}
+
+func (r *viewerResolver) Actor(ctx context.Context, obj *actor.Actor) (*journal.Actor, error) {
+	return &journal.Actor{Kind: obj.Kind, ID: obj.ID()}, nil
+}
+
+func (r *viewerResolver) User(ctx context.Context, obj *actor.Actor) (*ent.User, error) {
+	return require(ctx, obj.User, loadersOf(ctx).users)
+}
+
+func (r *viewerResolver) Organization(ctx context.Context, obj *actor.Actor) (*ent.Organization, error) {
+	return r.ownOrganization(ctx)
+}
+
+func (r *viewerResolver) APIToken(ctx context.Context, obj *actor.Actor) (*ent.APIToken, error) {
+	return loadNonZero(ctx, obj.Token, loadersOf(ctx).tokens)
+}
+
+func (r *viewerResolver) APITokens(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.APIToken], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listTokens(ctx, p, apitoken.UserID(obj.User))
+}
+
+func (r *viewerResolver) Keys(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string, status *access.KeyStatus) (*shape.Connection[*ent.Key], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.keysOf(ctx, obj.User, status, p)
+}
+
+func (r *resolver) Actor() generated.ActorResolver { return &actorResolver{r} }
+
+func (r *resolver) Viewer() generated.ViewerResolver { return &viewerResolver{r} }
+
+type (
+	actorResolver  struct{ *resolver }
+	viewerResolver struct{ *resolver }
+)

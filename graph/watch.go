@@ -1,0 +1,310 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/stream"
+	"github.com/cardea/cardea/typeid"
+)
+
+// maxWatched is how many doors one subscription may be about.
+const maxWatched = 1000
+
+// choice is which doors a subscription is about.
+type choice struct {
+	ids  []typeid.Door // nil: not by identifier
+	site *typeid.Site
+	own  map[typeid.Door]bool // those that the viewer may see; nil: all
+}
+
+func chooseDoors(ids []*typeid.Any, siteID *typeid.Any) (choice, error) {
+	site, err := narrow("siteId", siteID, typeid.As[typeid.Site])
+	if err != nil || ids == nil {
+		return choice{site: site}, err
+	}
+	c := choice{ids: make([]typeid.Door, len(ids)), site: site}
+	for i, id := range ids {
+		if c.ids[i], err = typeid.As[typeid.Door](*id); err != nil {
+			return choice{}, badInput(fmt.Sprintf("ids.%d", i), err.Error())
+		}
+	}
+	slices.SortFunc(c.ids, compareDoors)
+	c.ids = slices.Compact(c.ids)
+	if len(c.ids) > maxWatched {
+		return choice{}, badInput("ids", fmt.Sprintf("at most %d doors", maxWatched))
+	}
+	return c, nil
+}
+
+func compareDoors(a, b typeid.Door) int {
+	x, y := a.UUID(), b.UUID()
+	return slices.Compare(x[:], y[:])
+}
+
+func (c choice) has(id typeid.Door, site typeid.Site) bool {
+	return !id.IsZero() && (c.own == nil || c.own[id]) &&
+		(c.site == nil || *c.site == site) &&
+		(c.ids == nil || slices.Contains(c.ids, id))
+}
+
+// query is what the viewer may see of the choice now.
+func (c choice) query(ctx context.Context, r *resolver) (*ent.DoorQuery, error) {
+	q, err := r.readDoors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.ids != nil {
+		q.Where(func(s *sql.Selector) { s.Where(isAny(s.C(door.FieldID), c.ids)) })
+	}
+	if c.site != nil {
+		q.Where(door.SiteID(*c.site))
+	}
+	return q, nil
+}
+
+// present reads the chosen doors. A door that was named and is not there is NOT_FOUND.
+func (c choice) present(ctx context.Context, r *resolver) ([]*ent.Door, error) {
+	q, err := c.query(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := q.Order(door.ByName(), door.ByID()).Limit(maxWatched + 1).All(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read doors: %w", err)
+	case len(found) > maxWatched:
+		return nil, badInput("siteId", fmt.Sprintf("more than %d doors: choose", maxWatched))
+	case c.ids != nil && len(found) < len(c.ids):
+		return nil, access.Error{Code: access.CodeNotFound, Message: "no such door", Field: "ids"}
+	}
+	return found, nil
+}
+
+// doorWatch is a running subscription to doors.
+type doorWatch struct {
+	*resolver
+	choice
+	org  typeid.Organization
+	skip int64
+	send func(*shape.DoorUpdate) bool
+}
+
+// watchDoors is the subscription "doors": authorise, join, read the present, then follow.
+func (r *resolver) watchDoors(
+	ctx context.Context, c choice, after *string,
+) (<-chan *shape.DoorUpdate, error) {
+	from, err := parsePlace(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := r.subscribe(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	w := &doorWatch{resolver: r, choice: c, skip: from.skip}
+	w.org, _ = organization(ctx)
+	doors, err := w.present(ctx, r)
+	if err == nil {
+		err = w.learnOwn(ctx)
+	}
+	if err != nil {
+		sub.Close()
+		return nil, err
+	}
+	if after != nil {
+		doors = nil
+	}
+	return flow(ctx, r, func(send func(*shape.DoorUpdate) bool) error {
+		defer sub.Close()
+		w.send = send
+		start := place{after: sub.After()}.cursor(w.org)
+		for _, d := range doors {
+			if !send(&shape.DoorUpdate{Cursor: start, DoorID: d.ID, Door: d}) {
+				return ctx.Err()
+			}
+		}
+		doors = nil // a subscription may last for days
+		return follow(ctx, sub, func() error { return w.recheck(ctx) },
+			func(e *journal.Event) error { return w.tell(ctx, e) })
+	}), nil
+}
+
+// recheck fails if the viewer may no longer watch what they chose.
+func (w *doorWatch) recheck(ctx context.Context) error {
+	if err := stillEntitled(ctx); err != nil {
+		return err
+	}
+	_, err := w.present(ctx, w.resolver)
+	if access.IsCode(err, access.CodeNotFound) {
+		err = errRights
+	}
+	if err != nil {
+		return err
+	}
+	return w.learnOwn(ctx)
+}
+
+// learnOwn reads which doors the viewer may see, unless that is all.
+func (w *doorWatch) learnOwn(ctx context.Context) error {
+	if by, _ := actor.FromContext(ctx); by.Role == actor.RoleAdmin {
+		return nil
+	}
+	q, err := w.query(ctx, w.resolver)
+	if err != nil {
+		return err
+	}
+	ids, err := q.IDs(ctx)
+	if err != nil {
+		return fmt.Errorf("read doors: %w", err)
+	}
+	w.own = make(map[typeid.Door]bool, len(ids))
+	for _, id := range ids {
+		w.own[id] = true
+	}
+	return nil
+}
+
+// tell sends an update for each chosen door that the event is about. Their cursors differ, so that
+// who stops between two of them resumes between them.
+func (w *doorWatch) tell(ctx context.Context, e *journal.Event) error {
+	concerned, err := w.concerned(ctx, e)
+	if err != nil {
+		return err
+	}
+	skip := min(w.skip, int64(len(concerned)))
+	w.skip = 0 // it was for the first event only
+	for i, id := range concerned[skip:] {
+		at := place{after: e.Sequence - 1, skip: skip + int64(i) + 1}
+		if at.skip == int64(len(concerned)) {
+			at = place{after: e.Sequence}
+		}
+		if !w.send(&shape.DoorUpdate{Cursor: at.cursor(w.org), DoorID: id, Event: e}) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// concerned are the chosen doors that an event is about, in a fixed order.
+func (w *doorWatch) concerned(ctx context.Context, e *journal.Event) ([]typeid.Door, error) {
+	if e.Type == "door.created" && w.own != nil {
+		if err := w.learnOwn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if w.has(e.Door, e.Site) {
+		return []typeid.Door{e.Door}, nil
+	}
+	if e.Type != "device.connected" && e.Type != "device.disconnected" {
+		return nil, nil
+	}
+	q, err := w.query(ctx, w.resolver)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := q.Where(door.DeviceID(e.Device)).Order(door.ByID()).IDs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read doors of device: %w", err)
+	}
+	return ids, nil
+}
+
+// watchEvents is the subscription "events".
+func (r *resolver) watchEvents(
+	ctx context.Context, f *shape.EventFilter, after *string,
+) (<-chan *shape.EventUpdate, error) {
+	if err := access.Authorize(ctx, access.ReadEvents); err != nil {
+		return nil, err
+	}
+	from, err := parsePlace(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := r.subscribe(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return flow(ctx, r, func(send func(*shape.EventUpdate) bool) error {
+		defer sub.Close()
+		return follow(ctx, sub, func() error { return stillEntitled(ctx) },
+			func(e *journal.Event) error {
+				at := place{after: e.Sequence}.cursor(e.Organization)
+				if matches(f, e) && !send(&shape.EventUpdate{Cursor: at, Event: e}) {
+					return ctx.Err()
+				}
+				return nil
+			})
+	}), nil
+}
+
+// errEnded stops following a command that has ended.
+var errEnded = errors.New("command has ended")
+
+// watchCommand is the subscription "command".
+func (r *resolver) watchCommand(
+	ctx context.Context, id typeid.Command,
+) (<-chan *ent.Command, error) {
+	sub, err := r.subscribe(ctx, place{after: stream.Live})
+	if err != nil {
+		return nil, err
+	}
+	c, err := r.readCommand(ctx, id)
+	if err != nil {
+		sub.Close()
+		return nil, err
+	}
+	return flow(ctx, r, func(send func(*ent.Command) bool) error {
+		defer sub.Close()
+		if !send(c) || c.EndedAt != nil {
+			return ctx.Err()
+		}
+		err := follow(ctx, sub, func() error { return stillEntitled(ctx) },
+			func(e *journal.Event) error {
+				if e.Command != id {
+					return nil
+				}
+				last := c.Stage
+				if c, err = r.readCommand(ctx, id); err != nil {
+					return err
+				}
+				switch {
+				case c.Stage != last && !send(c):
+					return ctx.Err()
+				case c.EndedAt != nil:
+					return errEnded
+				}
+				return nil
+			})
+		if errors.Is(err, errEnded) {
+			return nil
+		}
+		return err
+	}), nil
+}
+
+func (r *resolver) readCommand(ctx context.Context, id typeid.Command) (*ent.Command, error) {
+	q, err := r.readCommands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := q.Where(command.ID(id)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, access.Error{Code: access.CodeNotFound, Message: "no such command", Field: "id"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read command: %w", err)
+	}
+	return c, nil
+}
