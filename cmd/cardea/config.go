@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// The roles of a node. Each scales alone; together they are the whole service.
+const (
+	roleAPI    = "api"    // GraphQL
+	roleLink   = "link"   // device links
+	roleWorker = "worker" // webhooks, and what is due
+)
+
+var allRoles = []string{roleAPI, roleLink, roleWorker}
+
+// config is what the environment says.
+type config struct {
+	DatabaseURL    string
+	DatabasePool   int
+	RedisURL       string
+	RedisNamespace string
+	Addr           string
+	ServerName     string
+	Roles          []string
+	InsideWebhooks bool
+	LogLevel       slog.Level
+	LogFormat      string
+}
+
+// variable is one variable of the environment.
+type variable struct {
+	name, standard, meaning string
+	read                    func(*config, string) error
+}
+
+// environment is every variable that Cardea reads. Of those whose name ends in _URL, a value may
+// also stand in a file that NAME_FILE names, because it can hold a password.
+var environment = []variable{
+	{"CARDEA_DATABASE_URL", "", "Postgres, as postgres://user@host/database?sslmode=verify-full",
+		func(c *config, v string) error { c.DatabaseURL = v; return checkDatabaseURL(v) }},
+	{"CARDEA_DATABASE_POOL", "10", "connections to Postgres, at most",
+		func(c *config, v string) error { return readCount(&c.DatabasePool, v) }},
+	{"CARDEA_REDIS_URL", "", "Redis, as rediss://user:password@host:6379 or unix:///path",
+		func(c *config, v string) error { c.RedisURL = v; return checkURL(v, "redis", "rediss", "unix") }},
+	{"CARDEA_REDIS_NAMESPACE", "", "prefix of all keys and channels, to share a Redis",
+		func(c *config, v string) error { c.RedisNamespace = v; return nil }},
+	{"CARDEA_ADDR", "127.0.0.1:8080", "address to listen on",
+		func(c *config, v string) error { c.Addr = v; return checkAddr(v) }},
+	{"CARDEA_SERVER_NAME", "localhost", "public host name, which devices sign when they link",
+		func(c *config, v string) error { c.ServerName = v; return checkName(v) }},
+	{"CARDEA_ROLES", strings.Join(allRoles, ","), "parts that this node runs",
+		func(c *config, v string) error { c.Roles = strings.Split(v, ","); return checkRoles(c.Roles) }},
+	{"CARDEA_ALLOW_INSIDE_WEBHOOKS", "false", "let webhooks go to this machine by plain http: demos only",
+		func(c *config, v string) (err error) { c.InsideWebhooks, err = strconv.ParseBool(v); return err }},
+	{"CARDEA_LOG_LEVEL", "info", "debug, info, warn or error",
+		func(c *config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+	{"CARDEA_LOG_FORMAT", "json", "json or text",
+		func(c *config, v string) error { c.LogFormat = v; return checkOneOf(v, "json", "text") }},
+}
+
+// readConfig reads and checks the environment; the error lists every mistake at once.
+func readConfig(env func(string) string, defaults map[string]string) (config, error) {
+	var c config
+	var mistakes []error
+	for _, v := range environment {
+		value, err := lookUp(env, v.name)
+		if value == "" {
+			value = v.standard
+			if other, ok := defaults[v.name]; ok {
+				value = other
+			}
+		}
+		if err == nil {
+			err = v.read(&c, value)
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", v.name, err))
+		}
+	}
+	return c, errors.Join(mistakes...)
+}
+
+func lookUp(env func(string) string, name string) (string, error) {
+	file := env(name + "_FILE")
+	if !strings.HasSuffix(name, "_URL") || file == "" {
+		return env(name), nil
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	return strings.TrimSpace(string(text)), err
+}
+
+func (c config) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// variables describes the environment for the usage text.
+func variables() string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, v := range environment {
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", v.name, v.standard, v.meaning)
+	}
+	_ = table.Flush()
+	return text.String()
+}
+
+// checkURL says nothing of the value: it may hold a password.
+func checkURL(v string, schemes ...string) error {
+	if v == "" {
+		return errors.New("is not set")
+	}
+	u, err := url.Parse(v)
+	if err != nil || !slices.Contains(schemes, u.Scheme) {
+		return fmt.Errorf("is not a URL of %s", strings.Join(schemes, ", "))
+	}
+	return nil
+}
+
+// checkDatabaseURL insists on an explicit sslmode, because the driver's default has changed.
+func checkDatabaseURL(v string) error {
+	if err := checkURL(v, "postgres", "postgresql"); err != nil {
+		return err
+	}
+	if u, _ := url.Parse(v); !u.Query().Has("sslmode") {
+		return errors.New("must name its sslmode, such as ?sslmode=verify-full")
+	}
+	return nil
+}
+
+func checkAddr(v string) error {
+	_, _, err := net.SplitHostPort(v)
+	return err
+}
+
+func checkName(v string) error {
+	if v == "" || strings.ContainsAny(v, "/: ") {
+		return errors.New("is not a host name")
+	}
+	return nil
+}
+
+func checkRoles(roles []string) error {
+	for _, role := range roles {
+		if err := checkOneOf(role, allRoles...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkOneOf(v string, allowed ...string) error {
+	if !slices.Contains(allowed, v) {
+		return fmt.Errorf("%q is not one of %s", v, strings.Join(allowed, ", "))
+	}
+	return nil
+}
+
+func readCount(to *int, v string) error {
+	n, err := strconv.Atoi(v)
+	if err == nil && n < 1 {
+		err = errors.New("must be positive")
+	}
+	*to = n
+	return err
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/devicelink/sim"
+	"github.com/cardea/cardea/ent/pool"
+	"github.com/cardea/cardea/internal/localservices"
+	"github.com/cardea/cardea/typeid"
+)
+
+// demoState is what a demo keeps between runs.
+type demoState struct {
+	Token   string         `json:"token"`
+	Door    typeid.Door    `json:"doorId"` // the one to try
+	People  []typeid.User  `json:"people"`
+	Devices []sim.Identity `json:"devices"`
+}
+
+// demo runs everything on this machine: private services, one node and simulated devices.
+func (p program) demo(ctx context.Context, args []string) (err error) {
+	flags := p.flags("demo")
+	dir := flags.String("dir", ".cardea", "where the private services and the demo's state are")
+	pace := flags.Duration("pace", 20*time.Second, "mean time between two visits at a door")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	env, stop, err := p.localEnvironment(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	c, err := readConfig(env, map[string]string{
+		"CARDEA_ALLOW_INSIDE_WEBHOOKS": "true", "CARDEA_LOG_LEVEL": "warn", "CARDEA_LOG_FORMAT": "text",
+	})
+	if err != nil {
+		return err
+	}
+	db, err := pool.Open(c.DatabaseURL, c.DatabasePool)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(p.applyMigrations(ctx, db), db.Close()); err != nil {
+		return err
+	}
+	n, err := newNode(ctx, c, p.logger(c))
+	if err != nil {
+		return err
+	}
+	d := demo{program: p, node: n, path: filepath.Join(*dir, "demo.json"), pace: *pace}
+	n.stages = append([][]part{{{"demo", d.run}}}, n.stages...)
+	return n.run(ctx)
+}
+
+// localEnvironment starts private services for those that the environment does not name, and
+// returns an environment that names all.
+func (p program) localEnvironment(
+	ctx context.Context, dir string,
+) (env func(string) string, stop func() error, err error) {
+	local := localservices.Config{
+		Dir: filepath.Join(dir, "services"), Durable: true, Log: slog.New(slog.DiscardHandler),
+	}
+	if local.PostgresURL, err = lookUp(p.env, "CARDEA_DATABASE_URL"); err != nil {
+		return nil, nil, err
+	}
+	if local.RedisURL, err = lookUp(p.env, "CARDEA_REDIS_URL"); err != nil {
+		return nil, nil, err
+	}
+	if err := localservices.Install(ctx, p.stdout, local.Needs()...); err != nil {
+		return nil, nil, err
+	}
+	services, err := localservices.Start(ctx, local)
+	if err != nil {
+		return nil, nil, err
+	}
+	env = with(p.env, "CARDEA_DATABASE_URL", services.PostgresURL)
+	env = with(env, "CARDEA_REDIS_URL", services.RedisURL)
+	return env, services.Stop, nil
+}
+
+// demo is the part of a demo node that makes it one.
+type demo struct {
+	program
+	node *node
+	path string
+	pace time.Duration
+}
+
+// run seeds what is missing, says what to try and keeps the simulated devices under power.
+func (d demo) run(ctx context.Context) error {
+	state, err := d.state(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(d.stdout, invitation, d.node.url(), state.Token, state.Door)
+	fleet := sim.Fleet{
+		BaseURL: d.node.url(), Devices: state.Devices, People: state.People, Pace: d.pace,
+		Seed: uint64(time.Now().UnixNano()), Log: d.node.log, //nolint:gosec // positive
+	}
+	return fleet.Run(ctx)
+}
+
+// state returns that of an earlier run, or makes a demo organization if this database has none.
+func (d demo) state(ctx context.Context) (*demoState, error) {
+	var state demoState
+	err := readJSON(d.path, &state)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", d.path, err)
+	}
+	_, err = d.node.access.Authenticate(ctx, state.Token)
+	if !access.IsCode(err, access.CodeUnauthenticated) {
+		return &state, err
+	}
+	seeded, err := seedDemo(ctx, d.node.access)
+	if err != nil {
+		return nil, fmt.Errorf("seed the demo: %w", err)
+	}
+	fleet := sim.Fleet{BaseURL: d.node.url()}
+	for _, place := range seeded.Claims {
+		if err := enrol(ctx, &fleet, place); err != nil {
+			return nil, err
+		}
+	}
+	state = demoState{
+		Token: seeded.Token, Door: seeded.Doors[0].ID, People: seeded.People, Devices: fleet.Devices,
+	}
+	return &state, writeJSON(d.path, state)
+}
+
+const invitation = `
+Cardea is running, with 12 simulated doors on two sites and people coming and going.
+
+  GraphiQL  %[1]s/graphiql
+  token     %[2]s
+
+Three things to try, in GraphiQL with the token:
+
+  1. See the doors:    query { doors { nodes { id name lockState position site { name timeZone } } } }
+  2. Watch them live:  subscription { doors { cursor event { type } door { name lockState position } } }
+  3. Open one:         mutation { unlockDoor(input: {doorId: "%[3]s"}) { command { stage reason } } }
+
+Ctrl-C stops everything; the data stays for the next time.
+
+`

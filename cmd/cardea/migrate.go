@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/cardea/cardea/ent/migrate/migrations"
+	"github.com/cardea/cardea/ent/pool"
+)
+
+// migrate brings the database to this program's model.
+func (p program) migrate(ctx context.Context, args []string) error {
+	if err := p.flags("migrate").Parse(args); err != nil {
+		return err
+	}
+	_, db, err := p.openDatabase()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return p.applyMigrations(ctx, db)
+}
+
+// openDatabase is for commands that need the database alone.
+func (p program) openDatabase() (config, *sql.DB, error) {
+	c, err := readConfig(p.env, map[string]string{"CARDEA_REDIS_URL": "unix:///unused"})
+	if err != nil {
+		return c, nil, err
+	}
+	db, err := pool.Open(c.DatabaseURL, c.DatabasePool)
+	return c, db, err
+}
+
+func (p program) applyMigrations(ctx context.Context, db *sql.DB) error {
+	applied, err := migrations.Apply(ctx, db)
+	for _, version := range applied {
+		_, _ = fmt.Fprintln(p.stdout, "applied migration", version)
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+const usage = `usage: cardea COMMAND [FLAGS]
+
+  serve    serve the API, hold device links and deliver webhooks
+  migrate  bring the database to this program's model
+  seed     fill the database with a demo organization, or with many for benchmarks
+  sim      run simulated devices against a server
+  demo     all of it on this machine, with private Postgres and Redis under .cardea/
+
+cardea COMMAND -h shows the command's flags. Configuration is read from the environment:
+
+`
+
+// program is one run of a command.
+type program struct {
+	env            func(string) string
+	stdout, stderr io.Writer
+}
+
+// run is the program: main and the tests call it alike. It returns when the command is done, or ctx
+// has ended and everything that the command started is gone.
+func run(
+	ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer,
+) error {
+	p := program{env: env, stdout: stdout, stderr: stderr}
+	commands := map[string]func(context.Context, []string) error{
+		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "demo": p.demo,
+	}
+	if len(args) > 0 {
+		if command, ok := commands[args[0]]; ok {
+			err := command(ctx, args[1:])
+			if errors.Is(err, flag.ErrHelp) {
+				return nil
+			}
+			return err
+		}
+	}
+	_, _ = fmt.Fprint(stderr, usage, variables())
+	return errors.New("no such command: " + strings.Join(args, " "))
+}
+
+// flags returns the flag set of a command, which prints to the program's own output.
+func (p program) flags(command string) *flag.FlagSet {
+	set := flag.NewFlagSet("cardea "+command, flag.ContinueOnError)
+	set.SetOutput(p.stderr)
+	return set
+}
+
+func (p program) logger(c config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
+}
