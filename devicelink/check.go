@@ -2,6 +2,7 @@ package devicelink
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,7 +46,7 @@ func (r *Report) check() error {
 		oneOf("method", r.Method, event.MethodValidator),
 		oneOf("outcome", r.Outcome, event.OutcomeValidator),
 		oneOf("reason", r.Reason, event.ReasonValidator),
-		object("data", r.Data),
+		object("data", &r.Data),
 	)
 }
 
@@ -152,12 +153,19 @@ func reportedStage(s command.Stage) error {
 	return errors.New("stage is not one of its values")
 }
 
-func object(field string, data []byte) error {
-	if len(data) == 0 {
+// object checks a report's data, and puts it as the journal will keep it: numbers as doubles, no
+// field twice, no text that is not Unicode.
+func object(field string, data *json.RawMessage) error {
+	if len(*data) == 0 {
 		return nil
 	}
-	if !bytes.HasPrefix(data, []byte("{")) || len(data) > MaxData {
+	var object map[string]any
+	err := json.Unmarshal(*data, &object)
+	if err != nil || object == nil || len(*data) > MaxData {
 		return fmt.Errorf("%s must be an object of at most %d bytes", field, MaxData)
+	}
+	if *data, err = json.Marshal(object); err != nil || bytes.Contains(*data, []byte(`\u0000`)) {
+		return fmt.Errorf("%s must not hold NUL", field)
 	}
 	return nil
 }

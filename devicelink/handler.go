@@ -130,6 +130,13 @@ func (h *Handler) link(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
+// Ready says whether links are taken: whether Run runs.
+func (h *Handler) Ready() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.alive != nil && h.alive.Err() == nil
+}
+
 // admit counts one more link, unless Run has stopped taking them.
 func (h *Handler) admit() (context.Context, bool) {
 	h.mu.Lock()

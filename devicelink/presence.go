@@ -27,9 +27,9 @@ func (h *Handler) refresh(ctx context.Context) error {
 // and, two times in a row, without presence in Redis. Every node reaps; marking twice does nothing.
 func (h *Handler) reap(ctx context.Context) error {
 	ctx = actor.NewContext(ctx, actor.System("reaper"))
-	r := reaper{handler: h, trusted: time.Now().Add(stream.PresenceTTL)}
+	r := newReaper(h)
 	return every(ctx, refreshEvery, func() {
-		if err := r.round(ctx); err != nil && ctx.Err() == nil {
+		if err := r.round(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			h.log.WarnContext(ctx, "no device reaped", "error", err)
 		}
 	})
@@ -44,17 +44,21 @@ type reaper struct {
 	trusted time.Time // when absence means something
 }
 
+func newReaper(h *Handler) *reaper {
+	return &reaper{handler: h, trusted: time.Now().Add(stream.PresenceTTL)}
+}
+
 // reapPage is how many devices are looked at in one query.
 const reapPage = 1000
 
-func (r *reaper) round(ctx context.Context) error {
+func (r *reaper) round(ctx context.Context, now time.Time) error {
 	before := r.absent
 	r.absent = map[typeid.Device]bool{}
 	if err := r.handler.router.stream.Ping(ctx); err != nil {
-		r.trusted = time.Now().Add(stream.PresenceTTL)
+		r.trusted = now.Add(stream.PresenceTTL)
 		return err
 	}
-	if time.Now().Before(r.trusted) {
+	if now.Before(r.trusted) {
 		return nil
 	}
 	var after typeid.Device

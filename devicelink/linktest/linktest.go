@@ -52,10 +52,19 @@ func Start(tb testing.TB, cfg sim.DeviceConfig) *Device {
 // Launch runs a device until the test ends.
 func Launch(tb testing.TB, cfg sim.DeviceConfig) *Device {
 	tb.Helper()
+	return run(tb, sim.NewDevice(cfg))
+}
+
+// Restart gives a stopped device power again; its log is as it was.
+func Restart(tb testing.TB, d *Device) *Device {
+	tb.Helper()
+	return run(tb, d.Device)
+}
+
+func run(tb testing.TB, device *sim.Device) *Device {
+	tb.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(tb.Context()))
-	d := &Device{
-		Device: sim.NewDevice(cfg), tb: tb, stop: stop, ended: make(chan error, 1),
-	}
+	d := &Device{Device: device, tb: tb, stop: stop, ended: make(chan error, 1)}
 	go func() { d.ended <- d.Run(ctx) }()
 	tb.Cleanup(func() { _ = d.Stop() })
 	return d
@@ -97,8 +106,9 @@ type Conn struct {
 	Challenge *devicelink.Challenge
 	Identity  sim.Identity
 
-	tb   testing.TB
-	conn *websocket.Conn
+	tb     testing.TB
+	conn   *websocket.Conn
+	closed error // what ended reading
 }
 
 // Dial opens a link as far as the challenge.
@@ -132,6 +142,22 @@ func Link(tb testing.TB, baseURL string, as sim.Identity) (*Conn, *devicelink.We
 	c := Dial(tb, baseURL, as)
 	c.Send(c.Hello())
 	return c, Receive[*devicelink.Welcome](c)
+}
+
+// Welcomed waits for the welcome; false if the server closes the link instead.
+func (c *Conn) Welcomed() (*devicelink.Welcome, bool) {
+	c.tb.Helper()
+	text, err := c.read()
+	if err != nil {
+		c.closed = err
+		return nil, false
+	}
+	frame, err := devicelink.Decode(text)
+	welcome, ok := frame.(*devicelink.Welcome)
+	if !ok {
+		c.tb.Fatalf("want a welcome, got %s, %v", text, err)
+	}
+	return welcome, true
 }
 
 // Send writes a frame.
@@ -193,6 +219,9 @@ func (c *Conn) Closed() (devicelink.CloseCode, string) {
 func (c *Conn) read() ([]byte, error) {
 	ctx, cancel := context.WithTimeout(c.tb.Context(), Patience)
 	defer cancel()
+	if c.closed != nil {
+		return nil, c.closed
+	}
 	_, text, err := c.conn.Read(ctx)
 	return text, err
 }

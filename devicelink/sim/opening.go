@@ -111,6 +111,9 @@ func (d *Device) lock(o *opening) {
 	}
 }
 
+// Obey does what the device does with a command that comes over its link.
+func (d *Device) Obey(c *devicelink.Command) { d.with(func() { d.obey(c) }) }
+
 // seenFor is how long after its deadline a command's identifier is remembered.
 const seenFor = time.Minute
 
