@@ -93,8 +93,8 @@ func (d *deliverer) start(ctx, attempts context.Context, inFlight *sync.WaitGrou
 }
 
 // claimWithEvents claims deliveries and reads their events. If it cannot, it gives back what it has
-// claimed. A claim is not broken off when Run is asked to end: it might have been made all the same,
-// and then nobody would attempt what was claimed before the lease ends.
+// claimed. A claim is not broken off when Run is asked to end: it might have been made all the
+// same, and then nobody would attempt what was claimed before the lease ends.
 func (d *deliverer) claimWithEvents(
 	ctx context.Context, limit int,
 ) ([]delivery, map[typeid.Event]*ent.Event, error) {

@@ -19,9 +19,10 @@ import (
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/webhookdelivery"
+	"github.com/cardea/cardea/webhooks"
 )
 
-// nameServer is a DNS server. Each answer to a name is a set of addresses; the last one is repeated.
+// nameServer is a DNS server. Each answer to a name is a set of addresses; the last is repeated.
 type nameServer struct {
 	mu      sync.Mutex
 	answers map[string][][]string
@@ -45,9 +46,10 @@ func serveNames(t *testing.T, answers map[string][][]string) *net.Resolver {
 	var serving sync.WaitGroup
 	serving.Go(func() { server.serve(conn) })
 	t.Cleanup(func() { _ = conn.Close(); serving.Wait() })
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
+	}
+	return &net.Resolver{PreferGo: true, Dial: dial}
 }
 
 func (s *nameServer) serve(conn net.PacketConn) {
@@ -288,48 +290,73 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
+// answering reads a request and answers it with raw bytes, none for none.
+func answering(text string) func(*net.TCPConn) {
+	return func(conn *net.TCPConn) {
+		_, _ = conn.Read(make([]byte, 4096))
+		_, _ = conn.Write([]byte(text))
+	}
+}
+
+func resetting(conn *net.TCPConn) {
+	answering("")(conn)
+	_ = conn.SetLinger(0)
+}
+
+func silent(conn *net.TCPConn) { _, _ = io.Copy(io.Discard, conn) }
+
 // TestFailuresHaveClasses fails in each phase of an attempt.
 func TestFailuresHaveClasses(t *testing.T) {
 	t.Parallel()
+	_, _, unvouched := inside(t) // its certificate is nobody's
 	h := newHouse(t)
-	_, _, tlsPort := inside(t) // with a certificate that nobody vouches for
-	silent := func(conn *net.TCPConn) { _, _ = io.Copy(io.Discard, conn) }
-	read := func(conn *net.TCPConn) { _, _ = conn.Read(make([]byte, 4096)) }
-	wants := map[string]string{
-		"http://" + closedPort(t): "refused",
-		"http://" + rawServer(t, func(conn *net.TCPConn) { read(conn); _ = conn.SetLinger(0) }): "reset",
-		"http://" + rawServer(t, read):    "reset",
-		"http://" + rawServer(t, silent):  "timeout",
-		"https://" + rawServer(t, silent): "timeout",
-		"http://" + rawServer(t, func(conn *net.TCPConn) { read(conn); _, _ = conn.Write([]byte("hello\r\n\r\n")) }): "protocol",
-		"http://" + rawServer(t, func(conn *net.TCPConn) {
-			read(conn)
-			_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n"))
-		}): "protocol",
-		"https://" + rawServer(t, func(conn *net.TCPConn) { read(conn); _, _ = conn.Write([]byte("hello\r\n\r\n")) }): "tls",
-		"https://127.0.0.1:" + tlsPort:                          "tls",
+	cfg := h.config()
+	cfg.Resolver = serveNames(t, nil)
+	h.failEach(cfg, map[string]string{
+		"http://" + closedPort(t):                    "refused",
+		"http://" + rawServer(t, resetting):          "reset",
+		"http://" + rawServer(t, answering("")):      "reset",
+		"http://" + rawServer(t, answering("HELO ")): "protocol",
+		"http://" + rawServer(t, answering("HTTP/1.1 200 OK\r\nX: "+
+			strings.Repeat("a", 64<<10)+"\r\n\r\n")): "protocol",
+		"https://" + rawServer(t, answering("HELO HELO\r\n")):   "tls",
+		"https://127.0.0.1:" + unvouched:                        "tls",
 		"https://nowhere.example.com:8443":                      "dns",
 		newReceiver(t, status(http.StatusTeapot)).URL:           "http_4xx",
 		newReceiver(t, status(http.StatusBadGateway)).URL:       "http_5xx",
 		newReceiver(t, status(http.StatusMovedPermanently)).URL: "redirect",
 		newReceiver(t, status(http.StatusNotModified)).URL:      "redirect",
-	}
+	})
+}
+
+// TestSilenceEnds has servers that take connections and say nothing, before TLS and after.
+func TestSilenceEnds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cfg := h.config()
+	cfg.Timeouts.TLS, cfg.Timeouts.Attempt = 100*time.Millisecond, 200*time.Millisecond
+	h.failEach(cfg, map[string]string{
+		"http://" + rawServer(t, silent):  "timeout",
+		"https://" + rawServer(t, silent): "timeout",
+	})
+}
+
+// failEach attempts to deliver to each URL and checks the class of the failure.
+func (h *house) failEach(cfg webhooks.Config, classes map[string]string) {
+	h.t.Helper()
 	endpoints := map[string]*ent.WebhookEndpoint{}
-	for at := range wants {
+	for at := range classes {
 		endpoints[at], _ = h.endpoint(at, "site.created")
 	}
-	cfg := h.config()
-	cfg.Resolver = serveNames(t, nil)
-	cfg.Timeouts.TLS, cfg.Timeouts.Attempt = 300*time.Millisecond, 500*time.Millisecond
 	h.run(cfg)
 	h.event()
-	for at, want := range wants {
+	for at, want := range classes {
 		delivery, attempts := h.settled(endpoints[at], 1)
-		if a := attempts[0]; a.ErrorClass != want || a.DurationMs > 1500 {
-			t.Errorf("%s: %s after %d ms; want %s", at, a.ErrorClass, a.DurationMs, want)
+		if a := attempts[0]; a.ErrorClass != want || a.DurationMs > 10_000 {
+			h.t.Errorf("%s: %s after %d ms; want %s", at, a.ErrorClass, a.DurationMs, want)
 		}
 		if delivery.State != webhookdelivery.StatePENDING {
-			t.Errorf("%s: delivery %+v", at, delivery)
+			h.t.Errorf("%s: delivery %+v", at, delivery)
 		}
 	}
 }

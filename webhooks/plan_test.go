@@ -214,24 +214,27 @@ func TestWithoutEndpointsOnlyTheCursorMoves(t *testing.T) {
 	}
 }
 
-// TestEndpointsGetWhatTheyAskFor checks types and the event from which on an endpoint receives.
+// TestEndpointsGetWhatTheyAskFor checks types, and the event from which on an endpoint receives,
+// all in one batch.
 func TestEndpointsGetWhatTheyAskFor(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.run(h.config())
-	h.event() // before any endpoint
-	everything, sites, doors := newReceiver(t, nil), newReceiver(t, nil), newReceiver(t, nil)
-	all, _ := h.endpoint(everything.URL)
-	some, _ := h.endpoint(sites.URL, "site.created", "site.deleted")
-	none, _ := h.endpoint(doors.URL, "door.created")
+	url := newReceiver(t, nil).URL
 	h.event()
+	all, _ := h.endpoint(url + "/all")
+	some, _ := h.endpoint(url+"/some", "site.created", "site.deleted")
+	none, _ := h.endpoint(url+"/none", "door.created")
 	h.event()
-	h.deliveredAll(some, h.siteEvents()[1:])
-	log, err := journal.Open(h.db).Read(h.ctx, h.org, all.FromSeq, 100)
+	late, _ := h.endpoint(url+"/late", "site.created")
+	h.event()
+	happened, err := journal.Open(h.db).Read(h.ctx, h.org, all.FromSeq, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.deliveredAll(all, log)
+	h.run(h.config())
+	h.deliveredAll(all, happened)
+	h.deliveredAll(some, h.siteEvents()[1:])
+	h.deliveredAll(late, h.siteEvents()[2:])
 	if rows := h.deliveries(none); len(rows) != 0 {
 		t.Errorf("%d deliveries of events that were not asked for", len(rows))
 	}
@@ -276,7 +279,8 @@ func TestStrangersEventsStayAway(t *testing.T) {
 	}
 	h.deliveredAll(here, h.siteEvents())
 	stranger.deliveredAll(there, stranger.siteEvents())
-	if !sameIDs(mine.ids(), ids(h.siteEvents())) || !sameIDs(theirs.ids(), ids(stranger.siteEvents())) {
+	if !sameIDs(mine.ids(), ids(h.siteEvents())) ||
+		!sameIDs(theirs.ids(), ids(stranger.siteEvents())) {
 		t.Error("an endpoint received another organization's events")
 	}
 }
