@@ -169,7 +169,8 @@ func (d *deliverer) judge(c delivery, o outcome) verdict {
 	if o.class == "" || o.class == classEventGone {
 		return verdict{}
 	}
-	wait, again := backoff(c.attempts+1, o.retryAfter, 2*rand.Float64()-1)
+	chance := 2*rand.Float64() - 1 //nolint:gosec // it spreads load and guards nothing
+	wait, again := backoff(c.attempts+1, o.retryAfter, chance)
 	if !again {
 		return verdict{}
 	}

@@ -3,6 +3,7 @@ package webhooks_test
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -59,6 +60,30 @@ func TestDeliveryIsTheEventSigned(t *testing.T) {
 	}
 	if a := attempts[0]; a.Number != 1 || *a.StatusCode != 204 || a.ErrorClass != "" {
 		t.Errorf("attempt %+v", a)
+	}
+}
+
+// TestLogKeepsSecrets delivers to a URL with a token, well and badly, and reads the log.
+func TestLogKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	good, secret := h.endpoint(newReceiver(t, nil).URL+"/path?token=hunter2", "site.created")
+	bad, _ := h.endpoint("http://"+closedPort(t)+"/path?token=hunter2", "site.created")
+	var log bytes.Buffer
+	cfg := h.config()
+	cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	stop := h.run(cfg)
+	h.event()
+	delivery, _ := h.settled(good, 1)
+	h.settled(bad, 1)
+	stop()
+	if !strings.Contains(log.String(), delivery.ID.String()) {
+		t.Errorf("the attempt is not in the log: %s", &log)
+	}
+	for _, hidden := range []string{"hunter2", "/path", secret[len("whsec_"):]} {
+		if strings.Contains(log.String(), hidden) {
+			t.Errorf("the log holds %q: %s", hidden, &log)
+		}
 	}
 }
 
@@ -238,7 +263,7 @@ func TestAnswerIsBounded(t *testing.T) {
 					return
 				}
 				poured.Add(int64(n))
-				w.(http.Flusher).Flush() //nolint:errcheck // every server's writer is one
+				w.(http.Flusher).Flush()
 				<-tick.C
 			}
 		}

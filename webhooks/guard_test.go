@@ -5,7 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -129,7 +129,7 @@ func inside(t *testing.T) (server *httptest.Server, reached *counting, port stri
 		func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
 	reached = &counting{Listener: server.Listener}
 	server.Listener = reached
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	at, err := url.Parse(server.URL)
@@ -270,7 +270,7 @@ func rawServer(t *testing.T, serve func(*net.TCPConn)) (address string) {
 				return
 			}
 			serving.Go(func() {
-				serve(conn.(*net.TCPConn)) //nolint:errcheck // a TCP listener accepts no other
+				serve(conn.(*net.TCPConn))
 				_ = conn.Close()
 			})
 		}

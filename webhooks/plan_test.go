@@ -107,7 +107,7 @@ func TestPlannerDiesBetweenSteps(t *testing.T) {
 	var deaths sync.Map // step to *atomic.Int64
 	die := func(ctx context.Context, step string) {
 		count, _ := deaths.LoadOrStore(step, new(atomic.Int64))
-		if count.(*atomic.Int64).Add(1) > 2 { //nolint:errcheck // stored above
+		if count.(*atomic.Int64).Add(1) > 2 {
 			return
 		}
 		_, err := server.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

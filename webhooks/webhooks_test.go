@@ -227,6 +227,7 @@ func newReceiver(t *testing.T, answer http.HandlerFunc) *receiver {
 }
 
 func (r *receiver) handler(t *testing.T, answer http.HandlerFunc) http.Handler {
+	t.Helper()
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, err := io.ReadAll(request.Body)
 		if err != nil {
