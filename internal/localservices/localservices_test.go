@@ -168,6 +168,26 @@ func TestNobodyElseCanReachTheServers(t *testing.T) {
 			AND rolname <> 'cardea'`, 0)
 }
 
+// A terminal sends Ctrl-C to its foreground process group.
+func TestServersAreOutOfReachOfCtrlC(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	start(t, localservices.Config{Dir: dir, Durable: true})
+	for _, pidFile := range []string{"redis.pid", "postgres/postmaster.pid"} {
+		text, err := os.ReadFile(filepath.Join(dir, "services", pidFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.Fields(string(text))[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if group, err := syscall.Getpgid(pid); group != pid || err != nil {
+			t.Errorf("%s: process %d is in group %d, %v; want its own", pidFile, pid, group, err)
+		}
+	}
+}
+
 func TestUnfinishedClusterIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := localservices.Config{Dir: openDir(t)}

@@ -92,7 +92,9 @@ func TestTerminationReachesTheCommand(t *testing.T) {
 	t.Parallel()
 	// The command ends its parent, which passes that on; the trap shows that it arrived.
 	out, err := with(t, "-dir", servicesDir(t), "--", "sh", "-c",
-		`trap 'echo asked; exit 3' TERM; kill -TERM $PPID; while :; do wait; done`).Output()
+		`trap 'echo asked; kill $!; exit 3' TERM
+		sleep 60 >/dev/null 2>&1 &
+		kill -TERM $PPID; wait`).Output()
 	wantCode(t, err, 3)
 	if string(out) != "asked\n" {
 		t.Errorf("the command said %q; want \"asked\"", out)
@@ -102,12 +104,21 @@ func TestTerminationReachesTheCommand(t *testing.T) {
 func TestKilledParentIsNoObstacle(t *testing.T) {
 	t.Parallel()
 	dir := servicesDir(t)
-	first := with(t, "-dir", dir, "-hold")
-	stdout, err := first.StdoutPipe()
+	holdAndKill(t, dir)
+	if err := with(t, "-dir", dir, "--", "true").Run(); err != nil {
+		t.Errorf("second start: %v", err)
+	}
+}
+
+// holdAndKill starts servers and kills their parent once they are up.
+func holdAndKill(t *testing.T, dir string) {
+	t.Helper()
+	hold := with(t, "-dir", dir, "-hold")
+	stdout, err := hold.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.Start(); err != nil {
+	if err := hold.Start(); err != nil {
 		t.Fatal(err)
 	}
 	// Its first line says that the servers are up.
@@ -115,12 +126,9 @@ func TestKilledParentIsNoObstacle(t *testing.T) {
 	if err != nil || !strings.HasPrefix(line, "export CARDEA_DATABASE_URL='postgres://") {
 		t.Errorf("first line %q, %v", line, err)
 	}
-	if err := first.Process.Kill(); err != nil {
+	if err := hold.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, stdout)
-	_ = first.Wait()
-	if err := with(t, "-dir", dir, "--", "true").Run(); err != nil {
-		t.Errorf("second start: %v", err)
-	}
+	_ = hold.Wait()
 }
