@@ -30,7 +30,7 @@ type WebhookAttempt struct {
 	DurationMs int64 `json:"duration_ms,omitempty"`
 	// StatusCode holds the value of the "status_code" field.
 	StatusCode *int `json:"status_code,omitempty"`
-	// dns, refused, reset, tls, timeout, blocked_address, redirect, http_4xx, http_5xx
+	// dns, refused, reset, tls, timeout, unreachable, blocked_address, protocol, redirect, http_4xx, http_5xx, event_gone
 	ErrorClass string `json:"error_class,omitempty"`
 	// the first 16 KiB
 	ResponseBody string `json:"response_body,omitempty"`

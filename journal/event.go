@@ -16,7 +16,7 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// MaxData is the largest Data that an event may carry, in bytes.
+// MaxData is the largest Data that an event may carry, in bytes of its canonical form.
 const MaxData = 8 << 10
 
 // ErrInvalid is wrapped by the error for an event that the catalogue does not allow.
@@ -194,16 +194,19 @@ func (e Event) prepare(by Actor, at time.Time) (Event, error) {
 }
 
 // checkData refuses what jsonb would change or refuse, so that a stored event reads back to the same
-// canonical bytes.
+// canonical bytes, and what is too large in them.
 func (e Event) checkData() error {
-	if len(e.Data) > MaxData {
-		return fmt.Errorf("%w: data of %d bytes, at most %d", ErrInvalid, len(e.Data), MaxData)
-	}
-	var object map[string]any
-	if err := json.Unmarshal(e.Data, &object); err != nil || object == nil {
+	if !strings.HasPrefix(strings.TrimLeft(string(e.Data), " \t\r\n"), "{") {
 		return fmt.Errorf("%w: data is not a JSON object", ErrInvalid)
 	}
-	if strings.Contains(string(e.Data), `\u0000`) {
+	bytes, err := jcs.Transform(e.Data)
+	if err != nil {
+		return fmt.Errorf("%w: data is not canonical JSON: %w", ErrInvalid, err)
+	}
+	if len(bytes) > MaxData {
+		return fmt.Errorf("%w: data of %d bytes, at most %d", ErrInvalid, len(bytes), MaxData)
+	}
+	if strings.Contains(string(bytes), `\u0000`) {
 		return fmt.Errorf("%w: data holds a NUL character", ErrInvalid)
 	}
 	return nil

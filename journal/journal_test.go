@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,6 +94,8 @@ func TestAppendRefuses(t *testing.T) {
 		"null":         {Type: "site.created", Data: json.RawMessage(`null`)},
 		"broken JSON":  {Type: "site.created", Data: json.RawMessage(`{`)},
 		"NUL":          {Type: "site.created", Data: json.RawMessage(`{"a":"\u0000"}`)},
+		"too large once canonical": {Type: "site.created", Data: json.RawMessage(
+			`{"a":[1e20` + strings.Repeat(",1e20", 1000) + `]}`)},
 		"too large": {Type: "site.created",
 			Data: json.RawMessage(`{"a":"` + string(bytes.Repeat([]byte("x"), journal.MaxData)) + `"}`)},
 	} {

@@ -25,8 +25,9 @@
 // Processes compare leases and due times by their own clocks, which may differ by what a lease is
 // longer than an attempt: 45 seconds.
 //
-// Two statements are raw SQL, each with org_id in hand: the claim, whose window over each endpoint
-// Ent cannot express, and the insert of deliveries, which must skip what is there already.
+// Three statements are raw SQL, each with org_id in hand: the claim, whose window over each endpoint
+// Ent cannot express, and the inserts of deliveries and of a new organization's cursor, which must
+// skip what is there already.
 //
 // The package imports access, journal, ent, actor and typeid.
 package webhooks

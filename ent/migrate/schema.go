@@ -509,7 +509,7 @@ var (
 			{
 				Name:    "webhookdelivery_due",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[7]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[2], WebhookDeliveriesColumns[7], WebhookDeliveriesColumns[4]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "state = 'PENDING'",
 				},

@@ -24,7 +24,8 @@ func (WebhookAttempt) Fields() []ent.Field {
 		field.Int64("duration_ms").NonNegative().Immutable(),
 		field.Int("status_code").Optional().Nillable().Immutable(),
 		field.String("error_class").Optional().Immutable().
-			Comment("dns, refused, reset, tls, timeout, blocked_address, redirect, http_4xx, http_5xx"),
+			Comment("dns, refused, reset, tls, timeout, unreachable, blocked_address, " +
+				"protocol, redirect, http_4xx, http_5xx, event_gone"),
 		field.Text("response_body").Optional().Immutable().Comment("the first 16 KiB"),
 	}
 }

@@ -35,7 +35,8 @@ func (WebhookDelivery) Fields() []ent.Field {
 func (WebhookDelivery) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("org_id", "endpoint_id", "event_seq").Unique(),
-		index.Fields("next_at").
+		// A claim takes the first few that are due of each endpoint.
+		index.Fields("endpoint_id", "next_at", "event_seq").
 			Annotations(entsql.IndexWhere("state = 'PENDING'")).StorageKey("webhookdelivery_due"),
 	}
 }

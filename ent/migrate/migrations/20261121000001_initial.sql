@@ -107,7 +107,7 @@ CREATE TABLE "webhook_cursors" ("org_id" uuid NOT NULL, "seq" bigint NOT NULL DE
 -- Create "webhook_deliveries" table
 CREATE TABLE "webhook_deliveries" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "endpoint_id" uuid NOT NULL, "event_id" uuid NOT NULL, "event_seq" bigint NOT NULL, "state" character varying NOT NULL DEFAULT 'PENDING', "attempts" bigint NOT NULL DEFAULT 0, "next_at" timestamptz NULL, "leased_until" timestamptz NULL, "created_at" timestamptz NOT NULL, "ended_at" timestamptz NULL, PRIMARY KEY ("id"));
 -- Create index "webhookdelivery_due" to table: "webhook_deliveries"
-CREATE INDEX "webhookdelivery_due" ON "webhook_deliveries" ("next_at") WHERE ((state)::text = 'PENDING'::text);
+CREATE INDEX "webhookdelivery_due" ON "webhook_deliveries" ("endpoint_id", "next_at", "event_seq") WHERE ((state)::text = 'PENDING'::text);
 -- Create index "webhookdelivery_org_id_endpoint_id_event_seq" to table: "webhook_deliveries"
 CREATE UNIQUE INDEX "webhookdelivery_org_id_endpoint_id_event_seq" ON "webhook_deliveries" ("org_id", "endpoint_id", "event_seq");
 -- Create index "webhookdelivery_org_id_id" to table: "webhook_deliveries"
