@@ -142,13 +142,10 @@ func (f *feed) where() (position int64, open bool) {
 	return f.position, f.open
 }
 
-// deliver gives contiguous events to everyone who is live, and moves the position.
+// deliver gives the events that follow the position to everyone who is live, and moves it.
 func (f *feed) deliver(events []*journal.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for len(events) > 0 && events[0].Sequence <= f.position {
-		events = events[1:]
-	}
 	if len(events) == 0 {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -66,6 +67,36 @@ func TestRelayBouncesDuplicatesAndFillsGaps(t *testing.T) {
 	}
 }
 
+// TestRelayFillsGapsAtOnce fills more gaps than sweeps could in the time.
+func TestRelayFillsGapsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n, org := w.node(nodeConfig{}), w.organization()
+	start := time.Now()
+	const gaps = 20
+	for i := range gaps {
+		w.commit(org, 1)
+		n.relay.Offer(w.commit(org, 1))
+		w.eventually("the gap is filled", w.endsWith(org, fmt.Sprintf("%d-0", 2*(i+1))))
+	}
+	if took := time.Since(start); took > gaps/2*time.Second {
+		t.Errorf("took %v: no faster than sweeps", took)
+	}
+}
+
+func TestRelayKeepsStreamsShort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n, org := w.node(nodeConfig{stream: stream.Config{Length: 100}}), w.organization()
+	for range 10 {
+		n.relay.Offer(w.commit(org, 100))
+	}
+	w.eventually("relayed", w.endsWith(org, "1000-0"))
+	if got := len(w.streamed(org)); got < 100 || got > 300 { // Redis trims by blocks of 100
+		t.Errorf("the stream holds %d entries", got)
+	}
+}
+
 // published receives the next message of an organization's channel.
 func published(t *testing.T, channel *redis.PubSub) (first, last int64, bodies string) {
 	t.Helper()
@@ -103,8 +134,8 @@ func TestRelayPublishesEachEventOnce(t *testing.T) {
 	channel := w.listen(org)
 	var relaying sync.WaitGroup
 	events := w.commit(org, 20)
-	for range 3 {
-		n := w.node(nodeConfig{})
+	nodes := []*node{w.node(nodeConfig{}), w.node(nodeConfig{}), w.node(nodeConfig{})}
+	for _, n := range nodes {
 		relaying.Go(func() {
 			for i := range events {
 				n.relay.Offer(events[i : i+1])
@@ -112,7 +143,13 @@ func TestRelayPublishesEachEventOnce(t *testing.T) {
 		})
 	}
 	relaying.Wait()
-	for next := int64(1); next <= 20; {
+	w.eventually("relayed", w.endsWith(org, "20-0"))
+	for range 2 {
+		for _, n := range nodes {
+			n.relay.Offer(append(events[18:], w.commit(org, 1)...))
+		}
+	}
+	for next := int64(1); next <= 26; {
 		first, last, bodies := published(t, channel)
 		lines := int64(strings.Count(bodies, "\n") + 1)
 		if first != next || last < first || lines != last-first+1 {

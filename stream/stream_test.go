@@ -38,6 +38,7 @@ type world struct {
 	redis     *redis.Client // for looking and for breaking
 	redisURL  string
 	namespace string
+	subjects  sync.Map // *stream.Subscription to the organization that it is of
 }
 
 func newWorld(t *testing.T) *world {
@@ -201,13 +202,14 @@ func (w *world) subscribe(n *node, org typeid.Organization, after int64) *stream
 	if err != nil {
 		w.Fatalf("subscribe after %d: %v", after, err)
 	}
+	w.subjects.Store(s, org)
 	return s
 }
 
-// expect receives the events after a number, up to another one, each the next, each as the journal
-// has it.
+// expect receives the events after a number, up to another one, each the next of its organization.
 func (w *world) expect(s *stream.Subscription, after, last int64) {
 	w.Helper()
+	org, _ := w.subjects.Load(s)
 	timeout := time.After(deadline)
 	for next := after + 1; next <= last; next++ {
 		select {
@@ -216,8 +218,8 @@ func (w *world) expect(s *stream.Subscription, after, last int64) {
 				w.Errorf("ended before %d: %v", next, s.Err())
 				return
 			}
-			if e.Sequence != next {
-				w.Errorf("received %d, want %d", e.Sequence, next)
+			if e.Sequence != next || e.Organization != org {
+				w.Errorf("received %d of %s, want %d of %s", e.Sequence, e.Organization, next, org)
 				return
 			}
 		case <-timeout:
@@ -432,7 +434,7 @@ func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, n
 
 func TestOpenRefusesMalformedURLWithoutShowingIt(t *testing.T) {
 	t.Parallel()
-	_, err := stream.Open(t.Context(), stream.Config{URL: "http://:secret@host"})
+	_, err := stream.Open(t.Context(), stream.Config{URL: "redis://:secret@[host"})
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Fatalf("got %v", err)
 	}
