@@ -7,8 +7,9 @@ SHELL := /bin/sh
 LINT_VERSION := v2.15.0
 LINT := .cardea/bin/golangci-lint-$(LINT_VERSION)
 
-# Runs a command beside a throw-away Postgres and Redis.
-WITH := go run ./internal/localservices/with
+# Runs a command beside a throw-away Postgres and Redis. Programs are built and then run, not "go
+# run": that keeps signals and exit codes to itself, and calls Ctrl-C an error.
+WITH := .cardea/bin/with
 
 TESTS ?= ./...
 FUZZ_TIME ?= 30s
@@ -18,17 +19,17 @@ URL ?= http://127.0.0.1:8080/graphiql
 ## Everyday
 
 .PHONY: run
-run: ## Start Cardea with a demo organization and simulated doors; Ctrl-C stops it, the data stays
-	go run ./cmd/cardea demo
+run: .cardea/bin/cardea ## Start Cardea with a demo organization and simulated doors; Ctrl-C stops it, the data stays
+	$< demo
 
 # -compiler: on Linux the race detector is linked through cgo, which needs a C compiler. A test run
 # without it would be weaker than CI's, so that one is installed like Postgres and Redis.
 .PHONY: test
-test: ## Run every test against real servers with the race detector; TESTS=./stream/... for fewer
+test: $(WITH) ## Run every test against real servers with the race detector; TESTS=./stream/... for fewer
 	$(WITH) -compiler -dir .cardea/test -- go test -race -shuffle=on -timeout=15m $(TESTS)
 
 .PHONY: services
-services: ## Keep servers for single tests in the foreground, and print how to reach them
+services: $(WITH) ## Keep servers for single tests in the foreground, and print how to reach them
 	$(WITH) -dir .cardea/test -hold
 
 .PHONY: fmt
@@ -45,7 +46,7 @@ generate: ## Generate code from ent/schema and graph/schema, and the documents f
 	go generate $$(go list -e ./... | grep -v '/ent$$')
 
 .PHONY: migration
-migration: ## Write the migration from the model's last change; NAME=add_x
+migration: $(WITH) ## Write the migration from the model's last change; NAME=add_x
 	@test -n "$(NAME)" || { echo 'name the change: make migration NAME=add_x' >&2; exit 2; }
 	$(EMPTY_DATABASE) go run ent/migrate/migrations/diff.go -name $(NAME)
 
@@ -87,7 +88,7 @@ EMPTY_DATABASE = rm -rf .cardea/empty && \
 	env -u CARDEA_DATABASE_URL -u CARDEA_REDIS_URL $(WITH) -dir .cardea/empty --
 
 .PHONY: check-migrations
-check-migrations: ## Fail if the migrations do not lead to the model
+check-migrations: $(WITH) ## Fail if the migrations do not lead to the model
 	$(EMPTY_DATABASE) go run ent/migrate/migrations/diff.go -check
 
 .PHONY: fuzz
@@ -105,12 +106,18 @@ bench: ## Measure on this machine, each figure beside its floor: docs/performanc
 	go run ./internal/bench
 
 .PHONY: seed
-seed: ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench for a large one
-	go run ./cmd/cardea seed -size $(SIZE)
+seed: .cardea/bin/cardea ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench for a large one
+	$< seed -size $(SIZE)
 
 .PHONY: screenshot
 screenshot: ## Take docs/graphiql.png from a running demo; TOKEN=cardea_… URL=…
 	cd docs/screenshot && npm ci && CARDEA_TOKEN='$(TOKEN)' node screenshot.js '$(URL)'
+
+.PHONY: .cardea/bin/cardea .cardea/bin/with
+.cardea/bin/cardea:
+	go build -o $@ ./cmd/cardea
+.cardea/bin/with:
+	go build -o $@ ./internal/localservices/with
 
 $(LINT):
 	GOBIN=$(CURDIR)/.cardea/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
