@@ -124,8 +124,7 @@ func golden(t *testing.T, name string, encoded []byte) []byte {
 	return want
 }
 
-func TestFramesAreGolden(t *testing.T) {
-	t.Parallel()
+func TestFramesAreGolden(t *testing.T) { // before the parallel tests: it may write files
 	for name, frame := range goldenFrames() {
 		encoded, err := devicelink.Encode(frame)
 		if err != nil {
@@ -143,8 +142,7 @@ func TestFramesAreGolden(t *testing.T) {
 	}
 }
 
-func TestEnrolmentIsGolden(t *testing.T) {
-	t.Parallel()
+func TestEnrolmentIsGolden(t *testing.T) { // before the parallel tests: it may write files
 	claim := devicelink.Enrolment{
 		ClaimCode: "7K2M-9QXV-0D4T-HB3R", Serial: "L4-004211", Model: "L4", Firmware: "2.4.1",
 	}
@@ -166,27 +164,29 @@ func TestEnrolmentIsGolden(t *testing.T) {
 	}
 }
 
+// joined is a transcript as the document describes it.
+func joined(parts ...string) (bytes []byte) {
+	for _, part := range parts {
+		bytes = append(bytes, 0, 0, 0, byte(len(part)))
+		bytes = append(bytes, part...)
+	}
+	return bytes
+}
+
 // TestSignedBytesAreGolden rebuilds the transcripts from the words of docs/protocol.md alone.
 func TestSignedBytesAreGolden(t *testing.T) {
 	t.Parallel()
-	join := func(parts ...string) (bytes []byte) {
-		for _, part := range parts {
-			bytes = append(bytes, 0, 0, 0, byte(len(part)))
-			bytes = append(bytes, part...)
-		}
-		return bytes
-	}
 	public := goldenKey.Public().(ed25519.PublicKey)
 	challenge := goldenFrames()["challenge"].(*devicelink.Challenge)
 	hello := goldenFrames()["hello"].(*devicelink.Hello)
-	signed := join("cardea.device.v1 hello", "1", "doors.example.com", goldenDevice.String(),
+	signed := joined("cardea.device.v1 hello", "1", "doors.example.com", goldenDevice.String(),
 		string(challenge.Nonce[:]), string(hello.Nonce[:]))
 	if !ed25519.Verify(public, signed, hello.Signature[:]) {
 		t.Error("a hello signs something else than the document says")
 	}
 	claim := devicelink.Enrolment{ClaimCode: "7K2M-9QXV-0D4T-HB3R"}
 	claim.Sign(goldenKey)
-	signed = join("cardea.device.v1 enrol", "7K2M-9QXV-0D4T-HB3R")
+	signed = joined("cardea.device.v1 enrol", "7K2M-9QXV-0D4T-HB3R")
 	if !ed25519.Verify(public, signed, claim.Proof[:]) {
 		t.Error("a proof signs something else than the document says")
 	}

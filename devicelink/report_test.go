@@ -1,7 +1,9 @@
 package devicelink_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +12,8 @@ import (
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/internal/testenv"
+	"github.com/cardea/cardea/typeid"
 )
 
 func opened(sequence int64) *devicelink.Report {
@@ -214,4 +218,52 @@ func TestOfflineReportsAreBuffered(t *testing.T) {
 	if row.Delivery != event.DeliveryBUFFERED || *row.DoorID != gate.ID {
 		t.Errorf("recorded %+v", row)
 	}
+}
+
+// TestDeviceSetsAsideWhatIsRefused: one entry that cannot be recorded costs one reconnect, and the
+// journal says that it is missing.
+func TestDeviceSetsAsideWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newTown(t)
+	n := b.serve("one")
+	identity, _ := b.newDevice(n, "Gate")
+	d := linktest.Start(t, sim.DeviceConfig{BaseURL: n.url, Identity: identity})
+	d.Until(func(s sim.State) bool { return s.Acked == 1 })
+	refused := *opened(0)
+	refused.Event = "door.sang"
+	d.Report(refused)
+	d.Report(*opened(0))
+	d.Lose()
+	d.Report(*opened(0))
+	s := d.Until(func(s sim.State) bool { return s.Linked && s.Acked == s.Logged && s.Logged == 5 })
+	if s.Links != 2 {
+		t.Errorf("%d links", s.Links)
+	}
+	wantEvents(t, without(b.events(identity.Device), "device.disconnected"), "lock.locked",
+		"device.events_lost", "door.opened", "device.events_lost", "door.opened")
+}
+
+// TestFleet: people come and go, and everything they do is recorded.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	b := newTown(t)
+	n := b.serve("one")
+	fleet := sim.Fleet{
+		BaseURL: n.url, People: []typeid.User{b.adminID}, Pace: 200 * time.Millisecond,
+		Seed: 7, Log: testenv.Logger(t),
+	}
+	for i := range 3 {
+		identity, _ := b.newDevice(n, fmt.Sprint("Gate ", i))
+		fleet.Devices = append(fleet.Devices, identity)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- fleet.Run(ctx) }()
+	eventually(t, "someone has gone through a door", func() bool {
+		return b.db.Event.Query().Where(event.Type("door.closed")).CountX(b.system) > 0 &&
+			b.db.Event.Query().Where(event.Type("access.granted"), event.UserID(b.adminID)).
+				CountX(b.system) > 0
+	})
+	cancel()
+	must(t, <-ran)
 }

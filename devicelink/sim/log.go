@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/cardea/cardea/devicelink"
@@ -25,8 +26,14 @@ func (d *Device) Answer(r devicelink.Result) {
 	d.change()
 }
 
-// Lose forgets the newest entry of the log that was not sent, as a worn-out memory would: there
-// will be a hole.
+// setAside takes an entry out that can never be recorded; d.mu is held.
+func (d *Device) setAside(which string) {
+	d.log = slices.DeleteFunc(slices.Clone(d.log), func(entry devicelink.Frame) bool {
+		return strconv.FormatInt(sequence(entry), 10) == which
+	})
+}
+
+// Lose forgets what happens now, as a worn-out memory would: there will be a hole in the log.
 func (d *Device) Lose() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -67,6 +67,9 @@ func (d *Device) lost(err error) error {
 	code := devicelink.CloseCode(closed.Code)
 	d.mu.Lock()
 	d.state.Closed = code
+	if code == devicelink.CloseReportRefused {
+		d.setAside(closed.Reason)
+	}
 	d.change()
 	d.mu.Unlock()
 	if !code.Reconnect() {
@@ -143,7 +146,7 @@ func (d *Device) send(ctx context.Context, conn *websocket.Conn, sent int64) err
 	}
 }
 
-// listen does what the server says.
+// listen does what the server says. Of a real device more leniency is asked: see docs/protocol.md.
 func (d *Device) listen(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		frame, err := receive[devicelink.Frame](context.WithoutCancel(ctx), conn)

@@ -1,0 +1,154 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/typeid"
+)
+
+// powered is a device without a link, whose door relocks after 5 seconds and is held open after 30.
+func powered(mode door.Mode) (*Device, devicelink.Door) {
+	d := NewDevice(DeviceConfig{})
+	gate := devicelink.Door{
+		Port: 1, DoorID: typeid.New[typeid.Door](), Mode: mode, RelockSeconds: 5, HeldOpenSeconds: 30,
+	}
+	d.with(func() { d.adopt([]devicelink.Door{gate}) })
+	return d, gate
+}
+
+// logged lists what the log tells, in order: event types, and stages of results.
+func logged(d *Device) (told []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, entry := range d.log {
+		if sequence(entry) != int64(i+1) {
+			told = append(told, "hole")
+		}
+		switch entry := entry.(type) {
+		case *devicelink.Report:
+			told = append(told, entry.Event)
+		case *devicelink.Result:
+			told = append(told, string(entry.Stage))
+		}
+	}
+	return told
+}
+
+func TestVisits(t *testing.T) {
+	t.Parallel()
+	someone := typeid.New[typeid.User]()
+	for name, test := range map[string]struct {
+		mode  door.Mode
+		visit Visit
+		want  []string
+	}{
+		"granted": {door.ModeCONTROLLED, Visit{User: someone}, []string{
+			"lock.locked", "access.granted", "lock.unlocked", "door.opened", "door.closed", "lock.locked",
+		}},
+		"refused": {door.ModeCONTROLLED, Visit{User: someone, Refused: true},
+			[]string{"lock.locked", "access.denied"}},
+		"unknown": {door.ModeCONTROLLED, Visit{}, []string{"lock.locked", "access.denied"}},
+		"leaving": {door.ModeLOCKDOWN, Visit{Leaving: true}, []string{
+			"lock.locked", "door.rex_activated", "lock.unlocked", "door.opened", "door.closed",
+			"lock.locked",
+		}},
+		"lockdown": {door.ModeLOCKDOWN, Visit{User: someone}, []string{"lock.locked", "access.denied"}},
+		"unlocked": {door.ModeUNLOCKED, Visit{User: someone}, []string{
+			"lock.locked", "lock.unlocked", "access.granted", "door.opened", "door.closed",
+		}},
+		"held open": {door.ModeCONTROLLED, Visit{User: someone, Stay: time.Minute}, []string{
+			"lock.locked", "access.granted", "lock.unlocked", "door.opened", "door.held_open",
+			"door.held_open_cleared", "door.closed", "lock.locked",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d, _ := powered(test.mode)
+				test.visit.Reach = time.Second
+				if test.visit.Stay == 0 {
+					test.visit.Stay = 10 * time.Second // longer than the lock stays unlocked
+				}
+				if !d.Visit(t.Context(), 1, test.visit) || d.Visit(t.Context(), 2, test.visit) {
+					t.Error("a visit at a door that is not there, or none at the one that is")
+				}
+				if got := logged(d); !slices.Equal(got, test.want) {
+					t.Errorf("logged %v\nwant %v", got, test.want)
+				}
+				d.halt()
+			})
+		})
+	}
+}
+
+func TestCommandMovesTheBolt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, gate := powered(door.ModeCONTROLLED)
+		order := func(verb command.Verb) {
+			d.Obey(&devicelink.Command{
+				CommandID: typeid.New[typeid.Command](), Verb: verb, DoorID: gate.DoorID, Port: 1,
+				Seconds: 5, NotAfter: time.Now().Add(10 * time.Second),
+			})
+			time.Sleep(80 * time.Millisecond) //nolint:forbidigo // bubble
+			synctest.Wait()
+		}
+		lock := func() door.LockState { return d.State().Doors[1].Lock }
+		order(command.VerbUNLOCK)
+		if lock() != door.LockStateUNLOCKED {
+			t.Error("not unlocked after the bolt has moved")
+		}
+		time.Sleep(4 * time.Second) //nolint:forbidigo // bubble
+		order(command.VerbUNLOCK)   // the 5 seconds begin anew
+		time.Sleep(4 * time.Second) //nolint:forbidigo // bubble
+		if synctest.Wait(); lock() != door.LockStateUNLOCKED {
+			t.Error("locked too soon")
+		}
+		time.Sleep(time.Second) //nolint:forbidigo // bubble
+		if synctest.Wait(); lock() != door.LockStateLOCKED {
+			t.Error("not locked again")
+		}
+		order(command.VerbUNLOCK)
+		order(command.VerbLOCK)
+		if lock() != door.LockStateLOCKED {
+			t.Error("not locked when told to")
+		}
+		want := []string{
+			"lock.locked", "ACKNOWLEDGED", "CONFIRMED", "ACKNOWLEDGED", "CONFIRMED", "lock.locked",
+			"ACKNOWLEDGED", "CONFIRMED", "ACKNOWLEDGED", "CONFIRMED",
+		}
+		if got := logged(d); !slices.Equal(got, want) {
+			t.Errorf("logged %v\nwant %v", got, want)
+		}
+		d.halt()
+	})
+}
+
+func TestSameSeedSamePeople(t *testing.T) {
+	t.Parallel()
+	f := Fleet{People: []typeid.User{typeid.New[typeid.User](), typeid.New[typeid.User]()}}
+	choices := func(seed uint64) (visits []Visit) {
+		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a simulation
+		for range 200 {
+			visits = append(visits, f.someone(r))
+		}
+		return visits
+	}
+	if !slices.Equal(choices(7), choices(7)) || slices.Equal(choices(7), choices(8)) {
+		t.Error("the seed does not decide")
+	}
+	refused := slices.IndexFunc(choices(7), func(v Visit) bool {
+		return refusal(door.ModeCONTROLLED, v) == schema.ReasonNoGrant
+	})
+	if refused < 0 {
+		t.Error("nobody of 200 is refused")
+	}
+}
