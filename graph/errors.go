@@ -91,12 +91,13 @@ func (h *Handler) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Locations = located.Locations
 	}
 	faults := h.explain(ctx, err, input)
-	for _, fault := range faults[1:] { // each comes back here, alone
+	last := len(faults) - 1
+	for _, fault := range faults[:last] { // each comes back here, alone
 		graphql.AddError(ctx, &gqlerror.Error{
 			Err: fault, Path: shown.Path, Locations: shown.Locations,
 		})
 	}
-	return h.show(ctx, shown, faults[0])
+	return h.show(ctx, shown, faults[last])
 }
 
 // variable is the input that an error of gqlgen about a variable is about.

@@ -34,7 +34,8 @@ func argument(id any) operand { return func(b *sql.Builder) { b.Arg(id) } }
 // childOf is true of rows whose column names the parent.
 func childOf(column string) func(*sql.Selector, operand) *sql.Predicate {
 	return func(s *sql.Selector, of operand) *sql.Predicate {
-		return sql.P(func(b *sql.Builder) { of(b.Ident(s.C(column)).WriteString(" = ")) })
+		column := s.C(column) // now: s is another query by the time that this is written
+		return sql.P(func(b *sql.Builder) { of(b.Ident(column).WriteString(" = ")) })
 	}
 }
 

@@ -18,11 +18,11 @@ import (
 const (
 	maxText     = 16 << 10 // bytes
 	maxTokens   = 1500
-	maxDepth    = 16   // the introspection query of common tools has 14
-	maxFields   = 1000 // with every fragment written out
-	maxSameKey  = 8    // fields of one selection set under one response key
-	maxLiterals = 12   // depth of nested lists and objects
-	maxCost     = 5000 // nouns and other objects that one operation may return
+	maxDepth    = 16    // the introspection query of common tools has 14
+	maxFields   = 1000  // with every fragment written out
+	maxSameKey  = 8     // fields of one selection set under one response key
+	maxLiterals = 12    // depth of nested lists and objects
+	maxCost     = 10000 // nouns and other objects that one operation may return
 )
 
 // guard is a gqlgen extension that refuses documents that would cost too much.

@@ -88,6 +88,7 @@ func (h *Handler) answer(
 			body, no = nil, &refused{status: http.StatusInternalServerError, fault: internal}
 		}
 	}()
+	ctx = graphql.StartOperationTrace(ctx)
 	op, faults := h.executor.CreateOperationContext(ctx, params)
 	if len(faults) > 0 {
 		response := h.refuse(ctx, op, faults)

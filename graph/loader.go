@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func (l *loader[K, V]) run(ctx context.Context, b *batch[K, V]) {
 	defer close(b.done)
 	defer func() {
 		if cause := recover(); cause != nil {
-			b.err = fmt.Errorf("load: panic: %v", cause)
+			b.err = fmt.Errorf("load: panic: %v\n%s", cause, debug.Stack())
 		}
 	}()
 	if len(b.keys) > 0 {

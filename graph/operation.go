@@ -97,6 +97,7 @@ func (op *task) run(params *graphql.RawParams) {
 		return
 	}
 	ctx := context.WithValue(actor.NewContext(op.ctx, by), sessionKey, op.session)
+	ctx = graphql.StartOperationTrace(ctx)
 	operation, faults := op.executor.CreateOperationContext(ctx, params)
 	if len(faults) > 0 {
 		op.fail(op.refuse(ctx, operation, faults).Errors)

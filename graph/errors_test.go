@@ -1,0 +1,99 @@
+package graph_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cardea/cardea/graph"
+	"github.com/cardea/cardea/graph/generated"
+)
+
+func TestInternalErrorsAreMasked(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	by := w.admin
+	w.counter.break_(errBroken)
+	defer w.counter.break_(nil)
+	a := w.asActor(by, `{ doors { nodes { id } } }`)
+	a.refused("INTERNAL")
+	equal(t, a.Errors[0].Message, "internal error")
+	if strings.Contains(string(a.raw), "pq:") || strings.Contains(string(a.raw), "secret") {
+		t.Errorf("an internal error shows: %s", a.raw)
+	}
+	equal(t, a.at("doors"), nil)
+}
+
+func TestNobodyIsRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for _, query := range []string{`{ viewer { role } }`, `{ __typename }`, `nonsense`} {
+		a := w.ask(person{}, query).refused("UNAUTHENTICATED")
+		equal(t, a.status, http.StatusUnauthorized)
+		equal(t, a.header.Get("WWW-Authenticate"), "Bearer")
+	}
+}
+
+// What is wrong is said with a code, and changes nothing.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for query, code := range map[string]string{
+		`{ doors`:                                "GRAPHQL_PARSE_FAILED",
+		`query($) { x }`:                         "GRAPHQL_PARSE_FAILED",
+		``:                                       "BAD_REQUEST",
+		`{ nothing }`:                            "GRAPHQL_VALIDATION_FAILED",
+		`{ doors { nodes } }`:                    "GRAPHQL_VALIDATION_FAILED",
+		`{ door(id: 1, x: 2) { id } }`:           "GRAPHQL_VALIDATION_FAILED",
+		`{ door { id } }`:                        "GRAPHQL_VALIDATION_FAILED",
+		`{ doors(first: "1") { nodes { id } } }`: "GRAPHQL_VALIDATION_FAILED",
+		`{ doors(lockState: OPEN) { nodes { id } } }`:                          "GRAPHQL_VALIDATION_FAILED",
+		`query A { __typename } query B { __typename }`:                        "GRAPHQL_VALIDATION_FAILED",
+		`{ door(id: 1) { id } }`:                                               "BAD_USER_INPUT id",
+		`{ door(id: "") { id } }`:                                              "BAD_USER_INPUT id",
+		`{ door(id: "door_") { id } }`:                                         "BAD_USER_INPUT id",
+		`{ door(id: "door_00000000000000000000000000") { id } }`:               "BAD_USER_INPUT id",
+		`{ door(id: "site_01k0c5a2m8f7xb3v9q6t4s2r1p") { id } }`:               "BAD_USER_INPUT id",
+		`{ doors(siteId: "x") { nodes { id } } }`:                              "BAD_USER_INPUT siteId",
+		`{ keys(userId: "door_01k0c5a2m8f7xb3v9q6t4s2r1p") { nodes { id } } }`: "BAD_USER_INPUT userId",
+		`{ auditLog(filter: {doorIds: ["x"]}) { nodes { id } } }`:              "BAD_USER_INPUT doorIds.0",
+		`mutation { deleteDoor(input: {id: "x"}) { deletedId } }`:              "BAD_USER_INPUT id",
+		`mutation { createSite(input: {name: "x"}) { site { id } } }`:          "GRAPHQL_VALIDATION_FAILED",
+		`subscription { events { cursor } }`:                                   "BAD_REQUEST",
+		`{ doors(first: 9999999999) { nodes { id } } }`:                        "BAD_USER_INPUT first",
+	} {
+		a := w.ask(w.admin, query)
+		if len(a.Errors) != 1 || strings.TrimSpace(a.Errors[0].Extensions.Code+" "+a.Errors[0].Extensions.Field) != code {
+			t.Errorf("%s: want %s, got %s", query, code, a.raw)
+		}
+	}
+	a := w.ask(w.admin, `query($i: CreateSiteInput!) { __typename }`,
+		vars{"i": vars{"name": "x", "timeZone": "UTC", "colour": "red"}})
+	equal(t, a.Errors[0].Extensions.Code, "GRAPHQL_VALIDATION_FAILED")
+	many := w.ask(w.admin, `{ `+strings.Repeat("nothing ", 8)+strings.Repeat("a b c d e f g h ", 8)+`}`)
+	if len(many.Errors) > 10 {
+		t.Errorf("%d errors in one answer", len(many.Errors))
+	}
+	long := w.ask(w.admin, `{ `+strings.Repeat("x", 5000)+` }`)
+	if len(long.raw) > 1000 {
+		t.Errorf("the document comes back: %d bytes", len(long.raw))
+	}
+}
+
+// The closed list of codes is the one in the schema.
+func TestCodesAreDescribed(t *testing.T) {
+	t.Parallel()
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	var described []string
+	for _, value := range schema.Types["ErrorCode"].EnumValues {
+		described = append(described, value.Name)
+	}
+	var sent []string
+	for _, code := range graph.Codes {
+		sent = append(sent, string(code))
+	}
+	slices.Sort(described)
+	slices.Sort(sent)
+	equal(t, strings.Join(sent, " "), strings.Join(described, " "))
+}
