@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
@@ -114,8 +113,8 @@ func at(field string, t time.Time) error {
 }
 
 func text(field, value string) error {
-	if utf8.RuneCountInString(value) > maxText || strings.ContainsFunc(value, isControl) {
-		return fmt.Errorf("%s must have at most %d characters, none of control", field, maxText)
+	if len(value) > maxText || strings.ContainsFunc(value, isControl) {
+		return fmt.Errorf("%s must have at most %d bytes, no control characters", field, maxText)
 	}
 	return nil
 }
@@ -149,8 +148,9 @@ func reportedStage(s command.Stage) error {
 	case command.StageACKNOWLEDGED, command.StageCONFIRMED, command.StageREJECTED,
 		command.StageFAILED, command.StageEXPIRED:
 		return nil
+	default:
+		return errors.New("stage is not one of its values")
 	}
-	return errors.New("stage is not one of its values")
 }
 
 // object checks a report's data, and puts it as the journal will keep it: numbers as doubles, no

@@ -1,7 +1,6 @@
 package devicelink
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -79,6 +78,7 @@ func (c closing) Error() string { return c.code.String() + ": " + c.reason }
 
 var (
 	errHelloTimeout  = closing{CloseHelloTimeout, "no hello"}
+	errRestart       = closing{CloseRestart, "restarting"}
 	errUnknownDevice = closing{CloseUnknownDevice, "unknown device"}
 	errRemoved       = closing{CloseRemoved, "removed"}
 	errSuperseded    = closing{CloseSuperseded, "superseded by a newer link"}
@@ -102,8 +102,6 @@ func toldDevice(err error) (closing, bool) {
 		return told, true
 	case untoldName(err) != "":
 		return closing{}, false
-	case errors.Is(err, context.Canceled):
-		return closing{CloseRestart, "restarting"}, true
 	case errors.Is(err, access.ErrStaleEpoch):
 		return errSuperseded, true
 	case errors.Is(err, access.ErrStaleLog):

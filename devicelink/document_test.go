@@ -116,7 +116,7 @@ func transcript() string {
 		hello.DeviceID.String(), string(challenge.Nonce[:]), string(hello.Nonce[:])))
 	var block strings.Builder
 	block.WriteString("```\n")
-	for len(signed) > 0 {
+	for signed != "" {
 		line := signed[:min(len(signed), 96)]
 		signed = signed[len(line):]
 		block.WriteString(line + "\n")

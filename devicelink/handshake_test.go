@@ -102,22 +102,17 @@ func TestRefusedHellos(t *testing.T) {
 			h.LogEpoch = 0
 		}, devicelink.CloseProtocol},
 	}
-	t.Run("each", func(t *testing.T) {
-		for name, test := range tests {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				c := linktest.Dial(t, n.url, test.as)
-				hello := c.Hello()
-				if test.alter != nil {
-					test.alter(c, hello)
-				}
-				c.Send(hello)
-				if code, reason := c.Closed(); code != test.want {
-					t.Errorf("closed with %s: %s", code, reason)
-				}
-			})
+	for name, test := range tests {
+		c := linktest.Dial(t, n.url, test.as)
+		hello := c.Hello()
+		if test.alter != nil {
+			test.alter(c, hello)
 		}
-	})
+		c.Send(hello)
+		if code, reason := c.Closed(); code != test.want {
+			t.Errorf("%s: closed with %s: %s", name, code, reason)
+		}
+	}
 	if now := b.device(identity.Device).Epoch; now != before {
 		t.Errorf("%d refused hellos opened links", now-before)
 	}
@@ -146,20 +141,25 @@ func TestProtocolErrors(t *testing.T) {
 	t.Parallel()
 	b := newTown(t)
 	n := b.serve("one")
+	report := func(rest string) string {
+		return `{"type":"report","sequence":1,"at":"2026-03-02T09:00:59Z",` + rest + `}`
+	}
+	tooLarge := `{"type":"` + strings.Repeat("x", devicelink.MaxFrame) + `"}`
 	for name, test := range map[string]struct {
 		text  string
 		hello bool // after the handshake
 		want  devicelink.CloseCode
 	}{
 		"not JSON":            {"open sesame", false, devicelink.CloseProtocol},
-		"report before hello": {`{"type":"report","sequence":1,"at":"2026-03-02T09:00:59Z","event":"door.opened"}`, false, devicelink.CloseProtocol},
+		"report before hello": {report(`"event":"door.opened"`), false, devicelink.CloseProtocol},
 		"malformed":           {`{"type":"report","sequence":1`, true, devicelink.CloseProtocol},
 		"unknown type":        {`{"type":"open","doorId":"x"}`, true, devicelink.CloseProtocol},
-		"unknown field":       {`{"type":"report","sequence":1,"at":"2026-03-02T09:00:59Z","event":"door.opened","pin":"1234"}`, true, devicelink.CloseProtocol},
+		"unknown field":       {report(`"event":"door.opened","pin":"1234"`), true, devicelink.CloseProtocol},
 		"a server's frame":    {`{"type":"ack","sequence":1}`, true, devicelink.CloseProtocol},
-		"too large":           {`{"type":"` + strings.Repeat("x", devicelink.MaxFrame) + `"}`, true, devicelink.CloseTooBig},
-		"type not reportable": {`{"type":"report","sequence":1,"at":"2026-03-02T09:00:59Z","event":"key.created"}`, true, devicelink.CloseReportRefused},
-		"type of no event":    {`{"type":"report","sequence":1,"at":"2026-03-02T09:00:59Z","event":"door.sang"}`, true, devicelink.CloseReportRefused},
+		"too large":           {tooLarge, true, devicelink.CloseTooBig},
+		"too large a hello":   {tooLarge, false, devicelink.CloseTooBig},
+		"type not reportable": {report(`"event":"key.created"`), true, devicelink.CloseReportRefused},
+		"type of no event":    {report(`"event":"door.sang"`), true, devicelink.CloseReportRefused},
 	} {
 		identity, _ := b.newDevice(n, name)
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestMalformedEnrolments(t *testing.T) {
 	nameless.Serial = ""
 	good, err := json.Marshal(claim)
 	must(t, err)
-	for name, body := range map[string]any{
+	for _, body := range map[string]any{
 		"not JSON":      json.RawMessage(`"claim"`),
 		"unknown field": json.RawMessage(`{"admin":true}`),
 		"wrong proof":   unproved,
@@ -240,7 +240,6 @@ func TestMalformedEnrolments(t *testing.T) {
 		must(t, err)
 		wantStatus(t, http.MethodPost, n.url+devicelink.EnrolPath, string(text), nil,
 			http.StatusBadRequest)
-		_ = name
 	}
 	wantStatus(t, http.MethodGet, n.url+devicelink.EnrolPath, "", nil, http.StatusMethodNotAllowed)
 	wantStatus(t, http.MethodGet, n.url+"/devices/v1/other", "", nil, http.StatusNotFound)

@@ -50,7 +50,7 @@ func (h *Handler) do(ctx context.Context, m message) error {
 // dispatchHere writes another node's command, and records it when there is no link to write to: the
 // other node has done its part.
 func (h *Handler) dispatchHere(ctx context.Context, l *link, d access.Dispatch) error {
-	err := error(access.ErrDeviceOffline)
+	err := access.ErrDeviceOffline
 	if l != nil {
 		err = l.dispatch(ctx, d)
 	}

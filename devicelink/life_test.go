@@ -133,7 +133,7 @@ func TestDrain(t *testing.T) {
 			t.Error("an acknowledged report is not recorded")
 		}
 	}
-	if open := gauge(t, old, "cardea_device_links"); open != 0 {
+	if open := metric(t, old, "cardea_device_links", ""); open != 0 {
 		t.Errorf("%v links are open", open)
 	}
 	d := linktest.Start(t, sim.DeviceConfig{BaseURL: fresh.url, Identity: ids[0]})
@@ -287,8 +287,6 @@ func outcome(t *testing.T, n *node, of string, want float64) {
 		return metric(t, n, "cardea_device_dispatches_total", of) == want
 	})
 }
-
-func gauge(t *testing.T, n *node, name string) float64 { return metric(t, n, name, "") }
 
 func metric(t *testing.T, n *node, name, label string) float64 {
 	t.Helper()

@@ -43,10 +43,11 @@ type link struct {
 }
 
 // live is the life of a link, from its first frame to its last.
-func (h *Handler) live(ctx context.Context, conn *websocket.Conn) {
+func (h *Handler) live(node context.Context, conn *websocket.Conn) {
 	began := time.Now()
 	conn.SetReadLimit(MaxFrame)
-	ctx, end := context.WithCancelCause(ctx)
+	ctx, end := context.WithCancelCause(context.WithoutCancel(node))
+	defer context.AfterFunc(node, func() { end(errRestart) })()
 	l := &link{
 		handler: h, conn: conn, done: ctx.Done(), end: end,
 		writing: make(chan struct{}, 1), reports: make(chan *access.Report, maxBatch),
@@ -78,9 +79,7 @@ func (l *link) serve(ctx context.Context) error {
 		return err
 	}
 	ctx = actor.NewContext(ctx, actor.Device(device.OrgID, device.ID))
-	state, err := l.handler.access.OpenLink(ctx, access.OpenLinkInput{
-		LogEpoch: hello.LogEpoch, Firmware: hello.Firmware,
-	})
+	state, err := l.open(ctx, hello)
 	if err != nil {
 		return err
 	}
@@ -146,6 +145,15 @@ func (l *link) greet(ctx context.Context) (*Hello, *ent.Device, error) {
 		return nil, nil, fmt.Errorf("wrong signature: %w", errUnknownDevice)
 	}
 	return hello, device, nil
+}
+
+// open counts a new link of the device. An end of the link meanwhile does not undo it half-way.
+func (l *link) open(ctx context.Context, hello *Hello) (*access.LinkState, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	return l.handler.access.OpenLink(ctx, access.OpenLinkInput{
+		LogEpoch: hello.LogEpoch, Firmware: hello.Firmware,
+	})
 }
 
 // read takes in what the device says, until the connection ends or the device errs.

@@ -84,7 +84,7 @@ func over(
 	if len(answer) > 0 {
 		options.OnPingReceived = answer[0]
 	}
-	conn, _, err := websocket.Dial(t.Context(), "ws://device.example/", options) //nolint:bodyclose // none
+	conn, _, err := websocket.Dial(t.Context(), "ws://device.example/", options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ const (
 	MaxData = 4 << 10
 	// maxPort is the highest port of a device; ports count from 1.
 	maxPort = 255
-	// maxText is the most characters of a text that a device gives.
+	// maxText is the size of the longest text that a device gives of itself, in bytes.
 	maxText = 100
 )
 
@@ -284,8 +284,7 @@ func outline(text []byte) (name string, keys []string, err error) {
 
 // plain drops what encoding/json quotes of the input.
 func plain(err error) error {
-	var mistyped *json.UnmarshalTypeError
-	if errors.As(err, &mistyped) {
+	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("%s has the wrong type", mistyped.Field)
 	}
 	if errors.Is(err, typeid.ErrMalformed) {

@@ -114,7 +114,7 @@ func golden(t *testing.T, name string, encoded []byte) []byte {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(file) //nolint:gosec // a golden file
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

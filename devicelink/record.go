@@ -53,9 +53,7 @@ func (l *link) record(ctx context.Context) {
 			l.end(err)
 			return
 		}
-		if l.write(&Ack{Sequence: acked}, time.Time{}) != nil {
-			continue // the link has ended; the device will be told by the next welcome
-		}
+		_ = l.write(&Ack{Sequence: acked}, time.Time{}) // if the link has ended, its next welcome tells
 	}
 }
 
@@ -85,7 +83,7 @@ func (l *link) commit(ctx context.Context, batch []access.Report) (acked int64, 
 	for _, r := range batch {
 		acked, err = l.commitOnce(ctx, []access.Report{r})
 		if access.IsCode(err, access.CodeBadUserInput) {
-			return 0, refusedReport{r.Sequence, err}
+			return 0, refusedReportError{r.Sequence, err}
 		}
 		if err != nil {
 			return 0, err
@@ -107,16 +105,16 @@ func (l *link) commitOnce(ctx context.Context, batch []access.Report) (int64, er
 	return acked, nil
 }
 
-// refusedReport is a report that can never be recorded.
-type refusedReport struct {
+// refusedReportError is a report that can never be recorded.
+type refusedReportError struct {
 	sequence int64
 	why      error
 }
 
-func (r refusedReport) Error() string {
+func (r refusedReportError) Error() string {
 	return "report " + strconv.FormatInt(r.sequence, 10) + ": " + r.why.Error()
 }
 
-func (r refusedReport) Unwrap() []error {
+func (r refusedReportError) Unwrap() []error {
 	return []error{r.why, closing{CloseReportRefused, strconv.FormatInt(r.sequence, 10)}}
 }

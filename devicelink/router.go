@@ -60,7 +60,9 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 // hands it to the node that holds the link. It needs Redis only for the latter.
 func (r *Router) Dispatch(ctx context.Context, d access.Dispatch) error {
 	if l := r.find(d.Device); l != nil {
-		return r.count("wrote", l.dispatch(ctx, d))
+		if err := l.dispatch(ctx, d); !errors.Is(err, access.ErrDeviceOffline) {
+			return r.count("wrote", err)
+		} // it ended just now; the device may be elsewhere already
 	}
 	return r.count("forwarded", r.ask(ctx, d.Organization,
 		message{Ask: askDispatch, Device: d.Device, Dispatch: &d}))

@@ -114,7 +114,7 @@ type Conn struct {
 // Dial opens a link as far as the challenge.
 func Dial(tb testing.TB, baseURL string, as sim.Identity) *Conn {
 	tb.Helper()
-	conn, _, err := websocket.Dial(tb.Context(), baseURL+as.LinkURL, //nolint:bodyclose // hijacked
+	conn, _, err := websocket.Dial(tb.Context(), baseURL+as.LinkURL,
 		&websocket.DialOptions{Subprotocols: []string{devicelink.Subprotocol}})
 	if err != nil {
 		tb.Fatal(err)

@@ -123,8 +123,7 @@ func (d *Device) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		var away GoneAwayError
-		if errors.As(err, &away) {
+		if away, told := errors.AsType[GoneAwayError](err); told {
 			return away
 		}
 		if time.Since(began) > settled {

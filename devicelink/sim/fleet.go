@@ -50,8 +50,7 @@ func (f *Fleet) run(ctx context.Context, d *Device, choices *rand.Rand) error {
 		return d.Run(ctx)
 	})
 	err := parts.Wait()
-	var away GoneAwayError
-	if errors.As(err, &away) {
+	if away, told := errors.AsType[GoneAwayError](err); told {
 		f.Log.WarnContext(ctx, "simulated device ended", "device",
 			d.config.Identity.Device.String(), "error", away)
 		return nil

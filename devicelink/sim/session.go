@@ -25,7 +25,7 @@ func (d *Device) session(ctx context.Context) error {
 	defer silence.Stop()
 	patience := time.Hour
 
-	conn, _, err := websocket.Dial(ctx, d.config.BaseURL+d.config.Identity.LinkURL, //nolint:bodyclose
+	conn, _, err := websocket.Dial(ctx, d.config.BaseURL+d.config.Identity.LinkURL, //nolint:bodyclose // hijacked
 		&websocket.DialOptions{
 			HTTPClient: d.config.Client, Subprotocols: []string{devicelink.Subprotocol},
 			OnPingReceived: func(context.Context, []byte) bool {

@@ -136,7 +136,7 @@ func TestSameSeedSamePeople(t *testing.T) {
 	t.Parallel()
 	f := Fleet{People: []typeid.User{typeid.New[typeid.User](), typeid.New[typeid.User]()}}
 	choices := func(seed uint64) (visits []Visit) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a simulation
+		r := rand.New(rand.NewPCG(seed, 1))
 		for range 200 {
 			visits = append(visits, f.someone(r))
 		}
