@@ -157,3 +157,19 @@ func (c *client) quiet() {
 	c.send(frame{Type: "ping"})
 	equal(c.t, c.read().Type, "pong")
 }
+
+func decode(t *testing.T, f frame) map[string]any {
+	t.Helper()
+	var payload struct{ Data map[string]any }
+	if err := json.Unmarshal(f.Payload, &payload); err != nil || payload.Data == nil {
+		t.Fatalf("no item: %s %s", f.Type, f.Payload)
+	}
+	return payload.Data
+}
+
+// now is the cursor of the newest event: a subscription after it hears what happens from here on,
+// however late it starts.
+func (w *world) now(p person) string {
+	w.t.Helper()
+	return w.ask(p, `{ auditLog(first: 1) { pageInfo { endCursor } } }`).ok().text("auditLog.pageInfo.endCursor")
+}

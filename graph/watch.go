@@ -165,9 +165,9 @@ func (w *doorWatch) learnOwn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, err := q.IDs(ctx)
+	ids, err := readIDs(ctx, q)
 	if err != nil {
-		return fmt.Errorf("read doors: %w", err)
+		return err
 	}
 	w.own = make(map[typeid.Door]bool, len(ids))
 	for _, id := range ids {
@@ -214,9 +214,19 @@ func (w *doorWatch) concerned(ctx context.Context, e *journal.Event) ([]typeid.D
 	if err != nil {
 		return nil, err
 	}
-	ids, err := q.Where(door.DeviceID(e.Device)).Order(door.ByID()).IDs(ctx)
+	return readIDs(ctx, q.Where(door.DeviceID(e.Device)))
+}
+
+// readIDs returns the identifiers in their order. (Ent's own IDs cannot scan typed ones.)
+func readIDs(ctx context.Context, q *ent.DoorQuery) ([]typeid.Door, error) {
+	q.Order(door.ByID()).Select(door.FieldID)
+	rows, err := q.All(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read doors of device: %w", err)
+		return nil, fmt.Errorf("read doors: %w", err)
+	}
+	ids := make([]typeid.Door, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
 	}
 	return ids, nil
 }

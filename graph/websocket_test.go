@@ -173,18 +173,18 @@ func TestStalledClientIsDropped(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	stalled, other := w.connectAs(w.admin), w.connectAs(w.admin)
-	const query = `subscription { events { event { id type data actor { name } site { name timeZone } } } }`
-	stalled.start("s", query)
-	other.start("s", query)
-	other.quiet()
-	stalled.quiet()
-	start := time.Now()
+	const query = `subscription($after: Cursor) { events(after: $after) {
+		event { id type data actor { name } site { name timeZone } } } }`
+	start := vars{"after": w.now(w.admin)}
+	stalled.start("s", query, start)
+	other.start("s", query, start)
+	began := time.Now()
 	for i := range 200 {
 		w.site(w.admin, strings.Repeat("x", 150)+fmt.Sprint(i))
 		equal(t, dig(t, other.next("s"), "events.event.type").(string), "site.created")
 	}
-	if time.Since(start) > 20*time.Second {
-		t.Errorf("the other client was held up: %s", time.Since(start))
+	if time.Since(began) > 20*time.Second {
+		t.Errorf("the other client was held up: %s", time.Since(began))
 	}
 	deadline, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
@@ -205,10 +205,9 @@ func TestSlowConsumerIsToldAndResumes(t *testing.T) {
 	c, other := w.connectAs(w.admin), w.connectAs(w.admin)
 	const query = `subscription($after: Cursor) { events(after: $after) {
 		cursor event { sequence type data actor { id kind name } site { id name timeZone } } } }`
-	c.start("s", query)
-	other.start("s", query)
-	c.quiet()
-	other.quiet()
+	start := vars{"after": w.now(w.admin)}
+	c.start("s", query, start)
+	other.start("s", query, start)
 	const total = 150
 	for i := range total {
 		w.site(w.admin, strings.Repeat("x", 190)+fmt.Sprint(i))
@@ -254,8 +253,10 @@ func TestRevokedTokenEndsEverything(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c, other := w.connectAs(w.admin), w.connectAs(w.admin)
-	c.start("s", `subscription { events { event { type } } }`)
-	c.quiet()
+	c.start("s", `subscription($after: Cursor) { events(after: $after) { event { type } } }`,
+		vars{"after": w.now(w.admin)})
+	w.site(w.admin, "Harbour")
+	c.next("s")
 	start := time.Now()
 	_, err := w.access.RevokeAPIToken(w.admin.ctx, access.RevokeAPITokenInput{ID: w.admin.token.ID})
 	must(t, err)
@@ -275,8 +276,9 @@ func TestChangedRoleEndsSubscriptions(t *testing.T) {
 	must(t, err)
 	eve := w.person(t.Context(), w.org, made.User)
 	c := w.connectAs(eve)
-	c.start("s", `subscription { doors { door { name } } }`)
-	c.quiet()
+	w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
+	c.start("s", watch)
+	c.expect("s", "Gate: present")
 	_, err = w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{ID: eve.user.ID, Role: new(w.member.user.Role)})
 	must(t, err)
 	equal(t, c.failed("s"), "FORBIDDEN")
