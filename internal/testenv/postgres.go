@@ -12,14 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"entgo.io/ent/dialect"
-	entsql "entgo.io/ent/dialect/sql"
-	_ "github.com/lib/pq" // the driver
+	_ "github.com/lib/pq" // the driver for the maintenance database
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/migrate/migrations"
-	"github.com/cardea/cardea/ent/rule"
-	_ "github.com/cardea/cardea/ent/runtime" // defaults and validators of the schema
+	"github.com/cardea/cardea/ent/pool"
 )
 
 const (
@@ -72,15 +69,13 @@ func drop(tb testing.TB, server, name string) {
 	}
 }
 
-// OpenSQL opens a database for the length of the test.
+// OpenSQL opens a database for the length of the test, in the same way as production.
 func OpenSQL(tb testing.TB, databaseURL string) *sql.DB {
 	tb.Helper()
-	db, err := sql.Open("postgres", databaseURL)
+	db, err := pool.Open(databaseURL, connections)
 	if err != nil {
 		tb.Fatalf("open the test database: %v", err)
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
 	tb.Cleanup(func() { _ = db.Close() })
 	return db
 }
@@ -89,8 +84,7 @@ func OpenSQL(tb testing.TB, databaseURL string) *sql.DB {
 // production: a context without an actor is refused.
 func OpenClient(tb testing.TB, databaseURL string) *ent.Client {
 	tb.Helper()
-	driver := entsql.OpenDB(dialect.Postgres, OpenSQL(tb, databaseURL))
-	return rule.Guard(ent.NewClient(ent.Driver(driver)))
+	return pool.Client(OpenSQL(tb, databaseURL))
 }
 
 // Client opens a database that is this test's own.

@@ -11,7 +11,7 @@
 //   - The clone of a failed test stays for a day, and the test's log says how to open it.
 //   - Missing servers fail a test and never skip it.
 //
-// The package imports ent with its rule and migrations, and lib/pq. Only tests may import it.
+// The package imports ent with its pool and migrations, and lib/pq. Only tests may import it.
 package testenv
 
 import (
