@@ -11,8 +11,8 @@
 //   - It works as root, where Postgres refuses to run: the servers then run as the user postgres
 //     (or nobody), and when that user cannot reach the directory, the data lies under /var/tmp
 //     with a symbolic link to it.
-//   - The terminal's Ctrl-C does not reach the servers; [Services.Stop] ends them in order. On Linux
-//     they also end when their parent is killed; elsewhere the next start ends them.
+//   - The terminal's Ctrl-C does not reach the servers; [Services.Stop] ends them in order. On
+//     Linux they also end when their parent is killed; elsewhere the next start ends them.
 //
 // Redis keeps nothing on disk: it is reach, not truth, and is refilled from Postgres.
 //

@@ -33,7 +33,8 @@ func closedDir(t *testing.T) string {
 // openDir is a directory that every user can reach.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "localservices-test-") //nolint:usetesting // t.TempDir has mode 0700
+	//nolint:usetesting // t.TempDir has mode 0700
+	dir, err := os.MkdirTemp("/tmp", "localservices-test-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
-	cmd := s.place.command(context.WithoutCancel(ctx), filepath.Join(server.dir, "postgres"), args...)
+	program := filepath.Join(server.dir, "postgres")
+	cmd := s.place.command(context.WithoutCancel(ctx), program, args...)
 	logPath := filepath.Join(s.place.dir, "postgres.log")
 	p, err := launch("postgres", cmd, logPath, syscall.SIGINT)
 	if err != nil {

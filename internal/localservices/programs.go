@@ -96,7 +96,7 @@ func findRedis(ctx context.Context) (redisProgram, error) {
 	return redisProgram{}, fmt.Errorf("find Redis %d or newer: %w", oldestRedis, errMissing)
 }
 
-// versionText is in "postgres (PostgreSQL) 15.18 (Debian …)" and in "Redis server v=7.0.15 sha=…".
+// versionText is in "postgres (PostgreSQL) 15.18 (Debian)" and in "Redis server v=7.0.15 sha=0".
 var versionText = regexp.MustCompile(`(?:PostgreSQL\)|server) (?:v=)?(\d+)`)
 
 // majorVersion is the version that cmd prints, 0 if it does not.

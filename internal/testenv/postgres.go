@@ -117,8 +117,8 @@ var template struct {
 	name string
 }
 
-// ensureTemplate returns the name of the template, after making it if this is the first test ever to
-// run with these migrations.
+// ensureTemplate returns the name of the template, after making it if this is the first test ever
+// to run with these migrations.
 func ensureTemplate(ctx context.Context, server string, conn *sql.Conn) (string, error) {
 	template.Lock()
 	defer template.Unlock()
