@@ -172,8 +172,11 @@ func (s *Service) create(
 	now := s.now()
 	create := tx.Command.Create().SetDoorID(d.ID).SetNillableDeviceID(d.DeviceID).SetVerb(verb).
 		SetRequesterKind(by.Kind).SetRequesterID(by.ID()).SetRequesterUserID(by.User).
-		SetNillableIdempotencyKey(in.IdempotencyKey).SetClientContext(in.ClientContext).
+		SetNillableIdempotencyKey(in.IdempotencyKey).
 		SetRequestedAt(now).SetExpiresAt(now.Add(CommandDeadline))
+	if len(in.ClientContext) > 0 {
+		create.SetClientContext(in.ClientContext)
+	}
 	stage := "command.created"
 	switch {
 	case !verdict.granted:

@@ -193,6 +193,12 @@ func TestClientContextComesBack(t *testing.T) {
 	if told.Verb != "UNLOCK" || told.ClientContext.Ticket != "A7" {
 		t.Fatalf("data %s", last[len(last)-1].Data)
 	}
+	without := b.unlock(b.admin)
+	must(t, b.access.RecordDispatched(b.system, without.ID, b.clock.Now()))
+	last = b.db.Event.Query().Order(event.BySeq()).AllX(b.system)
+	if got := string(last[len(last)-1].Data); got != `{"verb": "UNLOCK"}` {
+		t.Errorf("without one: data %s", got)
+	}
 	_, err = b.access.UnlockDoor(b.admin, access.UnlockDoorInput{
 		DoorID: b.door.ID, ClientContext: json.RawMessage(`[1]`),
 	})
