@@ -130,15 +130,17 @@ func TestSenselessReportsAreRefusedWhole(t *testing.T) {
 	before := b.head()
 	good := access.Report{Sequence: 1, Port: 1, Type: "door.opened", OccurredAt: b.clock.Now()}
 	for name, spoil := range map[string]func(*access.Report){
-		"sequence 0":       func(r *access.Report) { r.Sequence = 0 },
-		"unknown type":     func(r *access.Report) { r.Type = "door.exploded" },
-		"not reportable":   func(r *access.Report) { r.Type = "key.revoked" },
-		"no type":          func(r *access.Report) { r.Type = "" },
-		"no instant":       func(r *access.Report) { r.OccurredAt = time.Time{} },
-		"lock state":       func(r *access.Report) { r.LockState = "AJAR" },
-		"position":         func(r *access.Report) { r.Position = "AJAR" },
-		"result's stage":   func(r *access.Report) { r.Result = &access.Result{Stage: command.StageCREATED} },
-		"reason of result": func(r *access.Report) { r.Result = &access.Result{Stage: command.StageFAILED, Reason: "X"} },
+		"sequence 0":     func(r *access.Report) { r.Sequence = 0 },
+		"unknown type":   func(r *access.Report) { r.Type = "door.exploded" },
+		"not reportable": func(r *access.Report) { r.Type = "key.revoked" },
+		"no type":        func(r *access.Report) { r.Type = "" },
+		"no instant":     func(r *access.Report) { r.OccurredAt = time.Time{} },
+		"lock state":     func(r *access.Report) { r.LockState = "AJAR" },
+		"position":       func(r *access.Report) { r.Position = "AJAR" },
+		"result's stage": func(r *access.Report) { r.Result = &access.Result{Stage: command.StageCREATED} },
+		"reason of result": func(r *access.Report) {
+			r.Result = &access.Result{Stage: command.StageFAILED, Reason: "X"}
+		},
 	} {
 		bad := good
 		bad.Sequence = 2

@@ -48,7 +48,7 @@ type Actor struct {
 	Kind         Kind
 	Organization typeid.Organization // zero only for a system actor over all organizations
 	User         typeid.User         // the user, or the user that the token acts for
-	Role         Role            // of User
+	Role         Role                // of User
 	Token        typeid.APIToken
 	Device       typeid.Device
 	Part         string // the part of the system

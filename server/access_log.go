@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -66,7 +67,9 @@ func (s *Server) contain(r *http.Request, e *exchange) {
 	if cause == nil {
 		return
 	}
-	if cause != http.ErrAbortHandler {
+	err, _ := cause.(error)
+	aborted := errors.Is(err, http.ErrAbortHandler)
+	if !aborted {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "panic in handler",
 			slog.String("request", actor.RequestID(r.Context())),
 			slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
@@ -74,7 +77,7 @@ func (s *Server) contain(r *http.Request, e *exchange) {
 	switch {
 	case e.upgraded != nil:
 		_ = e.upgraded.Close()
-	case cause == http.ErrAbortHandler || e.status != 0:
+	case aborted || e.status != 0:
 		panic(http.ErrAbortHandler)
 	default:
 		refuse(e, r, http.StatusInternalServerError, "INTERNAL", "internal error")

@@ -44,7 +44,7 @@ func TestReadinessHysteresis(t *testing.T) {
 		after := func(checks int, pass bool, status int, state string) {
 			t.Helper()
 			broken.Store(!pass)
-			time.Sleep(time.Duration(checks) * checkEvery)
+			time.Sleep(time.Duration(checks) * checkEvery) //nolint:forbidigo // bubble
 			wantState(t, h, status, state)
 		}
 		wantState(t, h, 503, "starting")
@@ -82,7 +82,7 @@ func TestReadinessOfAHangingCheck(t *testing.T) {
 			close(stopped)
 		}()
 		wantState(t, h, 200, "ready")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // bubble
 		wantState(t, h, 503, "unavailable")
 		if asked != 2 {
 			t.Errorf("asked %d times, want 2", asked)

@@ -63,7 +63,7 @@ type Server struct {
 
 // New binds the listener, so that Addr is known and a taken port is an error here, and registers
 // the metrics. It serves nothing until Run.
-func New(cfg Config) (*Server, error) {
+func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Routes.GraphQL != nil && cfg.Routes.Authenticate == nil {
 		return nil, errors.New("server: a GraphQL route needs Authenticate")
 	}
@@ -71,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register HTTP metrics: %w", err)
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 // Nothing outside can take the listener away; the operating system can.
 func TestRunReportsALostListener(t *testing.T) {
 	t.Parallel()
-	s, err := New(Config{
+	s, err := New(t.Context(), Config{
 		Addr: "127.0.0.1:0", Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 		Routes: Routes{Ready: func(context.Context) error { return nil }},
 	})

@@ -55,7 +55,7 @@ func start(t *testing.T, cfg server.Config) *node {
 	if cfg.Routes.Authenticate == nil {
 		cfg.Routes.Authenticate = authenticate
 	}
-	s, err := server.New(cfg)
+	s, err := server.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,7 @@ func start(t *testing.T, cfg server.Config) *node {
 }
 
 func (n *node) run(t *testing.T, s *server.Server) {
+	t.Helper()
 	transport := &http.Transport{DisableCompression: true}
 	n.client = &http.Client{
 		Transport:     transport,
@@ -184,7 +185,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	used := prometheus.NewRegistry()
-	if _, err := server.New(server.Config{Addr: "here", Registry: used}); err == nil {
+	if _, err := server.New(t.Context(), server.Config{Addr: "here", Registry: used}); err == nil {
 		t.Error("an address without a port: no error")
 	}
 	for name, cfg := range map[string]server.Config{
@@ -192,7 +193,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"metrics twice":        {Addr: "127.0.0.1:0", Registry: used},
 		"GraphQL without auth": {Routes: server.Routes{GraphQL: http.NotFoundHandler()}},
 	} {
-		if _, err := server.New(cfg); err == nil {
+		if _, err := server.New(t.Context(), cfg); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -111,7 +111,7 @@ func At[T any, P pointer[T]](t time.Time) T {
 	raw := uuid.Must(uuid.NewV7())
 	ms := uint64(t.UnixMilli())
 	for i := range 6 {
-		raw[i] = byte(ms >> (40 - 8*i))
+		raw[i] = byte(ms >> (40 - 8*i) & 0xff)
 	}
 	var v T
 	P(&v).set(raw)

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
-
-	"github.com/lib/pq"
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/event"
@@ -40,7 +39,7 @@ type loaded struct {
 // bulkLoad fills organizations by COPY, one transaction each. Their journals are chained by
 // journal.Chain and so are as valid as if every event had been appended.
 func bulkLoad(ctx context.Context, db *sql.DB, size bulkSize, seed uint64, out io.Writer) error {
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // made-up data
 	for n := range size.organizations {
 		begun := time.Now()
 		tx, err := db.BeginTx(ctx, nil)
@@ -205,7 +204,8 @@ func (c *copier) table(name string, columns []string, rows func(yield)) {
 	if c.err != nil {
 		return
 	}
-	statement, err := c.tx.PrepareContext(c.ctx, pq.CopyIn(name, columns...))
+	statement, err := c.tx.PrepareContext(c.ctx,
+		fmt.Sprintf("COPY %s (%s) FROM STDIN", name, strings.Join(columns, ", ")))
 	if err != nil {
 		c.err = fmt.Errorf("copy %s: %w", name, err)
 		return

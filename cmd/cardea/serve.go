@@ -146,7 +146,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		committed = append(committed, func(events []journal.Event) { hooks.Nudge(events[0].Organization) })
 		work = append(work, part{"webhooks", hooks.Run}, part{"sweeper", n.access.Run})
 	}
-	n.server, err = server.New(server.Config{
+	n.server, err = server.New(ctx, server.Config{
 		Addr: c.Addr, Log: log, Registry: registry, Routes: routes,
 	})
 	if err != nil {

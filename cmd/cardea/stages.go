@@ -27,7 +27,10 @@ func runStages(ctx context.Context, stages ...[]part) error {
 			group.Go(func() error {
 				defer fail()
 				err := p.run(own)
-				if err == nil && own.Err() == nil {
+				switch {
+				case own.Err() != nil && errors.Is(err, context.Canceled):
+					return nil
+				case err == nil && own.Err() == nil:
 					err = errors.New("ended by itself")
 				}
 				if err != nil {

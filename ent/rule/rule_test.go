@@ -120,7 +120,7 @@ func call(v reflect.Value, method string, args ...any) []reflect.Value {
 }
 
 func errOf(results []reflect.Value) error {
-	err, _ := results[len(results)-1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](results[len(results)-1])
 	return err
 }
 
@@ -218,18 +218,22 @@ func TestForeignParentsAreRefused(t *testing.T) {
 	for name, create := range map[string]interface {
 		Exec(context.Context) error
 	}{
-		"door of a site":        c.Door.Create().SetName("x").SetSiteID(theirs.site),
-		"door of a device":      c.Door.Create().SetName("x").SetSiteID(mine.site).SetDeviceID(theirs.device).SetDevicePort(2),
-		"device of a site":      c.Device.Create().SetName("x").SetSiteID(theirs.site),
-		"key of a user":         c.Key.Create().SetUserID(theirs.user),
-		"key of a site":         c.Key.Create().SetUserID(mine.user).SetSiteID(theirs.site),
-		"door of a key":         c.KeyDoor.Create().SetKeyID(theirs.key).SetDoorID(mine.door),
-		"key of a door":         c.KeyDoor.Create().SetKeyID(mine.key).SetDoorID(theirs.door),
-		"token of a user":       c.APIToken.Create().SetUserID(theirs.user).SetName("x").SetHash([]byte("x")),
-		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),
-		"attempt of a delivery": c.WebhookAttempt.Create().SetDeliveryID(theirs.deliver).SetNumber(2).SetStartedAt(schema.Now()).SetDurationMs(1),
+		"door of a site": c.Door.Create().SetName("x").SetSiteID(theirs.site),
+		"door of a device": c.Door.Create().SetName("x").SetSiteID(mine.site).
+			SetDeviceID(theirs.device).SetDevicePort(2),
+		"device of a site": c.Device.Create().SetName("x").SetSiteID(theirs.site),
+		"key of a user":    c.Key.Create().SetUserID(theirs.user),
+		"key of a site":    c.Key.Create().SetUserID(mine.user).SetSiteID(theirs.site),
+		"door of a key":    c.KeyDoor.Create().SetKeyID(theirs.key).SetDoorID(mine.door),
+		"key of a door":    c.KeyDoor.Create().SetKeyID(mine.key).SetDoorID(theirs.door),
+		"token of a user":  c.APIToken.Create().SetUserID(theirs.user).SetName("x").SetHash([]byte("x")),
+		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).
+			SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),
+		"attempt of a delivery": c.WebhookAttempt.Create().SetDeliveryID(theirs.deliver).
+			SetNumber(2).SetStartedAt(schema.Now()).SetDurationMs(1),
 		"command to a door": c.Command.Create().SetDoorID(theirs.door).SetVerb(command.VerbUNLOCK).
-			SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).SetExpiresAt(schema.Now()),
+			SetRequesterKind(actor.KindUser).SetRequesterID("x").
+			SetRequestedAt(schema.Now()).SetExpiresAt(schema.Now()),
 	} {
 		if err := create.Exec(ctx); pq.As(err, pqerror.ForeignKeyViolation) == nil {
 			t.Errorf("%s of another organization: %v", name, err)
