@@ -55,7 +55,7 @@ func TestRoutes(t *testing.T) {
 
 func TestRolesThatANodeDoesNotHave(t *testing.T) {
 	t.Parallel()
-	s, err := server.New(workerOnly(t))
+	s, err := server.New(t.Context(), workerOnly(t))
 	if err != nil {
 		t.Fatal(err)
 	}
