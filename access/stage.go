@@ -35,8 +35,8 @@ var rank = map[command.Stage]int{
 	command.StageEXPIRED: 3, command.StageUNCONFIRMED: 3, command.StageCANCELLED: 3,
 }
 
-// RecordDispatched records that the command was written to its device's link at an instant. The
-// device may have answered before: then only the instant is kept.
+// RecordDispatched records that the command was written to its device's link at an instant. The news
+// of it may come after the device's answer: then the stage stays, and the instant is kept and told.
 func (s *Service) RecordDispatched(ctx context.Context, id typeid.Command, at time.Time) error {
 	_, err := s.advance(ctx, id, step{stage: command.StageDISPATCHED, at: at})
 	return err
@@ -87,15 +87,12 @@ func (s *Service) move(
 	if c, err = update(tx, c, to, ahead).Save(ctx); err != nil {
 		return nil, nil, fmt.Errorf("move command: %w", err)
 	}
-	if !ahead {
-		return c, nil, nil
-	}
 	d, err := tx.Door.Query().Where(door.ID(c.DoorID)).Only(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load door: %w", err)
 	}
 	told := about(c, d, "command."+strings.ToLower(string(to.stage)))
-	told.Reason = to.reason
+	told.Reason, told.OccurredAt = to.reason, to.at
 	return c, []journal.Event{told}, nil
 }
 
