@@ -158,8 +158,8 @@ func number(id string) int64 {
 	return n
 }
 
-// message is what an organization's channel carries: the numbers of a batch and, unless it is quiet,
-// one line for each event.
+// message is what an organization's channel carries: the numbers of a batch and, unless it is
+// quiet, one line for each event.
 type message struct {
 	first, last int64
 	bodies      string

@@ -8,14 +8,15 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// FuzzMessage reads what anyone might publish. What is taken must be this organization's events, the
-// next ones.
+// FuzzMessage reads what anyone might publish. What is taken must be this organization's events,
+// the next ones.
 func FuzzMessage(f *testing.F) {
 	org := typeid.New[typeid.Organization]()
 	bodies := make([]string, 3)
 	for i := range bodies {
 		e := journal.Event{
-			ID: typeid.New[typeid.Event](), Organization: org, Sequence: int64(i + 5), Data: []byte("{}"),
+			ID: typeid.New[typeid.Event](), Organization: org, Sequence: int64(i + 5),
+			Data: []byte("{}"),
 		}
 		body, err := e.Encode()
 		if err != nil {
@@ -25,7 +26,8 @@ func FuzzMessage(f *testing.F) {
 	}
 	all := strings.Join(bodies, "\n")
 	for _, payload := range []string{
-		"5 7\n" + all, "5 7", "6 7\n" + all, "5 9\n" + all, "7 5\n" + all, "", "5", "5 7\n", "-1 7\n" + all,
+		"5 7\n" + all, "5 7", "6 7\n" + all, "5 9\n" + all, "7 5\n" + all, "-1 7\n" + all,
+		"", "5", "5 7\n",
 		"9223372036854775807 9223372036854775807\n" + all, "5 7\n" + all + "\n\n",
 	} {
 		f.Add(payload, int64(5))
@@ -40,7 +42,8 @@ func FuzzMessage(f *testing.F) {
 			return
 		}
 		for i, e := range events {
-			if e.Organization != org || e.Sequence <= cursor || e.Sequence != events[0].Sequence+int64(i) {
+			next := events[0].Sequence + int64(i)
+			if e.Organization != org || e.Sequence <= cursor || e.Sequence != next {
 				t.Errorf("after %d came %d of %s", cursor, e.Sequence, e.Organization)
 			}
 		}

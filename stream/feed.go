@@ -14,8 +14,8 @@ import (
 // inboxSize is how many messages wait for a feed that is busy filling a gap.
 const inboxSize = 64
 
-// feed is one organization on this node. It decodes each event once and gives it to all subscribers;
-// one goroutine moves its position, always to the next number.
+// feed is one organization on this node. It decodes each event once and gives it to all
+// subscribers; one goroutine moves its position, always to the next number.
 type feed struct {
 	hub     *Hub
 	org     typeid.Organization
@@ -157,7 +157,8 @@ func (f *feed) deliver(events []*journal.Event) {
 	}
 }
 
-// skip gives up on events that retention took before this node saw them: who waits for them is told.
+// skip gives up on events that retention took before this node saw them: who waits for them is
+// told.
 func (f *feed) skip(number int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

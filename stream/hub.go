@@ -25,10 +25,12 @@ func measureHub(registerer prometheus.Registerer) hubMetrics {
 	register := promauto.With(registerer)
 	return hubMetrics{
 		organizations: register.NewGauge(prometheus.GaugeOpts{
-			Name: "cardea_stream_hub_organizations", Help: "Organizations that this node listens to.",
+			Name: "cardea_stream_hub_organizations",
+			Help: "Organizations that this node listens to.",
 		}),
 		subscribers: register.NewGauge(prometheus.GaugeOpts{
-			Name: "cardea_stream_hub_subscribers", Help: "Open subscriptions.",
+			Name: "cardea_stream_hub_subscribers",
+			Help: "Open subscriptions.",
 		}),
 		slow: register.NewCounter(prometheus.CounterOpts{
 			Name: "cardea_stream_hub_slow_consumers_total",
@@ -84,11 +86,11 @@ type Hub struct {
 	recheck  chan struct{}
 	started  chan struct{}
 
-	mu      sync.Mutex      // taken last, and never held over a call to elsewhere
-	ctx     context.Context // of Run: what the hub starts ends with it
+	mu      sync.Mutex // taken last, and never held over a call to elsewhere
+	begin   func(work func(context.Context))
 	closed  bool
 	feeds   map[string]*feed // by channel
-	running sync.WaitGroup
+	running sync.WaitGroup   // all that Run began
 }
 
 // ErrClosed ends the subscriptions of a hub that stops.
@@ -111,9 +113,7 @@ func NewHub(s *Stream, log *journal.Log, config HubConfig) *Hub {
 
 // Run serves subscriptions until the context ends, and then ends them with ErrClosed. It runs once.
 func (h *Hub) Run(ctx context.Context) error {
-	h.mu.Lock()
-	h.ctx = ctx
-	h.mu.Unlock()
+	h.begin = func(work func(context.Context)) { h.running.Go(func() { work(ctx) }) }
 	close(h.started)
 	h.spawn(h.listener.run)
 	h.spawn(h.checks)
@@ -148,16 +148,15 @@ func (h *Hub) spawnLocked(work func(context.Context)) bool {
 	if h.closed {
 		return false
 	}
-	ctx := h.ctx
-	h.running.Go(func() { work(ctx) })
+	h.begin(work)
 	return true
 }
 
-// Live, as a cursor, means from the present.
+// Live is the cursor that means: from the present.
 const Live int64 = -1
 
-// Subscribe returns the organization's events after a cursor: Live, or the sequence of the last event
-// that the subscriber has, 0 for none. It waits for Run. An organization that has subscribers
+// Subscribe returns the organization's events after a cursor: Live, or the sequence of the last
+// event that the subscriber has, 0 for none. It waits for Run. An organization that has subscribers
 // already is joined live without asking anyone.
 //
 // The subscription ends with the context, if not before. The errors are journal.ErrCursorExpired,

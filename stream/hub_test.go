@@ -17,8 +17,8 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// appenders commits events to organizations from several goroutines at once, and offers each to some
-// node's relay. It returns how many events each organization has then.
+// appenders commits events to organizations from several goroutines at once, and offers each to
+// some node's relay. It returns how many events each organization has then.
 func (w *world) appenders(nodes []*node, orgs []typeid.Organization, commits int) int64 {
 	w.Helper()
 	const each = 3
@@ -171,13 +171,16 @@ func TestHubFindsLostMessages(t *testing.T) {
 	publish("7 8")
 	w.expect(s, 6, 8)
 
-	events = w.commit(org, 2) // nonsense, and another organization's event in our channel
+	w.commit(org, 1) // nonsense
 	publish("nonsense")
 	publish("9 9\nnonsense")
+	w.expect(s, 8, 9)
+
+	w.commit(org, 1) // another organization's event in our channel
 	foreign := w.commit(w.organization(), 1)[0]
 	foreign.Sequence = 10
-	publish(fmt.Sprintf("9 10\n%s\n%s", encode(events[0]), encode(foreign)))
-	w.expect(s, 8, 10)
+	publish(fmt.Sprintf("10 10\n%s", encode(foreign)))
+	w.expect(s, 9, 10)
 }
 
 // TestHubDeliversWhatTheJournalHolds compares events from each source with what was committed.
@@ -388,6 +391,23 @@ func TestHubWithFrozenRedis(t *testing.T) {
 	w.eventually("the stream has what was missed", w.endsWith(org, "3-0"))
 }
 
+// TestHubFindsDeadConnection has only the new connection's first check to learn of events.
+func TestHubFindsDeadConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := w.wire()
+	n := w.node(nodeConfig{
+		stream: stream.Config{URL: x.url()}, hubOnly: true, hub: stream.HubConfig{Check: time.Hour},
+	})
+	other, org := w.node(nodeConfig{}), w.organization()
+	s := w.subscribe(n, org, stream.Live)
+	other.relay.Offer(w.commit(org, 1))
+	w.expect(s, 0, 1)
+	x.strand()
+	other.relay.Offer(w.commit(org, 1))
+	w.expect(s, 1, 2)
+}
+
 // TestHubStartsWithoutRedis is a node that has never seen Redis. Checks are so rare that only the
 // first can be in time.
 func TestHubStartsWithoutRedis(t *testing.T) {
@@ -438,7 +458,8 @@ func TestHubRefusesCursors(t *testing.T) {
 	w.expect(w.subscribe(n, org, 600), 600, 600)
 }
 
-// TestHubConfirmsCursorThatItHasNotReached resumes on a node that has heard less than the one before.
+// TestHubConfirmsCursorThatItHasNotReached resumes on a node that has heard less than the one
+// before.
 func TestHubConfirmsCursorThatItHasNotReached(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -569,7 +590,11 @@ func TestHubStopsUnderLoad(t *testing.T) {
 						}
 						return
 					}
-					<-s.Events()
+					select {
+					case <-s.Events():
+					case <-time.After(deadline):
+						t.Error("neither an event nor an end")
+					}
 					if i%2 == 0 {
 						s.Close()
 					} else if _, err := w.expectEnd(s); !errors.Is(err, stream.ErrClosed) {

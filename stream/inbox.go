@@ -16,8 +16,8 @@ func (s *Stream) Send(ctx context.Context, node string, message []byte) (bool, e
 	return listeners > 0, nil
 }
 
-// Receive hands over what other nodes send to this one, one message after another, until the context
-// ends. It outlives restarts of Redis; what is sent meanwhile is reported to its sender as not
+// Receive hands over what other nodes send to this one, one message after another, until the
+// context ends. It outlives restarts of Redis; what is sent meanwhile is reported to its sender as not
 // delivered. The function must not block: it holds up every later message.
 func (s *Stream) Receive(
 	ctx context.Context, handle func(ctx context.Context, message []byte),

@@ -16,7 +16,8 @@ func TestSendReachesOnlyLivingNodes(t *testing.T) {
 	x := w.wire()
 	sender := w.open(stream.Config{Node: "north"})
 	receiver := w.open(stream.Config{Node: "south", URL: x.url()})
-	if delivered, err := sender.Send(t.Context(), "south", []byte("early")); err != nil || delivered {
+	delivered, err := sender.Send(t.Context(), "south", []byte("early"))
+	if err != nil || delivered {
 		t.Fatalf("sent to a node that is not there: %v, %v", delivered, err)
 	}
 	inbox := make(chan string, 100)

@@ -28,8 +28,8 @@ type Link struct {
 	Node         string
 }
 
-// A claim is "epoch node". One that was released keeps its epoch without a node until it expires, so
-// that an older link, late in its refresh, does not come back to life.
+// A claim is "epoch node". One that was released keeps its epoch without a node until it expires,
+// so that an older link, late in its refresh, does not come back to life.
 func (l Link) claim() string { return strconv.FormatInt(l.Epoch, 10) + " " + l.Node }
 
 // claimScript takes a device's presence unless a newer link has it.

@@ -115,14 +115,15 @@ func TestPresenceRefreshesMany(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	n := w.open(stream.Config{})
-	links := make([]stream.Link, 1200)
-	for i := range links {
-		links[i] = link(newDevice(), int64(i+1), "north")
+	const many = 1200
+	links := make([]stream.Link, 0, many+1)
+	for i := range int64(many) {
+		links = append(links, link(newDevice(), i+1, "north"))
 	}
 	if err := n.Refresh(t.Context(), links); err != nil {
 		t.Fatal(err)
 	}
-	w.expectLink(n, links[1199], links[1199])
+	w.expectLink(n, links[many-1], links[many-1])
 	absent, err := n.Absent(t.Context(), append(links, newDevice()))
 	if err != nil || len(absent) != 1 {
 		t.Errorf("%d are absent, %v; want the one that was never claimed", len(absent), err)

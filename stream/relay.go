@@ -203,7 +203,9 @@ func (r *Relay) carry(ctx context.Context, org typeid.Organization, p pending) e
 // runs sorts events, which transactions offer in any order, and splits them where numbers are
 // missing and where a batch is full.
 func runs(events []journal.Event) [][]journal.Event {
-	slices.SortFunc(events, func(a, b journal.Event) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	slices.SortFunc(events, func(a, b journal.Event) int {
+		return cmp.Compare(a.Sequence, b.Sequence)
+	})
 	events = slices.CompactFunc(events, func(a, b journal.Event) bool {
 		return a.Sequence == b.Sequence
 	})
@@ -220,8 +222,8 @@ func runs(events []journal.Event) [][]journal.Event {
 	return split
 }
 
-// refill brings a stream from its last number to the journal's head. One that is further behind than
-// a stream is long starts anew, and so does one that retention has passed.
+// refill brings a stream from its last number to the journal's head. One that is further behind
+// than a stream is long starts anew, and so does one that retention has passed.
 func (r *Relay) refill(ctx context.Context, org typeid.Organization, last int64) error {
 	head, err := r.log.Head(ctx, org)
 	if err != nil {

@@ -16,8 +16,8 @@
 //     with its subscribers, only with its organizations.
 //   - Messages between nodes are at most once: delivered now, or reported as not delivered.
 //
-// It does not protect from a Postgres that loses committed transactions: a cursor from the lost part
-// is refused with ErrCursorAhead, and what live subscribers saw of it they have seen.
+// It does not protect from a Postgres that loses committed transactions: a cursor from the lost
+// part is refused with ErrCursorAhead, and what live subscribers saw of it they have seen.
 //
 // Keys and channels carry the organization as hash tag, as cardea:{org_…}:events.
 //
@@ -71,7 +71,8 @@ func Open(_ context.Context, config Config) (*Stream, error) {
 	logging.Disable() // it writes past our logger, what its errors say anyway
 	options, err := redis.ParseURL(config.URL)
 	if err != nil {
-		return nil, errors.New("open stream: malformed Redis URL") // the cause would show a password
+		// The cause would show the password.
+		return nil, errors.New("open stream: malformed Redis URL")
 	}
 	if config.Length <= 0 {
 		config.Length = defaultLength
@@ -151,7 +152,9 @@ func (c *condition) report(err error) {
 func (c *condition) failing() bool { return c.failed.Load() }
 
 // jitter spreads a pause, so that nodes do not act in step.
-func jitter(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2) } //nolint:gosec // no secret
+func jitter(d time.Duration) time.Duration {
+	return d*3/4 + rand.N(d/2) //nolint:gosec // not a secret
+}
 
 // backoff is the pause after a number of failures in a row.
 func backoff(failures int) time.Duration {

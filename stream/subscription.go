@@ -31,9 +31,9 @@ type Subscription struct {
 // The channel is closed at the end, after what was queued; Err says why.
 func (s *Subscription) Events() <-chan *journal.Event { return s.events }
 
-// After returns the sequence that the subscription starts after. It is the cursor of a snapshot that
-// is read after Subscribe has returned: the snapshot may hold more, which then comes again, but never
-// less.
+// After returns the sequence that the subscription starts after. It is the cursor of a snapshot
+// that is read after Subscribe has returned: the snapshot may hold more, which then comes again, but
+// never less.
 func (s *Subscription) After() int64 { return s.after }
 
 // Err says why the subscription ended: ErrSlowConsumer, journal.ErrCursorExpired, ErrClosed or the

@@ -88,8 +88,8 @@ func (r *Relay) settle(heads, ends map[typeid.Organization]int64) {
 	}
 }
 
-// cut drops a stream that is ahead of its journal, as after Postgres was restored from a backup: new
-// events would bounce off it as duplicates. The end was read after the heads, so it asks again
+// cut drops a stream that is ahead of its journal, as after Postgres was restored from a backup:
+// new events would bounce off it as duplicates. The end was read after the heads, so it asks again
 // first. It returns where the stream ends then.
 func (r *Relay) cut(ctx context.Context, org typeid.Organization, last int64) (int64, error) {
 	head, err := r.log.Head(ctx, org)
