@@ -158,8 +158,8 @@ func (h *Handler) explain(ctx context.Context, err error, input ast.Path) access
 	return access.Errors{h.mask(ctx, err)}
 }
 
-// mask is what is shown of an error that is ours. A driver does not say that its query was cancelled
-// in a way that errors.Is knows, so the context is asked, too.
+// mask is what is shown of an error that is ours. Drivers do not say that a query was cancelled in a
+// way that errors.Is knows, so the context is asked, too.
 func (h *Handler) mask(ctx context.Context, err error) access.Error {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):

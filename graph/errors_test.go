@@ -1,13 +1,16 @@
 package graph_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cardea/cardea/graph"
 	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/internal/testenv"
 )
 
 func TestInternalErrorsAreMasked(t *testing.T) {
@@ -23,6 +26,34 @@ func TestInternalErrorsAreMasked(t *testing.T) {
 		t.Errorf("an internal error shows: %s", a.raw)
 	}
 	equal(t, a.at("doors"), nil)
+}
+
+// A driver says "canceling statement" of a query that ran out of time.
+func TestTimeIsLimited(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	locked, err := testenv.OpenSQL(t, w.database).BeginTx(t.Context(), nil)
+	must(t, err)
+	defer func() { _ = locked.Rollback() }()
+	_, err = locked.ExecContext(t.Context(), "LOCK TABLE sites IN ACCESS EXCLUSIVE MODE")
+	must(t, err)
+	by := w.admin
+	var cancel context.CancelFunc
+	by.ctx, cancel = context.WithTimeout(by.ctx, 200*time.Millisecond)
+	defer cancel()
+	w.asActor(by, `{ sites { nodes { id } } }`).refused("TIMEOUT")
+}
+
+func TestPanicsAreContained(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.counter.break_(errPanic)
+	a := w.asActor(w.admin, `{ sites { nodes { id } } viewer { user { name } } }`)
+	w.counter.break_(nil)
+	for _, e := range a.Errors {
+		equal(t, e.Message+e.Extensions.Code, "internal errorINTERNAL")
+	}
+	w.asActor(w.admin, `{ sites { nodes { id } } }`).ok()
 }
 
 func TestNobodyIsRefused(t *testing.T) {

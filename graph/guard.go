@@ -13,8 +13,8 @@ import (
 	"github.com/cardea/cardea/access"
 )
 
-// The limits of a document. Each is counted in one linear walk, before gqlgen validates, which takes
-// quadratic time, and executes.
+// The limits of a document. Each is counted in one linear walk, before gqlgen validates, which
+// takes quadratic time, and executes.
 const (
 	maxText     = 16 << 10 // bytes
 	maxTokens   = 1500

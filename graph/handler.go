@@ -6,8 +6,8 @@
 //
 // Guarantees:
 //
-//   - A list is paged by keyset, one statement a page, 100 items at most. A list inside a list costs
-//     one statement for all parents, whatever the length of the page.
+//   - A list is paged by keyset, one statement a page, 100 items at most. A list inside a list
+//     costs one statement for all parents, whatever the length of the page.
 //   - What a document may cost is bounded before it is validated (guard.go), and no answer tells
 //     more of an error than errors.go lets through.
 //   - A subscription is authorised, then the present, then every event in order and without a gap,
@@ -30,6 +30,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
@@ -38,7 +39,7 @@ import (
 	"github.com/cardea/cardea/stream"
 )
 
-//go:generate go run github.com/99designs/gqlgen generate --config ../gqlgen.yml
+//go:generate go run github.com/99designs/gqlgen generate
 
 type metrics struct {
 	operations    *prometheus.HistogramVec
@@ -130,17 +131,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serveRequest(w, r)
 }
 
-// measure times the first response of every operation, and counts subscriptions while they run.
+// measure times every operation: queries and mutations to their answer, subscriptions until they
+// are open.
 func (h *Handler) measure(
 	ctx context.Context, next graphql.OperationHandler,
 ) graphql.ResponseHandler {
-	start, kind := time.Now(), string(graphql.GetOperationContext(ctx).Operation.Operation)
-	respond, first := next(ctx), true
+	start, kind := time.Now(), graphql.GetOperationContext(ctx).Operation.Operation
+	took := h.metrics.operations.WithLabelValues(string(kind))
+	respond := next(ctx)
+	if kind == ast.Subscription {
+		took.Observe(time.Since(start).Seconds())
+		return respond
+	}
 	return func(ctx context.Context) *graphql.Response {
 		response := respond(ctx)
-		if first {
-			first = false
-			h.metrics.operations.WithLabelValues(kind).Observe(time.Since(start).Seconds())
+		if response != nil { // nil: there is no further one
+			took.Observe(time.Since(start).Seconds())
 		}
 		return response
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"strings"
@@ -20,8 +19,8 @@ import (
 	"github.com/cardea/cardea/actor"
 )
 
-// GraphQL over HTTP, as its specification has it: two media types, statuses that mean something, and
-// nothing of what the client sent in what it is told about it.
+// GraphQL over HTTP, as its specification has it: two media types, statuses that mean something,
+// and nothing of what the client sent in what it is told about it.
 
 const (
 	maxBody          = 64 << 10
@@ -238,10 +237,7 @@ func encode(response *graphql.Response) []byte {
 	b.Grow(len(response.Data) + 64)
 	b.WriteByte('{')
 	if len(response.Errors) > 0 {
-		faults, err := json.Marshal(response.Errors)
-		if err != nil { // strings, numbers and lists of them
-			slog.Error("errors not encoded", "error", err)
-		}
+		faults, _ := json.Marshal(response.Errors) // strings, numbers and lists of them
 		b.WriteString(`"errors":`)
 		b.Write(faults)
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// The list… methods are the lists at the root: what the viewer may see, narrowed by arguments with
-// an index behind each, one page, one statement.
+// The list… methods are the lists at the root: what the viewer may see, narrowed by arguments
+// with an index behind each, one page, one statement.
 
 func (r *resolver) listSites(
 	ctx context.Context, p page, search *string,

@@ -14,8 +14,8 @@ import (
 // quiet is how long no sibling may ask before a batch is fetched.
 const quiet = 50 * time.Microsecond
 
-// loader gathers what the elements of a list ask for into one fetch. It lives for one response: what
-// it has loaded it keeps, and never reads again.
+// loader gathers what the elements of a list ask for into one fetch. It lives for one response:
+// what it has loaded it keeps, and never reads again.
 //
 // The first that asks gathers and fetches, in its own goroutine, for all that join it; what is not
 // inside a list waits for nobody. On a starved machine a batch may be torn in two, which costs a

@@ -7,7 +7,7 @@ import (
 	"github.com/cardea/cardea/ent"
 )
 
-// The read… methods open a query over what the viewer may see. Every read begins with one of them.
+// The read… methods open a query over what the viewer may see. Every read begins with one.
 
 func (r *resolver) readSites(ctx context.Context) (*ent.SiteQuery, error) {
 	visible, err := r.access.VisibleSites(ctx)

@@ -33,6 +33,7 @@ import (
 
 // world is a node's API over a database and a Redis of its own, with two organizations.
 type world struct {
+	database string
 	t        *testing.T
 	db       *ent.Client
 	access   *access.Service
@@ -64,7 +65,8 @@ type option func(*graph.Config, *stream.HubConfig)
 func setup(t *testing.T, options ...option) *world {
 	t.Helper()
 	w := &world{t: t, counter: &counter{}, stopped: make(chan error, 1)}
-	sqlDB := testenv.OpenSQL(t, testenv.Postgres(t))
+	w.database = testenv.Postgres(t)
+	sqlDB := testenv.OpenSQL(t, w.database)
 	w.counter.Driver = entsql.OpenDB(dialect.Postgres, sqlDB)
 	w.db = rule.Guard(ent.NewClient(ent.Driver(w.counter)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -424,6 +426,9 @@ func (c *counter) Query(ctx context.Context, query string, args, v any) error {
 	c.statements = append(c.statements, query)
 	err := c.fail
 	c.mu.Unlock()
+	if errors.Is(err, errPanic) {
+		panic(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -447,7 +452,10 @@ func (c *counter) break_(err error) {
 	c.fail = err
 }
 
-var errBroken = errors.New("pq: the secret of the database")
+var (
+	errBroken = errors.New("pq: the secret of the database")
+	errPanic  = errors.New("panic")
+)
 
 // asActor asks as somebody who is known without asking the database.
 func (w *world) asActor(p person, query string, variables ...vars) answer {

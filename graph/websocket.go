@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,10 +15,12 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/typeid"
 )
 
-// The protocol graphql-transport-ws. A socket has one reader, this handler; one goroutine that pings
-// and, at the end, closes; and one goroutine for each operation. Every write has a deadline, so a
+// The protocol graphql-transport-ws. A socket has one reader, this handler; one goroutine that
+// pings and, at the end, closes; and one goroutine for each operation. Every write has a deadline, so a
 // client that does not read loses its socket and holds up nobody.
 
 const (
@@ -76,7 +79,8 @@ type socket struct {
 
 	session session
 	by      actor.Actor
-	ready   bool // connection_init was accepted; the reader's own
+	ready   bool        // connection_init was accepted; the reader's own, as is expiry
+	expiry  *time.Timer // ends the socket with its token
 
 	running    sync.WaitGroup
 	mu         sync.Mutex
@@ -93,7 +97,9 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	ctx, end := context.WithCancelCause(r.Context())
 	s := &socket{
 		Handler: h, conn: conn, ctx: ctx, end: end, operations: map[string]*task{},
-		session: session{authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization"))},
+		session: session{
+			authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
+		},
 	}
 	if conn.Subprotocol() != subprotocol {
 		end(errSubprotocol)
@@ -115,6 +121,9 @@ func (s *socket) run() {
 	waiting := time.AfterFunc(initTimeout, func() { s.end(errInitTimeout) })
 	defer waiting.Stop()
 	s.read(waiting)
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
 	s.end(errGone)
 	s.running.Wait()
 	watched.Wait()
@@ -222,8 +231,28 @@ func (s *socket) init(payload json.RawMessage) error {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
+	if err := s.expire(actor.NewContext(ctx, by), by.Token); err != nil {
+		_ = s.mask(ctx, err)
+		return errTrouble
+	}
 	s.by, s.ready = by, true
 	s.write(message{Type: "connection_ack"})
+	return nil
+}
+
+// expire has the socket end when its token does.
+func (s *socket) expire(ctx context.Context, id typeid.APIToken) error {
+	if id.IsZero() {
+		return nil
+	}
+	token, err := s.db.APIToken.Query().Where(apitoken.ID(id)).Only(ctx)
+	if err != nil {
+		return fmt.Errorf("load token: %w", err)
+	}
+	if token.ExpiresAt != nil {
+		left := time.Until(*token.ExpiresAt)
+		s.expiry = time.AfterFunc(left, func() { s.end(errForbidden) })
+	}
 	return nil
 }
 

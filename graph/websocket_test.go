@@ -268,6 +268,21 @@ func TestRevokedTokenEndsEverything(t *testing.T) {
 	equal(t, other.closed(), 4403)
 }
 
+func TestExpiredTokenEndsTheSocket(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	expires := time.Now().Add(1500 * time.Millisecond)
+	made, err := w.access.CreateAPIToken(w.admin.ctx, access.CreateAPITokenInput{
+		Name: "short", ExpiresAt: &expires})
+	must(t, err)
+	c := w.connectAs(person{secret: made.Secret})
+	c.start("s", `subscription { events { cursor } }`)
+	equal(t, c.closed(), 4403)
+	if late := time.Since(expires); late < 0 || late > time.Second {
+		t.Errorf("closed %s after the end", late)
+	}
+}
+
 func TestChangedRoleEndsSubscriptions(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -269,8 +269,8 @@ type RevokeApiTokenPayload {
 
 extend type Mutation {
   """
-  Unlocks a door for its ` + "`" + `relockSeconds` + "`" + `. Read the command's ` + "`" + `stage` + "`" + `: a refusal by the rules, a device that is
-  offline or a lock that jams are outcomes, not errors.
+  Unlocks a door for its ` + "`" + `relockSeconds` + "`" + `. Read the command's ` + "`" + `stage` + "`" + `: a refusal by the rules, a
+  device that is offline or a lock that jams are outcomes, not errors.
   """
   unlockDoor(
     "What to unlock."
@@ -542,7 +542,10 @@ type RemoveDevicePayload {
     "The door."
     id: ID!
   ): Door
-  "The doors that the viewer may see, by name: every door for administrators, else those of the viewer's valid keys."
+  """
+  The doors that the viewer may see, by name: every door for administrators, else those of the
+  viewer's valid keys.
+  """
   doors(
     "Length of the page, from its start."
     first: Int
@@ -588,9 +591,9 @@ extend type Mutation {
 
 extend type Subscription {
   """
-  Doors as they change: first each door as it is, then, for every event of one of them, the door again.
-  With ` + "`" + `after` + "`" + `, exactly the changes since that cursor. Without ` + "`" + `ids` + "`" + ` and ` + "`" + `siteId` + "`" + `, every door that the
-  viewer may see. At most 1,000 doors.
+  Doors as they change: first each door as it is, then, for every event of one of them, the door
+  again. With ` + "`" + `after` + "`" + `, exactly the changes since that cursor. Without ` + "`" + `ids` + "`" + ` and ` + "`" + `siteId` + "`" + `, every door
+  that the viewer may see. At most 1,000 doors.
   """
   doors(
     "These doors."
@@ -615,8 +618,8 @@ type DoorUpdate {
 }
 
 """
-A controlled opening. Whether its leaf is open, whether its lock is locked and what rule it stands under are
-three separate things.
+A controlled opening. Whether its leaf is open, whether its lock is locked and what rule it stands
+under are three separate things.
 """
 type Door implements Node {
   "The identifier, prefix ` + "`" + `door` + "`" + `."
@@ -641,7 +644,7 @@ type Door implements Node {
   connectivity: Connectivity!
   "When lock state and position were last seen; null if never."
   observedAt: DateTime
-  "Lock state and position may have changed unseen: the device's link is not up, or it never reported."
+  "The state may have changed unseen: the device's link is not up, or it never reported."
   isStale: Boolean!
   "How long an unlock lasts, in seconds."
   relockSeconds: Int!
@@ -664,7 +667,7 @@ type Door implements Node {
     "Only events that match."
     filter: EventFilter
   ): EventConnection!
-  "The keys that open the door, its site's included, oldest first. Other than administrators see their own."
+  "The keys for the door or its site, oldest first. Other than administrators see their own."
   keys(
     "Length of the page, from its start."
     first: Int
@@ -880,7 +883,7 @@ enum ErrorCode {
 }
 
 extend type Subscription {
-  "Everything that happens from now on, or since ` + "`" + `after` + "`" + `, in order and without a gap. For administrators."
+  "Everything from now on, or since ` + "`" + `after` + "`" + `, in order and without a gap. For administrators."
   events(
     "Only events that match."
     filter: EventFilter
@@ -898,8 +901,8 @@ type EventUpdate {
 }
 
 """
-A fact. It is recorded together with the change that it tells of, and never altered. It holds identifiers, not
-names; what they named may be gone.
+A fact. It is recorded together with the change that it tells of, and never altered. It holds
+identifiers, not names; what they named may be gone.
 """
 type Event implements Node {
   "The identifier, prefix ` + "`" + `event` + "`" + `; the same in webhooks and exports."
@@ -1042,7 +1045,7 @@ enum ReasonCode {
   UNSUPPORTED
 }
 
-"Which events to see. Every criterion that is given must hold; a list holds if one of its items does."
+"Which events to see: those for which each given criterion holds, of a list at least one item."
 input EventFilter {
   "Of these types."
   types: [String!]
@@ -1249,7 +1252,7 @@ type Organization implements Node {
   ): ApiTokenConnection!
 }
 `, BuiltIn: false},
-	{Name: "../schema/scalar.graphqls", Input: `"An instant: RFC 3339 with an offset, answered in UTC with microseconds, ` + "`" + `2026-03-01T08:30:00.000000Z` + "`" + `."
+	{Name: "../schema/scalar.graphqls", Input: `"An instant: RFC 3339 with an offset; answered in UTC with microseconds, ` + "`" + `…T08:30:00.000000Z` + "`" + `."
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 
 """

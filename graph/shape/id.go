@@ -7,14 +7,16 @@ import (
 )
 
 // The pairs below bind the scalar ID to every noun's identifier: gqlgen takes the one that fits the
-// Go field. (It sees only methods that a type declares itself, and identifiers inherit theirs, hence
-// functions.) Arguments of resolvers are typeid.Any.
+// Go field. (It sees only methods that a type declares itself, and identifiers inherit theirs,
+// hence functions.) Arguments of resolvers are typeid.Any.
 
 // MarshalOrganization writes an identifier.
 func MarshalOrganization(v typeid.Organization) graphql.Marshaler { return v }
 
 // UnmarshalOrganization reads an identifier of this noun and no other.
-func UnmarshalOrganization(v any) (typeid.Organization, error) { return read[typeid.Organization](v) }
+func UnmarshalOrganization(v any) (typeid.Organization, error) {
+	return read[typeid.Organization](v)
+}
 
 // MarshalSite writes an identifier.
 func MarshalSite(v typeid.Site) graphql.Marshaler { return v }
