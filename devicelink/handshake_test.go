@@ -231,7 +231,7 @@ func TestMalformedEnrolments(t *testing.T) {
 	must(t, err)
 	for _, body := range map[string]any{
 		"not JSON":      json.RawMessage(`"claim"`),
-		"unknown field": json.RawMessage(`{"admin":true}`),
+		"unknown field": json.RawMessage(strings.Replace(string(good), "{", `{"admin":true,`, 1)),
 		"wrong proof":   unproved,
 		"no serial":     nameless,
 		"too large":     json.RawMessage(`{"serial":"` + strings.Repeat("x", 8<<10) + `"}`),

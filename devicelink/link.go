@@ -37,7 +37,7 @@ type link struct {
 	end     context.CancelCauseFunc
 	writing chan struct{} // holds a token while a frame is written, and until the welcome is
 	reports chan *access.Report
-	stalled atomic.Bool // reading waits for the recorder
+	stalls  atomic.Int64 // how often reading began or ceased to wait for the recorder: odd, it waits
 	skew    time.Duration
 	counted atomic.Int64 // reports committed
 }
@@ -181,8 +181,8 @@ func (l *link) hand(ctx context.Context, r *access.Report) error {
 		return nil
 	default:
 	}
-	l.stalled.Store(true)
-	defer l.stalled.Store(false)
+	l.stalls.Add(1)
+	defer l.stalls.Add(1)
 	select {
 	case l.reports <- r:
 		return nil
@@ -201,10 +201,12 @@ func (l *link) heartbeat(ctx context.Context) {
 			return
 		case <-beat.C:
 		}
+		stalls := l.stalls.Load()
 		answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatWait)
 		err := l.conn.Ping(answer)
 		cancel()
-		if err != nil && !l.stalled.Load() {
+		listened := stalls%2 == 0 && stalls == l.stalls.Load()
+		if err != nil && listened {
 			l.end(errSilent)
 			return
 		}

@@ -156,21 +156,21 @@ func TestSilentPeerIsFound(t *testing.T) {
 func TestLivingPeerIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ended error
+		ended := make(chan error, 1)
 		conn := over(t, func(conn *websocket.Conn) {
 			l, ctx := bareLink(conn)
-			quiet, stop := context.WithTimeout(ctx, time.Hour)
+			quiet, stop := context.WithTimeout(ctx, time.Hour+heartbeatWait)
 			defer stop()
 			go func() { _, _ = l.receive() }()
 			l.heartbeat(quiet)
-			ended = context.Cause(ctx)
+			ended <- context.Cause(ctx)
 			_ = conn.CloseNow()
 		})
 		if _, _, err := conn.Read(t.Context()); err == nil {
 			t.Error("read something")
 		}
-		if ended != nil {
-			t.Errorf("ended with %v", ended)
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v", err)
 		}
 	})
 }
@@ -180,24 +180,24 @@ func TestLivingPeerIsLeftAlone(t *testing.T) {
 func TestStalledLinkIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ended error
+		ended := make(chan error, 1)
 		conn := over(t, func(conn *websocket.Conn) {
 			l, ctx := bareLink(conn)
 			for range maxBatch {
 				l.reports <- nil
 			}
-			behind, stop := context.WithTimeout(ctx, time.Hour)
+			behind, stop := context.WithTimeout(ctx, time.Hour+heartbeatWait+heartbeatWait/2)
 			defer stop()
 			go func() { _ = l.hand(behind, nil) }()
 			l.heartbeat(behind)
-			ended = context.Cause(ctx)
+			ended <- context.Cause(ctx)
 			_ = conn.CloseNow()
 		})
 		if _, _, err := conn.Read(t.Context()); err == nil {
 			t.Error("read something")
 		}
-		if ended != nil {
-			t.Errorf("ended with %v", ended)
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v", err)
 		}
 	})
 }

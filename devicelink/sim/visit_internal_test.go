@@ -132,6 +132,28 @@ func TestCommandMovesTheBolt(t *testing.T) {
 	})
 }
 
+// TestSentAgainIsLate: what waits in the log when a link opens did not happen just now.
+func TestSentAgainIsLate(t *testing.T) {
+	t.Parallel()
+	d := NewDevice(DeviceConfig{})
+	d.with(func() { d.state.Linked = true })
+	d.Report(devicelink.Report{Event: "door.opened"})
+	d.Answer(devicelink.Result{Stage: command.StageCONFIRMED})
+	inFlight, _ := d.outgoing(0)
+	d.with(d.resend)
+	again, _ := d.outgoing(0)
+	for i, late := range []bool{
+		again[0].(*devicelink.Report).Buffered, again[1].(*devicelink.Result).Buffered,
+	} {
+		if !late {
+			t.Errorf("entry %d is sent again as live", i+1)
+		}
+	}
+	if inFlight[0].(*devicelink.Report).Buffered || len(again) != 2 {
+		t.Error("what the earlier link is sending has changed under it")
+	}
+}
+
 func TestSameSeedSamePeople(t *testing.T) {
 	t.Parallel()
 	f := Fleet{People: []typeid.User{typeid.New[typeid.User](), typeid.New[typeid.User]()}}
