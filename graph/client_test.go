@@ -79,7 +79,8 @@ func (c *client) tryRead() (frame, error) {
 		return frame{}, err
 	}
 	var f frame
-	return f, json.Unmarshal(data, &f)
+	err = json.Unmarshal(data, &f)
+	return f, err
 }
 
 func (c *client) read() frame {
@@ -142,7 +143,7 @@ func (c *client) failed(id string) string {
 	}
 	var faults []fault
 	must(c.t, json.Unmarshal(f.Payload, &faults))
-	return strings.TrimSpace(faults[0].Extensions.Code + " " + faults[0].Extensions.Field)
+	return faults[0].codeAndField()
 }
 
 func (c *client) complete(id string) {
@@ -171,5 +172,6 @@ func decode(t *testing.T, f frame) map[string]any {
 // however late it starts.
 func (w *world) now(p person) string {
 	w.t.Helper()
-	return w.ask(p, `{ auditLog(first: 1) { pageInfo { endCursor } } }`).ok().text("auditLog.pageInfo.endCursor")
+	const newest = `{ auditLog(first: 1) { pageInfo { endCursor } } }`
+	return w.ask(p, newest).ok().text("auditLog.pageInfo.endCursor")
 }

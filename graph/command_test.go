@@ -9,15 +9,15 @@ import (
 )
 
 // opened is a world with a door on a device that is online, and a member with its key.
-func opened(t *testing.T) (*world, *ent.Door, *ent.Device) {
+func opened(t *testing.T) (*world, *ent.Door) {
 	t.Helper()
 	w := setup(t)
 	site := w.site(w.admin, "Harbour")
-	d, dev := w.door(w.admin, site, "Gate"), w.device(w.admin, site, "Controller")
+	d, dev := w.door(w.admin, site, "Gate"), w.device(w.admin, site)
 	w.bind(w.admin, d, dev, 1)
 	w.key(w.admin, w.member.user, d)
 	w.connect(w.admin, dev.ID)
-	return w, d, dev
+	return w, d
 }
 
 const unlock = `mutation($door: ID!, $key: String, $wait: WaitFor! = CONFIRMED) {
@@ -27,7 +27,7 @@ const unlock = `mutation($door: ID!, $key: String, $wait: WaitFor! = CONFIRMED) 
 
 func TestUnlockDoor(t *testing.T) {
 	t.Parallel()
-	w, d, _ := opened(t)
+	w, d := opened(t)
 	a := w.ask(w.member, unlock, vars{"door": d.ID, "key": "first"}).ok()
 	equal(t, a.text("unlockDoor.command.stage"), "CONFIRMED")
 	equal(t, a.text("unlockDoor.command.confirmation"), "LOCK_STATE")
@@ -55,7 +55,7 @@ func TestUnlockDoor(t *testing.T) {
 // A refusal by the rules and a device that is not there are outcomes, at once.
 func TestUnlockDoorThatWillNotOpen(t *testing.T) {
 	t.Parallel()
-	w, d, _ := opened(t)
+	w, d := opened(t)
 	start := time.Now()
 	refused := w.ask(w.admin, unlock, vars{"door": d.ID}).ok() // has no key
 	equal(t, refused.text("unlockDoor.command.stage"), "REJECTED")
@@ -74,7 +74,7 @@ func TestUnlockDoorThatWillNotOpen(t *testing.T) {
 // The wait ends at the stage asked for, and after 3 s at whatever stage there is.
 func TestUnlockDoorWaits(t *testing.T) {
 	t.Parallel()
-	w, d, _ := opened(t)
+	w, d := opened(t)
 	w.devices.act = func(d access.Dispatch, l *link) {
 		w.devices.result(l, d, access.Result{Stage: "ACKNOWLEDGED"}) // and then nothing more
 	}
@@ -99,7 +99,7 @@ func TestUnlockDoorWaits(t *testing.T) {
 
 func TestCommandSubscription(t *testing.T) {
 	t.Parallel()
-	w, d, _ := opened(t)
+	w, d := opened(t)
 	acknowledged, confirm := make(chan struct{}), make(chan struct{})
 	w.devices.act = func(d access.Dispatch, l *link) {
 		w.devices.result(l, d, access.Result{Stage: "ACKNOWLEDGED"})

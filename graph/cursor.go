@@ -63,10 +63,10 @@ func unpack(kind byte, b []byte) (value any, rest []byte, ok bool) {
 	switch kind {
 	case 's':
 		length, n := binary.Uvarint(b)
-		if n <= 0 || length > uint64(len(b)-n) {
+		if n <= 0 || length > maxBody || int(length) > len(b)-n {
 			return nil, nil, false
 		}
-		end := n + int(length) //nolint:gosec // bounded by len(b)
+		end := n + int(length)
 		return string(b[n:end]), b[end:], true
 	case 'i':
 		if len(b) < len(uuid.UUID{}) {

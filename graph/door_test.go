@@ -52,8 +52,8 @@ func TestBindDoor(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	site := w.site(w.admin, "Harbour")
-	door, dev := w.door(w.admin, site, "Gate"), w.device(w.admin, site, "Controller")
-	far := w.device(w.stranger, w.site(w.stranger, "Far"), "Controller")
+	door, dev := w.door(w.admin, site, "Gate"), w.device(w.admin, site)
+	far := w.device(w.stranger, w.site(w.stranger, "Far"))
 	const bind = `mutation($door: ID!, $device: ID!) {
 		bindDoor(input: {doorId: $door, deviceId: $device, port: 2}) {
 			door { devicePort device { name doors { nodes { name } } } } } }`

@@ -53,12 +53,14 @@ func (all *sockets) drain() []*socket {
 func (h *Handler) Run(ctx context.Context) error {
 	<-ctx.Done()
 	open := h.sockets.drain()
+	turns := make([]*time.Timer, len(open))
 	for i, s := range open {
-		s.end(errDraining)
-		if i < len(open)-1 && h.config.Drain > 0 {
-			time.Sleep(h.config.Drain / time.Duration(len(open)))
-		}
+		turn := h.config.Drain * time.Duration(i) / time.Duration(len(open))
+		turns[i] = time.AfterFunc(turn, func() { s.end(errDraining) })
 	}
 	h.sockets.gone.Wait()
+	for _, turn := range turns {
+		turn.Stop()
+	}
 	return nil
 }

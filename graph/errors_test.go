@@ -95,7 +95,7 @@ func TestBadInput(t *testing.T) {
 		`{ doors(first: 9999999999) { nodes { id } } }`:                        "BAD_USER_INPUT first",
 	} {
 		a := w.ask(w.admin, query)
-		if len(a.Errors) != 1 || strings.TrimSpace(a.Errors[0].Extensions.Code+" "+a.Errors[0].Extensions.Field) != code {
+		if len(a.Errors) != 1 || a.Errors[0].codeAndField() != code {
 			t.Errorf("%s: want %s, got %s", query, code, a.raw)
 		}
 	}

@@ -119,7 +119,7 @@ func (l *loader[K, V]) loadAll(ctx context.Context, keys []K) (map[K]V, error) {
 func (l *loader[K, V]) gather(b *batch[K, V]) {
 	for size, calm := 0, 0; calm < 2; {
 		runtime.Gosched() // those who can run and have not yet asked go first
-		time.Sleep(quiet)
+		time.Sleep(quiet) //nolint:forbidigo // nobody can tell who else is about to ask
 		l.mu.Lock()
 		now := len(b.keys)
 		l.mu.Unlock()

@@ -10,7 +10,7 @@ func TestNodes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	site := w.site(w.admin, "Harbour")
-	door, dev := w.door(w.admin, site, "Gate"), w.device(w.admin, site, "Controller")
+	door, dev := w.door(w.admin, site, "Gate"), w.device(w.admin, site)
 	key := w.key(w.admin, w.member.user, door)
 	last := w.ask(w.admin, `{ auditLog(first: 1) { nodes { id } } }`).ok().text("auditLog.nodes.0.id")
 	ids := []any{w.org, site.ID, door.ID, dev.ID, key.ID, w.member.user.ID, w.member.token.ID, last,

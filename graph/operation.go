@@ -18,7 +18,7 @@ import (
 type task struct {
 	*socket
 	id     string
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the task's own, which cancel ends
 	cancel context.CancelFunc
 
 	mu   sync.Mutex // held while a message is sent, so that none follows the end

@@ -57,7 +57,7 @@ type person struct {
 	user   *ent.User
 	token  *ent.APIToken
 	secret string
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // who they are
 }
 
 type option func(*graph.Config, *stream.HubConfig)
@@ -164,7 +164,7 @@ type hardware struct {
 }
 
 type link struct {
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // which device it is
 	epoch    int64
 	sequence int64
 }
@@ -255,9 +255,9 @@ func (w *world) door(p person, s *ent.Site, name string) *ent.Door {
 	return made.Door
 }
 
-func (w *world) device(p person, s *ent.Site, name string) *ent.Device {
+func (w *world) device(p person, s *ent.Site) *ent.Device {
 	w.t.Helper()
-	made, err := w.access.CreateDevice(p.ctx, access.CreateDeviceInput{SiteID: s.ID, Name: name})
+	made, err := w.access.CreateDevice(p.ctx, access.CreateDeviceInput{SiteID: s.ID, Name: "Controller"})
 	must(w.t, err)
 	return made.Device
 }
@@ -293,6 +293,10 @@ type fault struct {
 	Message    string
 	Path       []any
 	Extensions struct{ Code, Field, RequestID string }
+}
+
+func (f fault) codeAndField() string {
+	return strings.TrimSpace(f.Extensions.Code + " " + f.Extensions.Field)
 }
 
 type vars map[string]any
@@ -352,11 +356,7 @@ func (a answer) refused(wanted ...string) answer {
 	a.t.Helper()
 	var got []string
 	for _, e := range a.Errors {
-		text := e.Extensions.Code
-		if e.Extensions.Field != "" {
-			text += " " + e.Extensions.Field
-		}
-		got = append(got, text)
+		got = append(got, e.codeAndField())
 		if e.Extensions.RequestID == "" {
 			a.t.Errorf("error without a request ID: %s", a.raw)
 		}

@@ -26,7 +26,7 @@ func (w *world) statements(p person, query string, variables vars) []string {
 // fill makes doors with a device, keys and events each.
 func (w *world) fill(site *ent.Site, doors int) {
 	w.t.Helper()
-	dev := w.device(w.admin, site, "Controller")
+	dev := w.device(w.admin, site)
 	var made []*ent.Door
 	for i := range doors {
 		d := w.door(w.admin, site, fmt.Sprintf("Door %03d", i))

@@ -74,7 +74,7 @@ type message struct {
 type socket struct {
 	*Handler
 	conn *websocket.Conn
-	ctx  context.Context
+	ctx  context.Context         //nolint:containedctx // the socket's own, which end ends
 	end  context.CancelCauseFunc // the first cause counts
 
 	session session

@@ -35,6 +35,8 @@ type PageInfo struct {
 }
 
 // The connections and edges of the schema, by their names there.
+//
+//nolint:revive // one comment for all of them
 type (
 	SiteConnection            = Connection[*ent.Site]
 	SiteEdge                  = Edge[*ent.Site]
