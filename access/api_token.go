@@ -101,7 +101,7 @@ func (s *Service) RevokeAPIToken(
 	}
 	var token *ent.APIToken
 	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		token, err = tx.APIToken.Query().Where(apitoken.ID(in.ID), visible).ForUpdate().Only(ctx)
+		token, err = tx.APIToken.Query().Where(apitoken.ID(in.ID), visible, forChange).Only(ctx)
 		if err != nil || token.RevokedAt != nil {
 			return nil, found(err, "token", "id")
 		}

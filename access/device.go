@@ -80,7 +80,7 @@ func (s *Service) RemoveDevice(
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		dev, err := tx.Device.Query().Where(device.ID(in.ID)).ForUpdate().Only(ctx)
+		dev, err := tx.Device.Query().Where(device.ID(in.ID), forChange).Only(ctx)
 		if err != nil {
 			return nil, found(err, "device", "id")
 		}

@@ -82,7 +82,7 @@ func (s *Service) UpdateDoor(ctx context.Context, in UpdateDoorInput) (*UpdateDo
 	}
 	var d *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		before, err := tx.Door.Query().Where(door.ID(in.ID)).ForUpdate().Only(ctx)
+		before, err := tx.Door.Query().Where(door.ID(in.ID), forChange).Only(ctx)
 		if err != nil {
 			return nil, found(err, "door", "id")
 		}
@@ -164,13 +164,13 @@ func (s *Service) BindDoor(ctx context.Context, in BindDoorInput) (*BindDoorPayl
 	}
 	var before, after *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		before, err = tx.Door.Query().Where(door.ID(in.DoorID)).ForUpdate().Only(ctx)
-		if err != nil {
-			return nil, found(err, "door", "doorId")
-		}
 		dev, err := tx.Device.Query().Where(device.ID(in.DeviceID)).ForShare().Only(ctx)
 		if err != nil {
 			return nil, found(err, "device", "deviceId")
+		}
+		before, err = tx.Door.Query().Where(door.ID(in.DoorID), forChange).Only(ctx)
+		if err != nil {
+			return nil, found(err, "door", "doorId")
 		}
 		if dev.SiteID != before.SiteID {
 			return nil, Error{CodeBadUserInput, "the device is at another site", "deviceId"}

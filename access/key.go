@@ -157,7 +157,7 @@ func (s *Service) RevokeKey(ctx context.Context, in RevokeKeyInput) (*RevokeKeyP
 	}
 	var k *ent.Key
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		k, err = tx.Key.Query().Where(key.ID(in.ID)).ForUpdate().Only(ctx)
+		k, err = tx.Key.Query().Where(key.ID(in.ID), forChange).Only(ctx)
 		if err != nil || k.RevokedAt != nil {
 			return nil, found(err, "key", "id")
 		}

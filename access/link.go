@@ -92,7 +92,7 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 	by, _ := actor.FromContext(ctx)
 	var state LinkState
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		dev, err := tx.Device.Query().Where(device.ID(by.Device)).ForUpdate().Only(ctx)
+		dev, err := tx.Device.Query().Where(device.ID(by.Device), forChange).Only(ctx)
 		if err != nil {
 			return nil, found(err, "device", "deviceId")
 		}
@@ -132,7 +132,7 @@ func (s *Service) DoorsOf(ctx context.Context) ([]*ent.Door, error) {
 func (s *Service) CloseLink(ctx context.Context, epoch int64) error {
 	by, _ := actor.FromContext(ctx)
 	return s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		dev, err := tx.Device.Query().Where(device.ID(by.Device)).ForUpdate().Only(ctx)
+		dev, err := tx.Device.Query().Where(device.ID(by.Device), forChange).Only(ctx)
 		if ent.IsNotFound(err) || err == nil && dev.Epoch != epoch {
 			return nil, nil
 		}
@@ -155,7 +155,7 @@ func (s *Service) MarkOffline(ctx context.Context, gone []typeid.Device) error {
 	for _, dev := range devices {
 		within := actor.NewContext(ctx, by.Within(dev.OrgID))
 		failed = errors.Join(failed, s.write(within, func(tx *ent.Tx) ([]journal.Event, error) {
-			now, err := tx.Device.Query().Where(device.ID(dev.ID)).ForUpdate().Only(within)
+			now, err := tx.Device.Query().Where(device.ID(dev.ID), forChange).Only(within)
 			if ent.IsNotFound(err) || err == nil && now.Epoch != dev.Epoch {
 				return nil, nil
 			}

@@ -70,7 +70,7 @@ func (s *Service) record(
 	ctx context.Context, tx *ent.Tx, epoch int64, reports []Report,
 ) (int64, []journal.Event, error) {
 	by, _ := actor.FromContext(ctx)
-	dev, err := tx.Device.Query().Where(device.ID(by.Device)).ForUpdate().Only(ctx)
+	dev, err := tx.Device.Query().Where(device.ID(by.Device), forChange).Only(ctx)
 	if err != nil {
 		return 0, nil, found(err, "device", "deviceId")
 	}

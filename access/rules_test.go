@@ -189,3 +189,29 @@ func TestDeletesLeaveTheJournal(t *testing.T) {
 		t.Errorf("the door is there: %v", err)
 	}
 }
+
+// TestAdministratorsCannotRemoveEachOther has each of two take the other's role at the same moment.
+func TestAdministratorsCannotRemoveEachOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	admin, member := actor.RoleAdmin, actor.RoleMember
+	promote := access.UpdateUserInput{ID: b.memberID, Role: &admin}
+	for range 10 {
+		_, err := b.access.UpdateUser(b.admin, promote)
+		must(t, err)
+		errs := make(chan error, 2)
+		for _, target := range []typeid.User{b.adminID, b.memberID} {
+			go func() {
+				_, err := b.access.UpdateUser(b.admin, access.UpdateUserInput{ID: target, Role: &member})
+				errs <- err
+			}()
+		}
+		first, second := <-errs, <-errs
+		if (first == nil) == (second == nil) {
+			t.Fatalf("got %v and %v", first, second)
+		}
+		wantCode(t, errors.Join(first, second), access.CodeConflict)
+		_, err = b.access.UpdateUser(b.admin, access.UpdateUserInput{ID: b.adminID, Role: &admin})
+		must(t, err)
+	}
+}

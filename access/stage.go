@@ -70,7 +70,7 @@ func (s *Service) advance(
 func (s *Service) move(
 	ctx context.Context, tx *ent.Tx, id typeid.Command, to step,
 ) (*ent.Command, []journal.Event, error) {
-	c, err := tx.Command.Query().Where(command.ID(id)).ForUpdate().Only(ctx)
+	c, err := tx.Command.Query().Where(command.ID(id), forChange).Only(ctx)
 	if err != nil {
 		return nil, nil, found(err, "command", "")
 	}

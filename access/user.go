@@ -132,8 +132,8 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 // two administrators cannot remove each other at once.
 func keepAdmin(ctx context.Context, tx *ent.Tx) error {
 	left, err := tx.User.Query().
-		Where(user.RoleEQ(actor.RoleAdmin), user.StatusEQ(user.StatusACTIVE)).
-		Order(user.ByID()).ForUpdate().All(ctx)
+		Where(user.RoleEQ(actor.RoleAdmin), user.StatusEQ(user.StatusACTIVE), forChange).
+		Order(user.ByID()).All(ctx)
 	if err == nil && len(left) == 0 {
 		err = Error{CodeConflict, "the organization would be left without an administrator", ""}
 	}

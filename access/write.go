@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"entgo.io/ent/dialect/sql"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/rule"
@@ -14,6 +18,9 @@ import (
 // write runs change in a transaction, appends the events that it returns to the actor's journal as
 // the last statement, commits, and tells of them. A constraint that the change runs into becomes
 // the caller's error. Nothing has happened if it returns one.
+//
+// Changes lock in one order: device, door, user, key, command, and the journal's head last. Where
+// Postgres nevertheless finds two that wait for each other, the one that it ends is run again.
 func (s *Service) write(
 	ctx context.Context, change func(*ent.Tx) ([]journal.Event, error),
 ) error {
@@ -21,25 +28,46 @@ func (s *Service) write(
 	if !ok {
 		return rule.ErrNoActor
 	}
+	for try := 1; ; try++ {
+		events, err := s.attempt(ctx, by, change)
+		if try < maxTries && pq.As(err, pqerror.TRDeadlockDetected) != nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(events) > 0 {
+			s.committed(events)
+		}
+		return nil
+	}
+}
+
+// maxTries bounds how often a change is run that Postgres ended to resolve a deadlock.
+const maxTries = 3
+
+func (s *Service) attempt(
+	ctx context.Context, by actor.Actor, change func(*ent.Tx) ([]journal.Event, error),
+) ([]journal.Event, error) {
 	tx, err := s.db.Tx(ctx)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return nil, fmt.Errorf("begin: %w", err)
 	}
 	events, err := change(tx)
 	if err == nil {
 		events, err = journal.Append(ctx, tx, by.Organization, events...)
 	}
 	if err != nil {
-		return errors.Join(explain(err), rollback(tx))
+		return nil, errors.Join(explain(err), rollback(tx))
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", explain(err))
+		return nil, fmt.Errorf("commit: %w", explain(err))
 	}
-	if len(events) > 0 {
-		s.committed(events)
-	}
-	return nil
+	return events, nil
 }
+
+// forChange locks rows that are about to change, but not against rows that refer to them.
+func forChange(q *sql.Selector) { q.For("NO KEY UPDATE") }
 
 func rollback(tx *ent.Tx) error {
 	if err := tx.Rollback(); err != nil {
