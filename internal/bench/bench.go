@@ -51,6 +51,7 @@ func (s sides) stop() error { return errors.Join(s.cardea.stop(), s.floor.stop()
 // contest is one thing that both sides do. Each call of a side is one block.
 type contest struct {
 	name          string
+	rounds        int // pairs of blocks
 	cardea, floor func(context.Context) (tally.Block, error)
 }
 
@@ -62,7 +63,7 @@ type measured struct {
 
 func (b *bench) measure(ctx context.Context, c contest) (measured, error) {
 	m := measured{name: c.name}
-	for range b.scale.rounds {
+	for range c.rounds {
 		ours, err := c.cardea(ctx)
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", c.name, err)

@@ -30,6 +30,7 @@ func (b *bench) unlock(s sides) (contest, error) {
 	}
 	return contest{
 		name:   "Unlock, request to CONFIRMED, c=1",
+		rounds: b.scale.rounds,
 		cardea: side(s.cardea, "/graphql", b.linked(s.cardea)...),
 		floor:  side(s.floor, "/unlock", "-url", webSocket(s.floor)+"/lock"),
 	}, err
@@ -65,6 +66,7 @@ func (b *bench) reports(s sides) (all []contest) {
 			all = append(all, contest{
 				name:   fmt.Sprintf("Reports, devices=%d; floor with %s", fleet.devices, floor.name),
 				cardea: side(s.cardea, b.linked(s.cardea)...),
+				rounds: b.scale.rounds,
 				floor: side(s.floor, "-url",
 					fmt.Sprintf("%s/reports?batch=%d", webSocket(s.floor), floor.batch)),
 			})

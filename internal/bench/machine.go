@@ -20,11 +20,12 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 	}
 	return fmt.Sprintf(`Measured %s on %d cores (%s/%s), %s, Postgres %s (fsync %s, shared_buffers %s), Redis %s;
 clients, servers, Postgres and Redis on the same cores. Load average before the run: %s.
-Seed %q, %d pairs of blocks of %v (fan-out: %v). Each cell: **ratio Cardea : floor** (least–greatest of the pairs),
-then the medians of Cardea : floor.
+Seed %q; %d pairs of blocks of %v, fan-out %d of %v, memory %d.
+Each cell: **ratio of Cardea to its floor** (least–greatest of the pairs), then the medians of Cardea : floor.
 `, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH,
 		runtime.Version(), postgres, fsync, buffers, redisVersion(ctx), loadAverage(),
-		b.scale.seed, b.scale.rounds, b.scale.block, b.scale.fanout), nil
+		b.scale.seed, b.scale.rounds, b.scale.block, b.scale.longRounds, b.scale.fanout,
+		b.scale.longRounds), nil
 }
 
 func redisVersion(ctx context.Context) string {

@@ -47,7 +47,8 @@ type scale struct {
 	seed        string // size of the seed
 	rounds      int    // pairs of blocks
 	block       time.Duration
-	fanout      time.Duration // a block of a fan-out
+	longRounds  int // of fan-outs, and of idle connections
+	fanout      time.Duration
 	audience    int           // subscribers of a fan-out
 	connections int           // idle ones, for memory
 	settling    time.Duration // how long they are idle before they are weighed
@@ -55,11 +56,11 @@ type scale struct {
 
 var (
 	full = scale{
-		seed: "bench", rounds: 5, block: 3 * time.Second, fanout: 10 * time.Second,
+		seed: "bench", rounds: 5, block: 2500 * time.Millisecond, longRounds: 3, fanout: 10 * time.Second,
 		audience: 1000, connections: 2000, settling: 5 * time.Second,
 	}
 	quick = scale{
-		seed: "demo", rounds: 2, block: 500 * time.Millisecond, fanout: 2 * time.Second,
+		seed: "demo", rounds: 1, block: 500 * time.Millisecond, longRounds: 1, fanout: 2 * time.Second,
 		audience: 100, connections: 200, settling: time.Second,
 	}
 )

@@ -19,7 +19,7 @@ func (b *bench) idle(ctx context.Context, wanted *regexp.Regexp) ([]measured, er
 		return b.hold(ctx, b.startFloor, echo)
 	}
 	contests := []contest{{
-		name: fmt.Sprintf("Idle subscriber, of %d", b.scale.connections),
+		name: fmt.Sprintf("Idle subscriber, of %d", b.scale.connections), rounds: b.scale.longRounds,
 		cardea: func(ctx context.Context) (tally.Block, error) {
 			return b.hold(ctx, b.startCardea, func(p *program) []string {
 				return append([]string{"sockets"}, b.subscribed(p, watchDoor)...)
@@ -27,7 +27,7 @@ func (b *bench) idle(ctx context.Context, wanted *regexp.Regexp) ([]measured, er
 		},
 		floor: floor,
 	}, {
-		name: fmt.Sprintf("Idle device link, of %d", b.scale.connections),
+		name: fmt.Sprintf("Idle device link, of %d", b.scale.connections), rounds: b.scale.longRounds,
 		cardea: func(ctx context.Context) (tally.Block, error) {
 			return b.hold(ctx, b.startCardea, func(p *program) []string {
 				return append([]string{"devices"}, b.linked(p)...)

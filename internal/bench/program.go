@@ -45,7 +45,8 @@ func (b *bench) startFloor(ctx context.Context) (*program, error) {
 	})
 }
 
-// serve starts a server and returns once it is ready. What it logs is in a file of its name.
+// serve starts a server and returns once it is ready and at rest: Cardea first fills what Redis
+// lacks. What it logs is in a file of its name.
 func (b *bench) serve(
 	ctx context.Context, name string, command func(addr string) *exec.Cmd,
 ) (*program, error) {
@@ -63,7 +64,11 @@ func (b *bench) serve(
 		return nil, errors.Join(err, p.log.Close())
 	}
 	go func() { p.ended <- p.cmd.Wait() }()
-	if err := p.await(ctx); err != nil {
+	err = p.await(ctx)
+	if err == nil {
+		err = p.rest(ctx, 8)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s, see %s: %w", name, p.log.Name(), err), p.stop())
 	}
 	return p, nil
@@ -143,7 +148,7 @@ func (b *bench) during(
 	if err != nil {
 		return block, err
 	}
-	if err := p.rest(ctx); err != nil {
+	if err := p.rest(ctx, 2); err != nil {
 		return block, err
 	}
 	after, err := b.spent(ctx, p)
@@ -151,21 +156,24 @@ func (b *bench) during(
 	return block, err
 }
 
-// rest waits until the server does next to nothing.
-func (p *program) rest(ctx context.Context) error {
+// rest waits until the server has done next to nothing at so many looks in a row.
+func (p *program) rest(ctx context.Context, looks int) error {
 	const (
-		look     = 250 * time.Millisecond
+		every    = 250 * time.Millisecond
 		patience = 2 * time.Minute
 		idle     = 20 * time.Millisecond // of CPU, in that time
 	)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	ticks := time.NewTicker(look)
+	ticks := time.NewTicker(every)
 	defer ticks.Stop()
 	last := usage{cpu: -time.Hour}
-	for {
+	for quiet := 0; ; {
 		now, err := usageOf(ctx, p.cmd.Process.Pid)
-		if err != nil || now.cpu-last.cpu <= idle {
+		if quiet++; now.cpu-last.cpu > idle {
+			quiet = 0
+		}
+		if err != nil || quiet == looks {
 			return err
 		}
 		last = now

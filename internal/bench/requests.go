@@ -53,7 +53,7 @@ func (b *bench) requests(ctx context.Context, s sides) (all []contest, err error
 		}
 		for _, clients := range []int{1, 16} {
 			all = append(all, contest{
-				name: fmt.Sprintf("%s, c=%d", q.name, clients),
+				name: fmt.Sprintf("%s, c=%d", q.name, clients), rounds: b.scale.rounds,
 				cardea: func(ctx context.Context) (tally.Block, error) {
 					return b.ask(ctx, s.cardea, "/graphql", bodies, clients)
 				},

@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/cardea/cardea/internal/bench/tally"
 )
@@ -65,7 +64,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := fmt.Fprintln(stdout, tally.Ready); err != nil {
 		return err
 	}
-	begun := time.Now()
 	if *length > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, *length)
@@ -74,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := l.work(ctx); err != nil {
 		return err
 	}
-	return json.NewEncoder(stdout).Encode(tally.Total(l.clocks(), time.Since(begun)))
+	return json.NewEncoder(stdout).Encode(tally.Total(l.clocks()))
 }
 
 // connect makes n connections, some at a time.

@@ -17,9 +17,9 @@ const Ready = "ready"
 // Block is one measured stretch of load on one subject. The client fills what it can see; what the
 // servers spent is filled by who can see them.
 type Block struct {
-	Done    int           `json:"done"`  // units: requests, reports, deliveries, connections
-	Bytes   int64         `json:"bytes"` // of the answers to them
-	Elapsed time.Duration `json:"elapsed"`
+	Done    int           `json:"done"`    // units: requests, reports, deliveries, connections
+	Bytes   int64         `json:"bytes"`   // of the answers to them
+	Elapsed time.Duration `json:"elapsed"` // from the first unit to the last
 	P50     time.Duration `json:"p50"`
 	P99     time.Duration `json:"p99"`
 
@@ -33,9 +33,10 @@ func (b Block) Each(amount float64) float64 { return amount / float64(max(b.Done
 
 // Clock collects the units of one client. It is safe for concurrent use.
 type Clock struct {
-	mu    sync.Mutex
-	took  []time.Duration
-	bytes int64
+	mu          sync.Mutex
+	took        []time.Duration
+	bytes       int64
+	first, last time.Time
 }
 
 // Add counts a unit.
@@ -44,20 +45,30 @@ func (c *Clock) Add(took time.Duration, bytes int) {
 	defer c.mu.Unlock()
 	c.took = append(c.took, took)
 	c.bytes += int64(bytes)
+	if c.last = time.Now(); c.first.IsZero() {
+		c.first = c.last
+	}
 }
 
-// Total is the block of what all clients have counted in a time.
-func Total(clocks []*Clock, elapsed time.Duration) Block {
+// Total is the block of what all clients have counted.
+func Total(clocks []*Clock) (b Block) {
 	var all []time.Duration
-	b := Block{Elapsed: elapsed}
+	var first, last time.Time
 	for _, c := range clocks {
 		c.mu.Lock()
 		all = append(all, c.took...)
 		b.Bytes += c.bytes
+		if first.IsZero() || !c.first.IsZero() && c.first.Before(first) {
+			first = c.first
+		}
+		if c.last.After(last) {
+			last = c.last
+		}
 		c.mu.Unlock()
 	}
 	slices.Sort(all)
 	b.Done, b.P50, b.P99 = len(all), at(all, 0.50), at(all, 0.99)
+	b.Elapsed = last.Sub(first)
 	return b
 }
 
