@@ -39,7 +39,7 @@ import (
 	"github.com/cardea/cardea/stream"
 )
 
-//go:generate go run github.com/99designs/gqlgen generate
+//go:generate go tool gqlgen generate
 
 type metrics struct {
 	operations    *prometheus.HistogramVec
