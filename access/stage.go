@@ -35,6 +35,11 @@ var rank = map[command.Stage]int{
 	command.StageEXPIRED: 3, command.StageUNCONFIRMED: 3, command.StageCANCELLED: 3,
 }
 
+// Reached says whether a command has come to a stage, or to its end.
+func Reached(c *ent.Command, want WaitFor) bool {
+	return rank[c.Stage] >= rank[command.Stage(want)]
+}
+
 // RecordDispatched records that the command was written to its device's link at an instant. The news
 // of it may come after the device's answer: then the stage stays, and the instant is kept and told.
 func (s *Service) RecordDispatched(ctx context.Context, id typeid.Command, at time.Time) error {

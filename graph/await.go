@@ -6,23 +6,11 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/stream"
 )
 
 // patience is how long a mutation waits for the stage that it was asked to wait for.
 const patience = 3 * time.Second
-
-// rank orders the stages; every end outranks every stage on the way.
-var rank = map[command.Stage]int{
-	command.StageCREATED: 0, command.StageDISPATCHED: 1, command.StageACKNOWLEDGED: 2,
-}
-
-func reached(c *ent.Command, want access.WaitFor) bool {
-	at, onTheWay := rank[c.Stage]
-	wanted, ok := rank[command.Stage(want)]
-	return !onTheWay || ok && at >= wanted
-}
 
 // await gives an order and waits until its command has reached a stage, has ended, or patience has.
 // It listens before it orders, so that nothing falls between, and holds no transaction. Without the
@@ -37,7 +25,7 @@ func (r *resolver) await(
 		defer sub.Close()
 	}
 	c, err := order()
-	if err != nil || deaf != nil || reached(c, want) {
+	if err != nil || deaf != nil || access.Reached(c, want) {
 		return c, err
 	}
 	return r.listen(ctx, sub, c, want)
@@ -52,7 +40,7 @@ func (r *resolver) listen(
 			continue
 		}
 		now, err := r.readCommand(ctx, c.ID)
-		if err != nil || reached(now, want) {
+		if err != nil || access.Reached(now, want) {
 			return now, err
 		}
 	}

@@ -55,7 +55,7 @@ func (p program) demo(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	d := demo{program: p, node: n, path: filepath.Join(*dir, "demo.json"), pace: *pace}
-	n.stages = append([][]part{{{"demo", d.run}}}, n.stages...)
+	n.stages.before = []part{{"demo", d.run}}
 	return n.run(ctx)
 }
 

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/migrate/migrations"
+	"github.com/cardea/cardea/ent/pool"
+	"github.com/cardea/cardea/graph"
+	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/server"
+	"github.com/cardea/cardea/stream"
+	"github.com/cardea/cardea/webhooks"
+)
+
+// node is one process of Cardea, wired and not yet running.
+type node struct {
+	config   config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	db       *sql.DB
+	model    *ent.Client
+	record   *journal.Log
+	stream   *stream.Stream
+	router   *devicelink.Router
+	access   *access.Service
+	server   *server.Server
+
+	told   []func([]journal.Event) // of what was committed here
+	stages struct{ before, front, work, reach []part }
+}
+
+// drain spreads the end of a node's sockets, so that its clients do not all come back at once.
+const drain = 5 * time.Second
+
+// newNode wires the parts that the configuration's roles need.
+func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err error) {
+	n := &node{config: c, log: log, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err = n.openDatabase(ctx); err != nil {
+		return nil, err
+	}
+	if err = n.openStream(ctx); err != nil {
+		return nil, err
+	}
+	n.access = access.New(access.Config{
+		DB: n.model, Devices: n.router, AllowInsideWebhooks: c.InsideWebhooks, Log: log,
+		Committed: func(events []journal.Event) {
+			for _, tell := range n.told {
+				tell(events)
+			}
+		},
+	})
+	routes := server.Routes{Ready: n.db.PingContext, Authenticate: n.authenticate}
+	if c.has(roleAPI) {
+		routes.GraphQL = n.addGraph()
+	}
+	if c.has(roleLink) {
+		if routes.Devices, err = n.addLinks(); err != nil {
+			return nil, err
+		}
+	}
+	if c.has(roleWorker) {
+		n.addWork()
+	}
+	n.server, err = server.New(ctx, server.Config{
+		Addr: c.Addr, Log: log, Registry: n.registry, Routes: routes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.stages.front = append(n.stages.front, part{"server", n.server.Run})
+	return n, nil
+}
+
+// openDatabase opens the model, and refuses a database that lacks a migration.
+func (n *node) openDatabase(ctx context.Context) (err error) {
+	if n.db, err = pool.Open(n.config.DatabaseURL, n.config.DatabasePool); err != nil {
+		return err
+	}
+	n.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewDBStatsCollector(n.db, "cardea"))
+	n.model = pool.Client(n.db)
+	n.record = journal.Open(n.model)
+	pending, err := migrations.Pending(ctx, n.db)
+	if err == nil && len(pending) > 0 {
+		err = fmt.Errorf("the database lacks %d migrations: run cardea migrate", len(pending))
+	}
+	return err
+}
+
+// openStream opens what reaches other nodes: every role needs it.
+func (n *node) openStream(ctx context.Context) (err error) {
+	name := rand.Text()
+	n.stream, err = stream.Open(ctx, stream.Config{
+		URL: n.config.RedisURL, Namespace: n.config.RedisNamespace, Node: name,
+		Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.router, err = devicelink.NewRouter(devicelink.RouterConfig{
+		Stream: n.stream, Node: name, Log: n.log, Registerer: n.registry,
+	})
+	relay := stream.NewRelay(n.stream, n.record)
+	n.told = append(n.told, relay.Offer)
+	n.stages.reach = append(n.stages.reach, part{"relay", relay.Run})
+	return err
+}
+
+func (n *node) addGraph() http.Handler {
+	hub := stream.NewHub(n.stream, n.record, stream.HubConfig{})
+	handler := graph.New(graph.Config{
+		Access: n.access, DB: n.model, Hub: hub, Authenticate: n.access.Authenticate,
+		Drain: drain, Log: n.log, Registerer: n.registry,
+	})
+	n.stages.front = append(n.stages.front, part{"graph", handler.Run})
+	n.stages.reach = append(n.stages.reach, part{"hub", hub.Run})
+	return handler
+}
+
+func (n *node) addLinks() (http.Handler, error) {
+	links, err := devicelink.NewHandler(devicelink.HandlerConfig{
+		Access: n.access, Router: n.router, ServerName: n.config.ServerName,
+		Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.stages.front = append(n.stages.front, part{"links", links.Run})
+	return links, nil
+}
+
+func (n *node) addWork() {
+	hooks := webhooks.New(webhooks.Config{
+		DB: n.model, Access: n.access, AllowInside: n.config.InsideWebhooks,
+		Log: n.log, Registerer: n.registry,
+	})
+	n.told = append(n.told, func(events []journal.Event) { hooks.Nudge(events[0].Organization) })
+	n.stages.work = append(n.stages.work,
+		part{"webhooks", hooks.Run}, part{"sweeper", n.access.Run})
+}
+
+// authenticate tells the server of a bad token in its own words.
+func (n *node) authenticate(ctx context.Context, token string) (actor.Actor, error) {
+	a, err := n.access.Authenticate(ctx, token)
+	if access.IsCode(err, access.CodeUnauthenticated) {
+		err = server.ErrBadToken
+	}
+	return a, err
+}
+
+// run runs the node until ctx ends: then it stops taking requests and closes sockets, then ends the
+// work, then what spreads the news of it, and at last the pools.
+func (n *node) run(ctx context.Context) error {
+	n.log.InfoContext(ctx, "serving", "addr", n.server.Addr().String())
+	s := n.stages
+	return errors.Join(runStages(ctx, s.before, s.front, s.work, s.reach), n.close())
+}
+
+func (n *node) close() (err error) {
+	if n.stream != nil {
+		err = n.stream.Close()
+	}
+	if n.db != nil {
+		err = errors.Join(err, n.db.Close())
+	}
+	return err
+}
+
+// url is where this machine reaches the node.
+func (n *node) url() string {
+	_, port, _ := net.SplitHostPort(n.server.Addr().String())
+	return "http://" + net.JoinHostPort("localhost", port)
+}
