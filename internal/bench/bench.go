@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cardea/cardea/internal/bench/tally"
@@ -114,9 +115,8 @@ func (b *bench) busy(ctx context.Context, wanted *regexp.Regexp) (all []measured
 	if err != nil {
 		return nil, err
 	}
-	contests := append(requests, unlock)
-	contests = append(contests, b.reports(s)...)
-	return b.measureAll(ctx, append(contests, b.fanout(s)...), wanted)
+	contests := slices.Concat(requests, []contest{unlock}, b.reports(s), b.fanout(s))
+	return b.measureAll(ctx, contests, wanted)
 }
 
 func (b *bench) measureAll(

@@ -35,6 +35,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted") // what that broke off says nothing
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -113,7 +116,7 @@ func open(ctx context.Context, dir string, s scale, progress io.Writer) (_ *benc
 		return nil, err
 	}
 	b := &bench{dir: dir, scale: s, progress: progress}
-	build := exec.CommandContext(ctx, "go", "build", "-o", b.path("bin")+"/",
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.path("bin")+"/", //nolint:gosec // ours
 		"./cmd/cardea", "./internal/bench/load", "./internal/bench/floor")
 	build.Stderr = progress
 	if err := build.Run(); err != nil {

@@ -166,7 +166,7 @@ func (b *bench) compare(ctx context.Context, s sides, q question) error {
 		if err != nil {
 			return err
 		}
-		if !reflect.DeepEqual(ours, theirs) {
+		if ours == nil || !reflect.DeepEqual(ours, theirs) {
 			return fmt.Errorf("the floor answers otherwise: %.300v and %.300v", ours, theirs)
 		}
 	}
@@ -191,5 +191,6 @@ func (b *bench) post(ctx context.Context, url string, body []byte) (answer any, 
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s: %s", response.Status, text)
 	}
-	return answer, json.Unmarshal(text, &answer)
+	err = json.Unmarshal(text, &answer)
+	return answer, err
 }

@@ -13,9 +13,9 @@ import (
 // Each block is compared with the one beside it: a machine that slows down slows down both.
 func TestCellsCompareInPairs(t *testing.T) {
 	t.Parallel()
-	spent := func(cpu ...time.Duration) (blocks []tally.Block) {
-		for _, c := range cpu {
-			blocks = append(blocks, tally.Block{Done: 10, CPU: c * time.Millisecond, Elapsed: time.Second})
+	spent := func(ms ...int) (blocks []tally.Block) {
+		for _, n := range ms {
+			blocks = append(blocks, tally.Block{Done: 10, CPU: time.Duration(n) * time.Millisecond})
 		}
 		return blocks
 	}

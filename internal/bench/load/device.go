@@ -43,7 +43,10 @@ func dial(ctx context.Context, url string, as sim.Identity, ring int) (*device, 
 	if as.Device.IsZero() {
 		return d, nil
 	}
-	return d, d.shakeHands(ctx, as)
+	if err := d.shakeHands(ctx, as); err != nil {
+		return nil, errors.Join(err, conn.CloseNow())
+	}
+	return d, nil
 }
 
 func (d *device) shakeHands(ctx context.Context, as sim.Identity) error {
