@@ -102,8 +102,8 @@ fuzz: ## Run each fuzz target for a while; FUZZ_TIME=5m
 ## Figures and pictures
 
 .PHONY: bench
-bench: ## Measure on this machine, each figure beside its floor: docs/performance.md
-	go run ./internal/bench
+bench: ## Measure on this machine, each figure beside its floor: docs/performance.md; QUICK=1 for a taste
+	go run ./internal/bench $(if $(QUICK),-quick)
 
 .PHONY: seed
 seed: .cardea/bin/cardea ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench for a large one

@@ -45,13 +45,6 @@ func (r *doorResolver) Keys(ctx context.Context, obj *ent.Door, first *int, afte
 	return loadersOf(ctx).doorKeys.load(ctx, nested[typeid.Door]{parent: obj.ID, page: p})
 }
 
-func (r *doorUpdateResolver) Door(ctx context.Context, obj *shape.DoorUpdate) (*ent.Door, error) {
-	if obj.Door != nil {
-		return obj.Door, nil
-	}
-	return loadersOf(ctx).doors.load(ctx, obj.DoorID)
-}
-
 func (r *mutationResolver) CreateDoor(ctx context.Context, input access.CreateDoorInput) (*access.CreateDoorPayload, error) {
 	return r.access.CreateDoor(ctx, input)
 }
@@ -90,9 +83,4 @@ func (r *subscriptionResolver) Doors(ctx context.Context, ids []*typeid.Any, sit
 
 func (r *resolver) Door() generated.DoorResolver { return &doorResolver{r} }
 
-func (r *resolver) DoorUpdate() generated.DoorUpdateResolver { return &doorUpdateResolver{r} }
-
-type (
-	doorResolver       struct{ *resolver }
-	doorUpdateResolver struct{ *resolver }
-)
+type doorResolver struct{ *resolver }

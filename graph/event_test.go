@@ -20,7 +20,7 @@ func TestAuditLog(t *testing.T) {
 	equal(t, list.text("auditLog.nodes.0.user.name"), "Max")
 	equal(t, list.text("auditLog.nodes.0.door.name"), "Gate")
 	equal(t, list.text("auditLog.nodes.0.key.status"), "ACTIVE")
-	equal(t, list.text("auditLog.nodes.0.actor.name"), "Ada")
+	equal(t, list.text("auditLog.nodes.0.actor.name"), "Front desk")
 	equal(t, list.at("auditLog.nodes.0.outcome"), nil)
 	equal(t, list.at("auditLog.nodes.0.reason"), nil)
 	equal(t, list.text("auditLog.nodes.1.type"), "door.created")

@@ -103,7 +103,8 @@ type Handler struct {
 func New(config Config) *Handler {
 	h := &Handler{
 		resolver: &resolver{
-			access: config.Access, db: config.DB, hub: config.Hub, log: config.Log,
+			access: config.Access, db: config.DB, hub: config.Hub,
+			present: newPresent(config.DB), log: config.Log,
 		},
 		config:  config,
 		metrics: newMetrics(config.Registerer),

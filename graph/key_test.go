@@ -65,7 +65,7 @@ func TestKeysOfADoorAndOfASite(t *testing.T) {
 	seen := w.ask(w.admin, `query($d: ID!) { door(id: $d) { keys { nodes { user { name } site { name } } } }
 		keys(doorId: $d) { nodes { user { name } doors { nodes { name } } } } }`, vars{"d": gate.ID}).ok()
 	for _, list := range []string{"door.keys.nodes", "keys.nodes"} {
-		equal(t, seen.text(list+".0.user.name"), "Ada")
+		equal(t, seen.text(list+".0.user.name"), "Front desk")
 		equal(t, seen.text(list+".1.user.name"), "Max")
 	}
 	equal(t, seen.text("keys.nodes.1.doors.nodes.0.name"), "Cellar")

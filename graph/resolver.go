@@ -14,10 +14,11 @@ import (
 
 // resolver is what the resolvers work with.
 type resolver struct {
-	access *access.Service
-	db     *ent.Client
-	hub    *stream.Hub
-	log    *slog.Logger
+	access  *access.Service
+	db      *ent.Client
+	hub     *stream.Hub
+	present *present
+	log     *slog.Logger
 }
 
 type contextKey int

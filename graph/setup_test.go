@@ -131,15 +131,15 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 func (w *world) people(ctx context.Context) {
 	w.t.Helper()
 	system := actor.NewContext(ctx, actor.System("test"))
-	org, ada, err := w.access.CreateOrganization(system, access.CreateOrganizationInput{
-		Name: "Hinges", AdminName: "Ada", AdminEmail: "ada@example.com"})
+	org, desk, err := w.access.CreateOrganization(system, access.CreateOrganizationInput{
+		Name: "Hinges", AdminName: "Front desk", AdminEmail: "desk@example.com"})
 	must(w.t, err)
-	other, zoe, err := w.access.CreateOrganization(system, access.CreateOrganizationInput{
-		Name: "Elsewhere", AdminName: "Zoe", AdminEmail: "zoe@example.com"})
+	other, otherDesk, err := w.access.CreateOrganization(system, access.CreateOrganizationInput{
+		Name: "Elsewhere", AdminName: "Other desk", AdminEmail: "other@example.com"})
 	must(w.t, err)
 	w.org = org.ID
-	w.admin = w.person(ctx, org.ID, ada)
-	w.stranger = w.person(ctx, other.ID, zoe)
+	w.admin = w.person(ctx, org.ID, desk)
+	w.stranger = w.person(ctx, other.ID, otherDesk)
 	made, err := w.access.CreateUser(w.admin.ctx, access.CreateUserInput{
 		Name: "Max", Email: "max@example.com"})
 	must(w.t, err)

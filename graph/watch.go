@@ -74,8 +74,8 @@ func (c choice) query(ctx context.Context, r *resolver) (*ent.DoorQuery, error) 
 	return q, nil
 }
 
-// present reads the chosen doors. A door that was named and is not there is NOT_FOUND.
-func (c choice) present(ctx context.Context, r *resolver) ([]*ent.Door, error) {
+// doors reads the chosen doors. A door that was named and is not there is NOT_FOUND.
+func (c choice) doors(ctx context.Context, r *resolver) ([]*ent.Door, error) {
 	q, err := c.query(ctx, r)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (r *resolver) watchDoors(
 	}
 	w := &doorWatch{resolver: r, choice: c, skip: from.skip}
 	w.org, _ = organization(ctx)
-	doors, err := w.present(ctx, r)
+	doors, err := w.doors(ctx, r)
 	if err == nil {
 		err = w.learnOwn(ctx)
 	}
@@ -146,7 +146,7 @@ func (w *doorWatch) recheck(ctx context.Context) error {
 	if err := stillEntitled(ctx); err != nil {
 		return err
 	}
-	_, err := w.present(ctx, w.resolver)
+	_, err := w.doors(ctx, w.resolver)
 	if access.IsCode(err, access.CodeNotFound) {
 		err = errRights
 	}
@@ -185,36 +185,46 @@ func (w *doorWatch) tell(ctx context.Context, e *journal.Event) error {
 	}
 	skip := min(w.skip, int64(len(concerned)))
 	w.skip = 0 // it was for the first event only
-	for i, id := range concerned[skip:] {
+	for i, update := range concerned[skip:] {
 		at := place{after: e.Sequence - 1, skip: skip + int64(i) + 1}
 		if at.skip == int64(len(concerned)) {
 			at = place{after: e.Sequence}
 		}
-		if !w.send(&shape.DoorUpdate{Cursor: at.cursor(w.org), DoorID: id, Event: e}) {
+		update.Cursor, update.Event = at.cursor(w.org), e
+		if !w.send(update) {
 			return ctx.Err()
 		}
 	}
 	return nil
 }
 
-// concerned are the chosen doors that an event is about, in a fixed order.
-func (w *doorWatch) concerned(ctx context.Context, e *journal.Event) ([]typeid.Door, error) {
+// concerned is an update for each of the chosen doors that an event is about, in a fixed order. A
+// door that is gone is told of without its state.
+func (w *doorWatch) concerned(
+	ctx context.Context, e *journal.Event,
+) (updates []*shape.DoorUpdate, err error) {
 	if e.Type == "door.created" && w.own != nil {
 		if err := w.learnOwn(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if w.has(e.Door, e.Site) {
-		return []typeid.Door{e.Door}, nil
-	}
-	if e.Type != "device.connected" && e.Type != "device.disconnected" {
+	chosen := w.has(e.Door, e.Site)
+	if !chosen && !isLinkEvent(e) {
 		return nil, nil
 	}
-	q, err := w.query(ctx, w.resolver)
+	doors, err := w.present.doors(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	return readIDs(ctx, q.Where(door.DeviceID(e.Device)))
+	for _, d := range doors {
+		if w.has(d.ID, d.SiteID) {
+			updates = append(updates, &shape.DoorUpdate{DoorID: d.ID, Door: d})
+		}
+	}
+	if chosen && len(updates) == 0 {
+		updates = append(updates, &shape.DoorUpdate{DoorID: e.Door})
+	}
+	return updates, nil
 }
 
 // readIDs returns the identifiers in their order. (Ent's own IDs cannot scan typed ones.)

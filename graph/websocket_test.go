@@ -107,7 +107,7 @@ func TestOperationsOnASocket(t *testing.T) {
 	c := w.connectAs(w.admin)
 	c.quiet()
 	c.start("q", `{ viewer { user { name } } }`)
-	equal(t, dig(t, c.next("q"), "viewer.user.name").(string), "Ada")
+	equal(t, dig(t, c.next("q"), "viewer.user.name").(string), "Front desk")
 	c.complete("q")
 	c.start("q", `{ nothing }`) // the ID is free again
 	equal(t, c.failed("q"), "GRAPHQL_VALIDATION_FAILED")

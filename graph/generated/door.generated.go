@@ -34,9 +34,6 @@ type DoorResolver interface {
 	Events(ctx context.Context, obj *ent.Door, first *int, after *string, last *int, before *string, filter *shape.EventFilter) (*shape.Connection[*journal.Event], error)
 	Keys(ctx context.Context, obj *ent.Door, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Key], error)
 }
-type DoorUpdateResolver interface {
-	Door(ctx context.Context, obj *shape.DoorUpdate) (*ent.Door, error)
-}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -906,7 +903,7 @@ func (ec *executionContext) _DoorUpdate_door(ctx context.Context, field graphql.
 			return ec.fieldContext_DoorUpdate_door(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.DoorUpdate().Door(ctx, obj)
+			return obj.Door, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.Door) graphql.Marshaler {
@@ -920,8 +917,8 @@ func (ec *executionContext) fieldContext_DoorUpdate_door(_ context.Context, fiel
 	fc = &graphql.FieldContext{
 		Object:     "DoorUpdate",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Door(ctx, field)
 		},
@@ -1782,55 +1779,22 @@ func (ec *executionContext) _DoorUpdate(ctx context.Context, sel ast.SelectionSe
 		case "cursor":
 			out.Values[i] = ec._DoorUpdate_cursor(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "doorId":
 			out.Values[i] = ec._DoorUpdate_doorId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "door":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._DoorUpdate_door(ctx, field, obj)
-				if res == graphql.RequiredNull {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._DoorUpdate_door(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "event":
 			out.Values[i] = ec._DoorUpdate_event(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

@@ -26,7 +26,6 @@ type ResolverRoot interface {
 	Command() CommandResolver
 	Device() DeviceResolver
 	Door() DoorResolver
-	DoorUpdate() DoorUpdateResolver
 	Event() EventResolver
 	Key() KeyResolver
 	Mutation() MutationResolver

@@ -35,7 +35,7 @@ const ModeCauseStanding ModeCause = "STANDING"
 type DoorUpdate struct {
 	Cursor string
 	DoorID typeid.Door
-	Door   *ent.Door      // as the subscription began; nil: read it anew
+	Door   *ent.Door      // shared, read only; nil: gone
 	Event  *journal.Event // nil: the present state
 }
 
