@@ -48,14 +48,20 @@ func (d *Device) session(ctx context.Context) error {
 	d.begin(welcome)
 	defer d.unlink()
 
+	var heard error
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return d.send(ctx, conn, welcome.Sequence) })
-	parts.Go(func() error { return d.listen(ctx, conn) })
+	parts.Go(func() error {
+		heard = d.listen(ctx, conn)
+		return heard
+	})
 	parts.Go(func() error {
 		<-ctx.Done()
 		return conn.Close(websocket.StatusNormalClosure, "")
 	})
-	return d.lost(parts.Wait())
+	// A write may fail before the server's reason is read: what was heard counts.
+	err = parts.Wait()
+	return d.lost(errors.Join(heard, err))
 }
 
 // lost notes how the server ended the link.
