@@ -18,9 +18,14 @@ URL ?= http://127.0.0.1:8080/graphiql
 
 ## Everyday
 
+# A demo starts soonest when it is compiled fastest: without optimisation, the first door of a fresh
+# machine opens twenty seconds earlier. What is measured or deployed is built with plain go build.
+QUICKLY := -gcflags='all=-N -l' -ldflags='-s -w'
+
 .PHONY: run
-run: .cardea/bin/cardea ## Start Cardea with a demo organization and simulated doors; Ctrl-C stops it, the data stays
-	$< demo
+run: ## Start Cardea with a demo organization and simulated doors; Ctrl-C stops it, the data stays
+	go build $(QUICKLY) -o .cardea/bin/demo ./cmd/cardea
+	.cardea/bin/demo demo
 
 # -compiler: on Linux the race detector is linked through cgo, which needs a C compiler. A test run
 # without it would be weaker than CI's, so that one is installed like Postgres and Redis.
