@@ -31,6 +31,10 @@ func newClock(zone *time.Location, from, to time.Time) clock {
 		if !change.IsZero() {
 			o.end = change.Unix()
 		}
+		if o.end <= at {
+			// On 31 December of a leap year that has no table, ZoneBounds ends the year a day early.
+			o.end = at + daySeconds
+		}
 		c = append(c, o)
 		at = o.end
 	}

@@ -144,6 +144,12 @@ func TestClockChanges(t *testing.T) {
 			[]string{"1972-01-06T23:44:30Z/1972-01-07T01:00:00Z"},
 		},
 		{
+			"a leap year beyond the zone's table ends like any other", "America/New_York",
+			schema.Window{Start: "2040-12-30T22:00:00", End: "2040-12-31T06:00:00", Rule: "FREQ=DAILY;COUNT=2"},
+			"2040-12-30T00:00:00Z", "2041-01-02T00:00:00Z",
+			[]string{"2040-12-31T03:00:00Z/2040-12-31T11:00:00Z", "2041-01-01T03:00:00Z/2041-01-01T11:00:00Z"},
+		},
+		{
 			"weekdays are those of the start", "Asia/Tokyo",
 			schema.Window{
 				Start: "2026-06-05T22:00:00", End: "2026-06-06T02:00:00", Rule: "FREQ=WEEKLY;BYDAY=FR",
