@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/cardea/cardea/access/seal"
 )
 
 // The roles of a node. Each scales alone; together they are the whole service.
@@ -28,6 +30,7 @@ type config struct {
 	DatabasePool   int
 	RedisURL       string
 	RedisNamespace string
+	Secrets        *seal.Keyring
 	Addr           string
 	ServerName     string
 	Roles          []string
@@ -42,8 +45,8 @@ type variable struct {
 	read                    func(*config, string) error
 }
 
-// environment is every variable that Cardea reads. Of those whose name ends in _URL, a value may
-// also stand in a file that NAME_FILE names, because it can hold a password.
+// environment is every variable that Cardea reads. The value of one that can hold a secret may also
+// stand in a file that NAME_FILE names.
 var environment = []variable{
 	{"CARDEA_DATABASE_URL", "", "Postgres, as postgres://user@host/database?sslmode=verify-full",
 		func(c *config, v string) error { c.DatabaseURL = v; return checkDatabaseURL(v) }},
@@ -53,6 +56,8 @@ var environment = []variable{
 		func(c *config, v string) error { c.RedisURL = v; return checkURL(v, "redis", "rediss", "unix") }},
 	{"CARDEA_REDIS_NAMESPACE", "", "prefix of all keys and channels, to share a Redis",
 		func(c *config, v string) error { c.RedisNamespace = v; return nil }},
+	{"CARDEA_SECRETS", "", "what seals PINs, newest first, by commas or lines: openssl rand -base64 32",
+		func(c *config, v string) (err error) { c.Secrets, err = readSecrets(v); return err }},
 	{"CARDEA_ADDR", "127.0.0.1:8080", "address to listen on",
 		func(c *config, v string) error { c.Addr = v; return checkAddr(v) }},
 	{"CARDEA_SERVER_NAME", "localhost", "public host name, which devices sign when they link",
@@ -91,11 +96,16 @@ func readConfig(env func(string) string, defaults map[string]string) (config, er
 
 func lookUp(env func(string) string, name string) (string, error) {
 	file := env(name + "_FILE")
-	if !strings.HasSuffix(name, "_URL") || file == "" {
+	if !isSecret(name) || file == "" {
 		return env(name), nil
 	}
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names it
 	return strings.TrimSpace(string(text)), err
+}
+
+// isSecret says of a variable that it holds a secret, or a URL with a password.
+func isSecret(name string) bool {
+	return name == "CARDEA_SECRETS" || strings.HasSuffix(name, "_URL")
 }
 
 func (c config) has(role string) bool { return slices.Contains(c.Roles, role) }

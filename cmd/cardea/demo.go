@@ -37,6 +37,9 @@ func (p program) demo(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	if env, err = keepSecrets(env, filepath.Join(*dir, "secrets")); err != nil {
+		return err
+	}
 	c, err := readConfig(env, map[string]string{
 		"CARDEA_ALLOW_INSIDE_WEBHOOKS": "true", "CARDEA_LOG_LEVEL": "warn", "CARDEA_LOG_FORMAT": "text",
 	})

@@ -22,9 +22,12 @@ func (p program) migrate(ctx context.Context, args []string) error {
 	return p.applyMigrations(ctx, db)
 }
 
-// openDatabase is for commands that need the database alone.
+// openDatabase is for commands that need the database alone. If the environment has no secrets,
+// what they seal is lost.
 func (p program) openDatabase() (config, *sql.DB, error) {
-	c, err := readConfig(p.env, map[string]string{"CARDEA_REDIS_URL": "unix:///unused"})
+	c, err := readConfig(p.env, map[string]string{
+		"CARDEA_REDIS_URL": "unix:///unused", "CARDEA_SECRETS": newSecret(),
+	})
 	if err != nil {
 		return c, nil, err
 	}

@@ -40,6 +40,7 @@ func newStage(t *testing.T) *stage {
 		"CARDEA_DATABASE_URL": testenv.Postgres(t), "CARDEA_REDIS_URL": redis,
 		"CARDEA_REDIS_NAMESPACE": namespace, "CARDEA_ADDR": "127.0.0.1:0",
 		"CARDEA_ALLOW_INSIDE_WEBHOOKS": "true", "CARDEA_LOG_LEVEL": "warn",
+		"CARDEA_SECRETS": newSecret(),
 	}}
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"seed"}, s.getenv, &out, t.Output()); err != nil {
@@ -320,7 +321,7 @@ func TestConfigurationListsEveryMistake(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
 		"CARDEA_DATABASE_URL": "postgres://user:hidden@db/cardea", "CARDEA_ADDR": "8080",
-		"CARDEA_ROLES": "api,cook", "CARDEA_DATABASE_POOL": "0",
+		"CARDEA_ROLES": "api,cook", "CARDEA_DATABASE_POOL": "0", "CARDEA_SECRETS": "\nhidden;",
 	}
 	err := run(t.Context(), []string{"serve", "-check"},
 		func(name string) string { return env[name] }, io.Discard, io.Discard)
@@ -328,13 +329,13 @@ func TestConfigurationListsEveryMistake(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{"CARDEA_DATABASE_URL", "sslmode", "CARDEA_ADDR", "CARDEA_ROLES",
-		"cook", "CARDEA_DATABASE_POOL", "CARDEA_REDIS_URL"} {
+		"cook", "CARDEA_DATABASE_POOL", "CARDEA_REDIS_URL", "CARDEA_SECRETS: line 2"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing of %s in:\n%s", want, err)
 		}
 	}
 	if strings.Contains(err.Error(), "hidden") {
-		t.Error("it shows the password")
+		t.Error("it shows a password or a secret")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -63,6 +62,7 @@ func isComma(r rune) bool { return r == ',' }
 func readLog(env func(string) string) (config, error) {
 	return readConfig(env, map[string]string{
 		"CARDEA_DATABASE_URL": "postgres://unused?sslmode=disable", "CARDEA_REDIS_URL": "unix:///unused",
+		"CARDEA_SECRETS": newSecret(),
 	})
 }
 
@@ -86,18 +86,10 @@ func readJSON(path string, to any) error {
 	return json.Unmarshal(text, to)
 }
 
-// writeJSON replaces a file that holds secrets, whole or not at all.
 func writeJSON(path string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	fresh := path + ".new"
-	if err := os.WriteFile(fresh, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
+	return writePrivate(path, text)
 }

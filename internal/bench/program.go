@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cardea/cardea/access/seal"
 	"github.com/cardea/cardea/internal/bench/tally"
 )
 
@@ -30,11 +32,14 @@ func (b *bench) startCardea(ctx context.Context) (*program, error) {
 	})
 }
 
+// benchSecret seals what is in a database of the bench alone.
+var benchSecret = base64.StdEncoding.EncodeToString(make([]byte, seal.SecretSize))
+
 // environment is Cardea's as it comes, but for the line that it would log for each request.
 func (b *bench) environment(addr string) []string {
 	return []string{
 		"CARDEA_DATABASE_URL=" + b.services.PostgresURL, "CARDEA_REDIS_URL=" + b.services.RedisURL,
-		"CARDEA_ADDR=" + addr, "CARDEA_LOG_LEVEL=warn",
+		"CARDEA_ADDR=" + addr, "CARDEA_LOG_LEVEL=warn", "CARDEA_SECRETS=" + benchSecret,
 	}
 }
 

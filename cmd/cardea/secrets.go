@@ -1,0 +1,55 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cardea/cardea/access/seal"
+)
+
+// readSecrets makes the keyring of CARDEA_SECRETS. What is wrong is said without what stands there.
+func readSecrets(text string) (*seal.Keyring, error) {
+	secrets, err := seal.ParseSecrets(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(secrets) == 0 {
+		return nil, errors.New("is not set: make one with openssl rand -base64 32, and keep it")
+	}
+	return seal.NewKeyring(secrets...)
+}
+
+// newSecret is what openssl rand -base64 32 prints.
+func newSecret() string {
+	secret := make([]byte, seal.SecretSize)
+	_, _ = rand.Read(secret) // never fails
+	return base64.StdEncoding.EncodeToString(secret)
+}
+
+// keepSecrets returns an environment with secrets: its own, or one in a file that it makes once.
+func keepSecrets(env func(string) string, path string) (func(string) string, error) {
+	if own, err := lookUp(env, "CARDEA_SECRETS"); own != "" || err != nil {
+		return env, err
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = writePrivate(path, []byte(newSecret()+"\n"))
+	}
+	return with(env, "CARDEA_SECRETS_FILE", path), err
+}
+
+// writePrivate replaces a file that holds secrets, whole or not at all.
+func writePrivate(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	fresh := path + ".new"
+	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
+}

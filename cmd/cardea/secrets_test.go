@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestServeNeedsSecrets(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secrets")
+	if err := os.WriteFile(file, []byte(newSecret()+"\n"+newSecret()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	twice := newSecret()
+	for name, test := range map[string]struct{ secrets, file, want string }{
+		"none":       {"", "", "CARDEA_SECRETS: is not set: make one with openssl rand -base64 32"},
+		"short":      {"c2hvcnQ=", "", "CARDEA_SECRETS: line 1: has 5 bytes"},
+		"twice":      {twice + "," + twice, "", "CARDEA_SECRETS: secret 2: is there twice"},
+		"no file":    {"", file + "2", "CARDEA_SECRETS: open "},
+		"one":        {newSecret(), "", ""},
+		"two":        {newSecret() + "," + newSecret(), "", ""},
+		"in a file":  {"", file, ""},
+		"file first": {"not;base64", file, ""},
+	} {
+		env := map[string]string{
+			"CARDEA_DATABASE_URL": "postgres://db/cardea?sslmode=disable",
+			"CARDEA_REDIS_URL":    "unix:///redis",
+			"CARDEA_SECRETS":      test.secrets, "CARDEA_SECRETS_FILE": test.file,
+		}
+		err := run(t.Context(), []string{"serve", "-check"},
+			func(name string) string { return env[name] }, io.Discard, io.Discard)
+		if test.want == "" && err != nil ||
+			test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestDemoKeepsItsSecret opens in a second run what a first one sealed.
+func TestDemoKeepsItsSecret(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), ".cardea", "secrets")
+	none := func(string) string { return "" }
+	var kept [2]string
+	for i := range kept {
+		env, err := keepSecrets(none, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept[i], err = lookUp(env, "CARDEA_SECRETS"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := readSecrets(kept[0]); err != nil || kept[0] != kept[1] {
+		t.Errorf("not the same, or not one: %v", err)
+	}
+	for name, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
+		info, err := os.Stat(name)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+	own := with(none, "CARDEA_SECRETS", newSecret())
+	env, err := keepSecrets(own, path)
+	if err != nil || env("CARDEA_SECRETS_FILE") != "" {
+		t.Errorf("the environment's own do not win: %v", err)
+	}
+}
+
+// TestOtherCommandsNeedNoSecrets, nor do they take bad ones.
+func TestOtherCommandsNeedNoSecrets(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, command := range []string{"migrate", "sim"} {
+		for secrets, want := range map[string]bool{"": false, "not;base64": true} {
+			env := map[string]string{
+				"CARDEA_DATABASE_URL": "postgres://nowhere.invalid/db?sslmode=disable",
+				"CARDEA_SECRETS":      secrets,
+			}
+			args := []string{command}
+			if command == "sim" {
+				args = append(args, "-devices", filepath.Join(t.TempDir(), "none.json"))
+			}
+			err := run(ctx, args, func(name string) string { return env[name] }, io.Discard, io.Discard)
+			if err == nil || strings.Contains(err.Error(), "CARDEA_SECRETS") != want {
+				t.Errorf("%s with %q: %v", command, secrets, err)
+			}
+		}
+	}
+}
