@@ -79,6 +79,7 @@ type Service struct {
 	now         func() time.Time
 	allowInside bool
 	log         *slog.Logger
+	timetables  timetables
 }
 
 // New returns the use cases over a database.

@@ -23,3 +23,11 @@ func data(name string, value any) json.RawMessage {
 	}
 	return bytes
 }
+
+// orNil is nil for an identifier that is none.
+func orNil[T interface{ IsZero() bool }](id T) *T {
+	if id.IsZero() {
+		return nil
+	}
+	return &id
+}

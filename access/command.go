@@ -7,17 +7,13 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
+	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
-	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
 	"github.com/cardea/cardea/ent/schema"
-	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -51,15 +47,20 @@ type UnlockDoorInput struct {
 	WaitFor        WaitFor
 	// ClientContext is a JSON object that comes back in the command's events.
 	ClientContext json.RawMessage
+	// OperatorReason invokes the operator's right, which needs no key, and says why.
+	OperatorReason *string
 }
 
 // UnlockDoorPayload holds the command, at whatever stage it is.
 type UnlockDoorPayload struct{ Command *ent.Command }
 
-// UnlockDoor asks a door's device to unlock, as the actor's own person. A refusal by the rules is a
-// command with stage REJECTED; a device that is not there, one with FAILED.
+// UnlockDoor asks a door's device to unlock, as the actor's own person or by the operator's right. A
+// refusal by the rules is a command with stage REJECTED; a device that is not there, one with FAILED.
 func (s *Service) UnlockDoor(ctx context.Context, in UnlockDoorInput) (*UnlockDoorPayload, error) {
-	c, err := s.order(ctx, command.VerbUNLOCK, in)
+	c, err := s.order(ctx, order{
+		verb: command.VerbUNLOCK, door: in.DoorID, idempotencyKey: in.IdempotencyKey,
+		clientContext: in.ClientContext, operatorReason: in.OperatorReason,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -79,37 +80,51 @@ type LockDoorPayload struct{ Command *ent.Command }
 
 // LockDoor asks a door's device to lock.
 func (s *Service) LockDoor(ctx context.Context, in LockDoorInput) (*LockDoorPayload, error) {
-	c, err := s.order(ctx, command.VerbLOCK, UnlockDoorInput(in))
+	c, err := s.order(ctx, order{
+		verb: command.VerbLOCK, door: in.DoorID, idempotencyKey: in.IdempotencyKey,
+		clientContext: in.ClientContext,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &LockDoorPayload{c}, nil
 }
 
+// order is what somebody asks of a door.
+type order struct {
+	verb           command.Verb
+	door           typeid.Door
+	idempotencyKey *string
+	clientContext  json.RawMessage
+	operatorReason *string
+}
+
 // order creates a command, commits it, and only then hands it to the device.
-func (s *Service) order(
-	ctx context.Context, verb command.Verb, in UnlockDoorInput,
-) (*ent.Command, error) {
-	if err := Authorize(ctx, CommandDoors); err != nil {
+func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
+	action := CommandDoors
+	if o.operatorReason != nil {
+		action = OperateDoors
+	}
+	if err := Authorize(ctx, action); err != nil {
 		return nil, err
 	}
-	if err := in.check(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if first, err := s.firstWithKey(ctx, verb, in); first != nil || err != nil {
+	if first, err := s.firstWithKey(ctx, o); first != nil || err != nil {
 		return first, err
 	}
 	var c *ent.Command
 	var d *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
-		if d, err = tx.Door.Query().Where(door.ID(in.DoorID)).ForShare().Only(ctx); err != nil {
+		if d, err = tx.Door.Query().Where(door.ID(o.door)).ForShare().Only(ctx); err != nil {
 			return nil, found(err, "door", "doorId")
 		}
-		c, events, err = s.create(ctx, tx, verb, d, in)
+		c, events, err = s.create(ctx, tx, d, o)
 		return events, err
 	})
 	if errors.Is(err, errKeyUsed) { // the same key at the same moment: the other one won
-		return s.firstWithKey(ctx, verb, in)
+		return s.firstWithKey(ctx, o)
 	}
 	if err != nil || c.Stage != command.StageCREATED {
 		return c, err
@@ -117,17 +132,18 @@ func (s *Service) order(
 	return s.dispatch(ctx, c, d)
 }
 
-func (in UnlockDoorInput) check() error {
+func (o order) check() error {
 	var f faults
-	if in.IdempotencyKey != nil {
-		f.text("idempotencyKey", *in.IdempotencyKey, 255)
+	f.optionalText("operatorReason", o.operatorReason, 500)
+	if o.idempotencyKey != nil {
+		f.text("idempotencyKey", *o.idempotencyKey, 255)
 	}
-	if len(in.ClientContext) > 0 {
+	if len(o.clientContext) > 0 {
 		var object map[string]any
-		if json.Unmarshal(in.ClientContext, &object) != nil || object == nil {
+		if json.Unmarshal(o.clientContext, &object) != nil || object == nil {
 			f.add("clientContext", "must be a JSON object")
 		}
-		if len(in.ClientContext) > 2<<10 {
+		if len(o.clientContext) > 2<<10 {
 			f.add("clientContext", "must have at most 2 KiB")
 		}
 	}
@@ -136,15 +152,13 @@ func (in UnlockDoorInput) check() error {
 
 // firstWithKey returns the command that the requester's idempotency key stands for, if any. A key
 // older than its window is set free.
-func (s *Service) firstWithKey(
-	ctx context.Context, verb command.Verb, in UnlockDoorInput,
-) (*ent.Command, error) {
-	if in.IdempotencyKey == nil {
+func (s *Service) firstWithKey(ctx context.Context, o order) (*ent.Command, error) {
+	if o.idempotencyKey == nil {
 		return nil, nil
 	}
 	by, _ := actor.FromContext(ctx)
 	c, err := s.db.Command.Query().Where(command.RequesterID(by.ID()),
-		command.IdempotencyKey(*in.IdempotencyKey)).Only(ctx)
+		command.IdempotencyKey(*o.idempotencyKey)).Only(ctx)
 	switch {
 	case ent.IsNotFound(err):
 		return nil, nil
@@ -154,87 +168,84 @@ func (s *Service) firstWithKey(
 		return nil, s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
 			return nil, tx.Command.UpdateOne(c).ClearIdempotencyKey().Exec(ctx)
 		})
-	case c.Verb != verb || c.DoorID != in.DoorID:
+	case c.Verb != o.verb || c.DoorID != o.door:
 		return nil, errKeyUsed
 	}
 	return c, nil
 }
 
-// create decides, and records the command with the decision.
+// create decides, takes a use of the key if it counts them, and records the command with the
+// decision.
 func (s *Service) create(
-	ctx context.Context, tx *ent.Tx, verb command.Verb, d *ent.Door, in UnlockDoorInput,
+	ctx context.Context, tx *ent.Tx, d *ent.Door, o order,
 ) (*ent.Command, []journal.Event, error) {
 	by, _ := actor.FromContext(ctx)
-	verdict, err := s.judge(ctx, tx, verb, d, by.User)
+	now := s.now()
+	v, err := s.judge(ctx, tx, d, now, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	now := s.now()
-	create := tx.Command.Create().SetDoorID(d.ID).SetNillableDeviceID(d.DeviceID).SetVerb(verb).
+	create := tx.Command.Create().SetDoorID(d.ID).SetNillableDeviceID(d.DeviceID).SetVerb(o.verb).
 		SetRequesterKind(by.Kind).SetRequesterID(by.ID()).SetRequesterUserID(by.User).
-		SetNillableIdempotencyKey(in.IdempotencyKey).
+		SetNillableIdempotencyKey(o.idempotencyKey).SetNillableNote(o.operatorReason).
+		SetAsOperator(o.operatorReason != nil).
 		SetRequestedAt(now).SetExpiresAt(now.Add(CommandDeadline))
-	if len(in.ClientContext) > 0 {
-		create.SetClientContext(in.ClientContext)
+	if len(o.clientContext) > 0 {
+		create.SetClientContext(o.clientContext)
 	}
-	stage := "command.created"
+	stage, reason := "command.created", v.Reason
 	switch {
-	case !verdict.granted:
+	case !v.Granted:
 		stage = "command.rejected"
-		create.SetStage(command.StageREJECTED).SetReason(verdict.reason).SetEndedAt(now)
+		create.SetStage(command.StageREJECTED).SetReason(reason).SetEndedAt(now)
 	case d.DeviceID == nil:
-		stage, verdict.reason = "command.failed", schema.ReasonUnsupported
-		create.SetStage(command.StageFAILED).SetReason(verdict.reason).SetEndedAt(now)
+		stage, reason = "command.failed", schema.ReasonUnsupported
+		create.SetStage(command.StageFAILED).SetReason(reason).SetEndedAt(now)
+	default:
+		if err := s.takeUse(ctx, tx, v, o); err != nil {
+			return nil, nil, err
+		}
+		create.SetNillableKeyID(orNil(v.Key))
 	}
 	c, err := create.Save(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	told := about(c, d, stage)
-	told.Reason, told.Key = verdict.reason, verdict.key
-	if verb != command.VerbUNLOCK {
+	told.Reason, told.Key = reason, v.Key
+	if o.verb != command.VerbUNLOCK {
 		return c, []journal.Event{told}, nil
 	}
-	return c, []journal.Event{decided(told, verdict), told}, nil
+	return c, []journal.Event{decided(told, v), told}, nil
 }
 
 // decided is the decision on an unlock as an event of its own.
-func decided(told journal.Event, verdict decision) journal.Event {
+func decided(told journal.Event, v verdict.Verdict) journal.Event {
 	told.Type, told.Outcome, told.Method = "access.granted", event.OutcomeGRANTED, event.MethodREMOTE
-	told.Reason = schema.ReasonGrantedRemote
-	if !verdict.granted {
-		told.Type, told.Outcome, told.Reason = "access.denied", event.OutcomeDENIED, verdict.reason
+	told.Reason = v.Reason
+	if !v.Granted {
+		told.Type, told.Outcome = "access.denied", event.OutcomeDENIED
 	}
 	return told
 }
 
-// judge loads what decide needs. The keys are locked against revocation until the commit, so a
-// command is created before its key is revoked or not at all.
+// judge loads what bears on the question and decides it. The person and the keys stay as they are
+// until the commit, so a command is created before its key is revoked or not at all.
 func (s *Service) judge(
-	ctx context.Context, tx *ent.Tx, verb command.Verb, d *ent.Door, who typeid.User,
-) (decision, error) {
-	person, err := tx.User.Query().Where(user.ID(who)).ForShare().Only(ctx)
+	ctx context.Context, tx *ent.Tx, d *ent.Door, at time.Time, o order,
+) (verdict.Verdict, error) {
+	by, _ := actor.FromContext(ctx)
+	q := verdict.Question{
+		Person: by.User, Door: d.ID, At: at, Lock: o.verb == command.VerbLOCK, Manner: verdict.Remote,
+	}
+	if o.operatorReason != nil {
+		q.Manner = verdict.Operator
+	}
+	policy, err := s.policyFor(ctx, tx.Client(), []typeid.User{by.User}, []*ent.Door{d}, at, held)
 	if err != nil {
-		return decision{}, fmt.Errorf("load requester: %w", err)
+		return verdict.Verdict{}, err
 	}
-	keys, err := tx.Key.Query().Where(key.UserID(who), covers(d)).ForShare().All(ctx)
-	if err != nil {
-		return decision{}, fmt.Errorf("load keys: %w", err)
-	}
-	return decide(verb, d, person, keys, s.now()), nil
-}
-
-// covers is true of keys for the door, whatever their state.
-func covers(d *ent.Door) func(*sql.Selector) {
-	return func(q *sql.Selector) {
-		doors := sql.Table(keydoor.Table)
-		q.Where(sql.Or(
-			sql.EQ(q.C(key.FieldSiteID), d.SiteID),
-			sql.In(q.C(key.FieldID), sql.Select(doors.C(keydoor.FieldKeyID)).From(doors).
-				Where(sql.And(sql.EQ(doors.C(keydoor.FieldOrgID), d.OrgID),
-					sql.EQ(doors.C(keydoor.FieldDoorID), d.ID)))),
-		))
-	}
+	return policy.Decide(q), nil
 }
 
 // dispatch hands a committed command to its device, and ends it at once if nobody holds the link.

@@ -22,10 +22,12 @@ type KeyStatus string
 
 // The statuses.
 const (
-	KeyPending KeyStatus = "PENDING" // not yet valid
-	KeyActive  KeyStatus = "ACTIVE"
-	KeyExpired KeyStatus = "EXPIRED"
-	KeyRevoked KeyStatus = "REVOKED"
+	KeyPending   KeyStatus = "PENDING" // not yet valid, or shared and not yet redeemed
+	KeyActive    KeyStatus = "ACTIVE"
+	KeySuspended KeyStatus = "SUSPENDED"
+	KeyExpired   KeyStatus = "EXPIRED"
+	KeyUsedUp    KeyStatus = "USED_UP"
+	KeyRevoked   KeyStatus = "REVOKED"
 )
 
 // StatusOf returns the key's status at an instant. From is inclusive, until is exclusive.
@@ -35,6 +37,12 @@ func StatusOf(k *ent.Key, at time.Time) KeyStatus {
 		return KeyRevoked
 	case k.ValidUntil != nil && !at.Before(*k.ValidUntil):
 		return KeyExpired
+	case k.UsesLeft != nil && *k.UsesLeft == 0:
+		return KeyUsedUp
+	case k.SuspendedAt != nil:
+		return KeySuspended
+	case k.UserID == nil && k.UserGroupID == nil:
+		return KeyPending
 	case k.ValidFrom != nil && at.Before(*k.ValidFrom):
 		return KeyPending
 	}
@@ -68,19 +76,15 @@ func (s *Service) GrantKey(ctx context.Context, in GrantKeyInput) (*GrantKeyPayl
 		if err := in.exist(ctx, tx, doors); err != nil {
 			return nil, err
 		}
-		k, err = tx.Key.Create().SetUserID(in.UserID).SetNillableSiteID(in.SiteID).
+		k, err = tx.Key.Create().SetUserID(in.UserID).
 			SetNillableValidFrom(in.ValidFrom).SetNillableValidUntil(in.ValidUntil).Save(ctx)
 		if err != nil {
 			return nil, err
 		}
-		opens := make([]*ent.KeyDoorCreate, len(doors))
-		for i, d := range doors {
-			opens[i] = tx.KeyDoor.Create().SetKeyID(k.ID).SetDoorID(d)
-		}
-		if err := tx.KeyDoor.CreateBulk(opens...).Exec(ctx); err != nil {
+		if err := in.open(ctx, tx, k, doors); err != nil {
 			return nil, err
 		}
-		return []journal.Event{keyCreated(k, doors)}, nil
+		return []journal.Event{in.told(k, doors)}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -88,11 +92,29 @@ func (s *Service) GrantKey(ctx context.Context, in GrantKeyInput) (*GrantKeyPayl
 	return &GrantKeyPayload{k}, nil
 }
 
-func keyCreated(k *ent.Key, doors []typeid.Door) journal.Event {
-	e := journal.Event{Type: "key.created", Key: k.ID, User: k.UserID}
+// open records what the key opens.
+func (in GrantKeyInput) open(
+	ctx context.Context, tx *ent.Tx, k *ent.Key, doors []typeid.Door,
+) error {
+	target := func() *ent.KeyTargetCreate {
+		return tx.KeyTarget.Create().SetKeyID(k.ID).SetNillableUserID(k.UserID).
+			SetNillableUserGroupID(k.UserGroupID)
+	}
+	var targets []*ent.KeyTargetCreate
+	for _, d := range doors {
+		targets = append(targets, target().SetDoorID(d))
+	}
+	if in.SiteID != nil {
+		targets = append(targets, target().SetSiteID(*in.SiteID))
+	}
+	return tx.KeyTarget.CreateBulk(targets...).Exec(ctx)
+}
+
+func (in GrantKeyInput) told(k *ent.Key, doors []typeid.Door) journal.Event {
+	e := journal.Event{Type: "key.created", Key: k.ID, User: orZero(k.UserID)}
 	switch {
-	case k.SiteID != nil:
-		e.Site = *k.SiteID
+	case in.SiteID != nil:
+		e.Site = *in.SiteID
 	case len(doors) == 1:
 		e.Door = doors[0]
 		fallthrough
@@ -164,7 +186,7 @@ func (s *Service) RevokeKey(ctx context.Context, in RevokeKeyInput) (*RevokeKeyP
 		if k, err = tx.Key.UpdateOne(k).SetRevokedAt(s.now()).Save(ctx); err != nil {
 			return nil, err
 		}
-		return []journal.Event{{Type: "key.revoked", Key: k.ID, User: k.UserID}}, nil
+		return []journal.Event{{Type: "key.revoked", Key: k.ID, User: orZero(k.UserID)}}, nil
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,13 @@ const (
 	ReadTokens       Action = "READ_TOKENS"
 	ReadDevices      Action = "READ_DEVICES"
 	ReadEvents       Action = "READ_EVENTS"
+	ReadGroups       Action = "READ_GROUPS"
+	ReadSchedules    Action = "READ_SCHEDULES"
+	ReadCredentials  Action = "READ_CREDENTIALS"
+	ReadVisits       Action = "READ_VISITS"
+	ReadAreas        Action = "READ_AREAS"
+	ReadLockdowns    Action = "READ_LOCKDOWNS"
+	ReadAccess       Action = "READ_ACCESS" // effectiveAccess and its kin
 	ReadWebhooks     Action = "READ_WEBHOOKS"
 	WriteSites       Action = "WRITE_SITES"
 	WriteDoors       Action = "WRITE_DOORS"
@@ -29,7 +36,16 @@ const (
 	WriteDevices     Action = "WRITE_DEVICES"
 	WriteTokens      Action = "WRITE_TOKENS"
 	WriteWebhooks    Action = "WRITE_WEBHOOKS"
+	WriteGroups      Action = "WRITE_GROUPS"
+	WriteSchedules   Action = "WRITE_SCHEDULES" // and holiday calendars
+	WriteCredentials Action = "WRITE_CREDENTIALS"
+	WriteVisits      Action = "WRITE_VISITS"
+	WriteAreas       Action = "WRITE_AREAS"
+	WriteLockdowns   Action = "WRITE_LOCKDOWNS" // their plans
+	TriggerLockdowns Action = "TRIGGER_LOCKDOWNS"
+	ShareKeys        Action = "SHARE_KEYS"
 	CommandDoors     Action = "COMMAND_DOORS"
+	OperateDoors     Action = "OPERATE_DOORS" // unlock without a key, override modes, read cards for others
 )
 
 // scope is how far an action reaches.
@@ -43,19 +59,26 @@ const (
 
 // policy is who may do what. A role without an entry may not.
 //
-// CommandDoors is the right to ask: whether the door then opens is decided by keys (decide.go), for
-// an administrator too.
+// CommandDoors is the right to ask: whether the door then opens is decided by keys (package verdict),
+// for an administrator too. Lockdowns that are one's own are those of plans that name one's group.
 var policy = map[Action]map[actor.Role]scope{
-	ReadOrganization: {actor.RoleAdmin: all, actor.RoleMember: all},
-	ReadSites:        {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadDoors:        {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadUsers:        {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadKeys:         {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadCommands:     {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadOrganization: {actor.RoleAdmin: all, actor.RoleMember: all, actor.RoleGuest: all},
+	ReadSites:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadDoors:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadUsers:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadKeys:         {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadCommands:     {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
 	ReadTokens:       {actor.RoleAdmin: all, actor.RoleMember: own},
 	ReadDevices:      {actor.RoleAdmin: all},
 	ReadEvents:       {actor.RoleAdmin: all},
 	ReadWebhooks:     {actor.RoleAdmin: all},
+	ReadGroups:       {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadSchedules:    {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadCredentials:  {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadVisits:       {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadAreas:        {actor.RoleAdmin: all},
+	ReadLockdowns:    {actor.RoleAdmin: all, actor.RoleMember: own},
+	ReadAccess:       {actor.RoleAdmin: all, actor.RoleMember: own},
 	WriteSites:       {actor.RoleAdmin: all},
 	WriteDoors:       {actor.RoleAdmin: all},
 	WriteUsers:       {actor.RoleAdmin: all},
@@ -63,7 +86,16 @@ var policy = map[Action]map[actor.Role]scope{
 	WriteDevices:     {actor.RoleAdmin: all},
 	WriteTokens:      {actor.RoleAdmin: all, actor.RoleMember: own},
 	WriteWebhooks:    {actor.RoleAdmin: all},
-	CommandDoors:     {actor.RoleAdmin: own, actor.RoleMember: own},
+	WriteGroups:      {actor.RoleAdmin: all},
+	WriteSchedules:   {actor.RoleAdmin: all},
+	WriteCredentials: {actor.RoleAdmin: all},
+	WriteVisits:      {actor.RoleAdmin: all, actor.RoleMember: own},
+	WriteAreas:       {actor.RoleAdmin: all},
+	WriteLockdowns:   {actor.RoleAdmin: all},
+	TriggerLockdowns: {actor.RoleAdmin: all, actor.RoleMember: own},
+	ShareKeys:        {actor.RoleAdmin: all, actor.RoleMember: own},
+	CommandDoors:     {actor.RoleAdmin: own, actor.RoleMember: own, actor.RoleGuest: own},
+	OperateDoors:     {actor.RoleAdmin: all},
 }
 
 // Authorize fails with FORBIDDEN if the actor may not do this at all, and with rule.ErrNoActor

@@ -35,6 +35,12 @@ var rank = map[command.Stage]int{
 	command.StageEXPIRED: 3, command.StageUNCONFIRMED: 3, command.StageCANCELLED: 3,
 }
 
+// undone are the ends that say that nothing happened at the door.
+var undone = map[command.Stage]bool{
+	command.StageREJECTED: true, command.StageFAILED: true, command.StageEXPIRED: true,
+	command.StageCANCELLED: true,
+}
+
 // Reached says whether a command has come to a stage, or to its end.
 func Reached(c *ent.Command, want WaitFor) bool {
 	return rank[c.Stage] >= rank[command.Stage(want)]
@@ -75,6 +81,11 @@ func (s *Service) advance(
 func (s *Service) move(
 	ctx context.Context, tx *ent.Tx, id typeid.Command, to step,
 ) (*ent.Command, []journal.Event, error) {
+	if undone[to.stage] {
+		if err := s.holdUse(ctx, tx, id); err != nil {
+			return nil, nil, err
+		}
+	}
 	c, err := tx.Command.Query().Where(command.ID(id), forChange).Only(ctx)
 	if err != nil {
 		return nil, nil, found(err, "command", "")
@@ -98,7 +109,12 @@ func (s *Service) move(
 	}
 	told := about(c, d, "command."+strings.ToLower(string(to.stage)))
 	told.Reason, told.OccurredAt = to.reason, to.at
-	return c, []journal.Event{told}, nil
+	events := []journal.Event{told}
+	if undone[c.Stage] {
+		returned, err := s.returnUse(ctx, tx, c)
+		return c, append(events, returned...), err
+	}
+	return c, events, nil
 }
 
 func update(tx *ent.Tx, c *ent.Command, to step, ahead bool) *ent.CommandUpdateOne {

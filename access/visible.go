@@ -11,7 +11,6 @@ import (
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
@@ -84,20 +83,32 @@ func narrow[P ~func(*sql.Selector)](
 	return mine(by.User), nil
 }
 
-// opens is true of doors (whose columns c names) that a key of the user, valid at now, opens.
+// opens is true of doors (whose columns c names) that a valid key of the user, or of a group that
+// they are in, is for. Schedules, uses and modes hide no door.
 func opens(c func(string) string, me typeid.User, now time.Time) *sql.Predicate {
-	keys, doors := sql.Table(key.Table).As("k"), sql.Table(keydoor.Table).As("kd")
-	valid := func() *sql.Predicate {
-		return sql.And(
-			sql.EQ(keys.C(key.FieldUserID), me), sql.IsNull(keys.C(key.FieldRevokedAt)),
-			sql.Or(sql.IsNull(keys.C(key.FieldValidFrom)), sql.LTE(keys.C(key.FieldValidFrom), now)),
-			sql.Or(sql.IsNull(keys.C(key.FieldValidUntil)), sql.GT(keys.C(key.FieldValidUntil), now)),
-		)
-	}
+	mine := []any{me, me, me, now, now, now, now}
+	doors := append(append(append([]any{}, mine...), mine...), now, now)
 	return sql.Or(
-		sql.In(c(door.FieldSiteID), sql.Select(keys.C(key.FieldSiteID)).From(keys).
-			Where(sql.And(valid(), sql.NotNull(keys.C(key.FieldSiteID))))),
-		sql.In(c(door.FieldID), sql.Select(doors.C(keydoor.FieldDoorID)).From(doors).Join(keys).
-			On(doors.C(keydoor.FieldKeyID), keys.C(key.FieldID)).Where(valid())),
+		sql.ExprP(c(door.FieldSiteID)+" IN (SELECT t.site_id "+targetsOfUser+")", mine...),
+		sql.ExprP(c(door.FieldID)+" IN (SELECT t.door_id "+targetsOfUser+` UNION ALL
+			SELECT m.door_id FROM door_group_doors m
+			JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
+			JOIN (SELECT t.org_id, t.door_group_id `+targetsOfUser+`) AS t
+			  ON t.org_id = g.org_id AND t.door_group_id IN (g.id, g.parent_id)
+			WHERE (m.valid_from IS NULL OR m.valid_from <= ?)
+			  AND (m.valid_until IS NULL OR m.valid_until > ?))`, doors...),
 	)
 }
+
+// targetsOfUser is what the valid keys of a user and of their groups are for. Its arguments are the
+// user thrice, and the instant four times.
+const targetsOfUser = `FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
+	WHERE t.org_id = (SELECT org_id FROM users WHERE id = ?) AND COALESCE(t.user_id, t.user_group_id) IN (
+		SELECT ?::uuid UNION ALL
+		SELECT unnest(ARRAY[m.user_group_id, g.parent_id]) FROM user_group_members m
+		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+		WHERE m.user_id = ? AND (m.valid_from IS NULL OR m.valid_from <= ?)
+		  AND (m.valid_until IS NULL OR m.valid_until > ?))
+	  AND k.revoked_at IS NULL AND k.suspended_at IS NULL
+	  AND (k.valid_from IS NULL OR k.valid_from <= ?)
+	  AND (k.valid_until IS NULL OR k.valid_until > ?)`

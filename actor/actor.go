@@ -38,10 +38,13 @@ type Role string
 const (
 	RoleAdmin  Role = "ADMIN"
 	RoleMember Role = "MEMBER"
+	RoleGuest  Role = "GUEST" // a person without an account, by a key that was shared to them
 )
 
 // Values lists every role; it makes Role usable as an Ent enumeration.
-func (Role) Values() []string { return []string{string(RoleAdmin), string(RoleMember)} }
+func (Role) Values() []string {
+	return []string{string(RoleAdmin), string(RoleMember), string(RoleGuest)}
+}
 
 // Actor is who acts. Make one with User, Token, Device or System.
 type Actor struct {

@@ -16,16 +16,29 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
+	"github.com/cardea/cardea/ent/keytarget"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/organization"
+	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/ent/visit"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookcursor"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -41,26 +54,52 @@ type Client struct {
 	Schema *migrate.Schema
 	// APIToken is the client for interacting with the APIToken builders.
 	APIToken *APITokenClient
+	// Area is the client for interacting with the Area builders.
+	Area *AreaClient
 	// Command is the client for interacting with the Command builders.
 	Command *CommandClient
+	// Credential is the client for interacting with the Credential builders.
+	Credential *CredentialClient
 	// Device is the client for interacting with the Device builders.
 	Device *DeviceClient
 	// Door is the client for interacting with the Door builders.
 	Door *DoorClient
+	// DoorGroup is the client for interacting with the DoorGroup builders.
+	DoorGroup *DoorGroupClient
+	// DoorGroupDoor is the client for interacting with the DoorGroupDoor builders.
+	DoorGroupDoor *DoorGroupDoorClient
 	// Event is the client for interacting with the Event builders.
 	Event *EventClient
+	// HolidayCalendar is the client for interacting with the HolidayCalendar builders.
+	HolidayCalendar *HolidayCalendarClient
 	// JournalHead is the client for interacting with the JournalHead builders.
 	JournalHead *JournalHeadClient
 	// Key is the client for interacting with the Key builders.
 	Key *KeyClient
-	// KeyDoor is the client for interacting with the KeyDoor builders.
-	KeyDoor *KeyDoorClient
+	// KeyTarget is the client for interacting with the KeyTarget builders.
+	KeyTarget *KeyTargetClient
+	// Lockdown is the client for interacting with the Lockdown builders.
+	Lockdown *LockdownClient
+	// LockdownDoor is the client for interacting with the LockdownDoor builders.
+	LockdownDoor *LockdownDoorClient
+	// LockdownPlan is the client for interacting with the LockdownPlan builders.
+	LockdownPlan *LockdownPlanClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// Presence is the client for interacting with the Presence builders.
+	Presence *PresenceClient
+	// Schedule is the client for interacting with the Schedule builders.
+	Schedule *ScheduleClient
 	// Site is the client for interacting with the Site builders.
 	Site *SiteClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
+	// UserGroup is the client for interacting with the UserGroup builders.
+	UserGroup *UserGroupClient
+	// UserGroupMember is the client for interacting with the UserGroupMember builders.
+	UserGroupMember *UserGroupMemberClient
+	// Visit is the client for interacting with the Visit builders.
+	Visit *VisitClient
 	// WebhookAttempt is the client for interacting with the WebhookAttempt builders.
 	WebhookAttempt *WebhookAttemptClient
 	// WebhookCursor is the client for interacting with the WebhookCursor builders.
@@ -81,16 +120,29 @@ func NewClient(opts ...Option) *Client {
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
 	c.APIToken = NewAPITokenClient(c.config)
+	c.Area = NewAreaClient(c.config)
 	c.Command = NewCommandClient(c.config)
+	c.Credential = NewCredentialClient(c.config)
 	c.Device = NewDeviceClient(c.config)
 	c.Door = NewDoorClient(c.config)
+	c.DoorGroup = NewDoorGroupClient(c.config)
+	c.DoorGroupDoor = NewDoorGroupDoorClient(c.config)
 	c.Event = NewEventClient(c.config)
+	c.HolidayCalendar = NewHolidayCalendarClient(c.config)
 	c.JournalHead = NewJournalHeadClient(c.config)
 	c.Key = NewKeyClient(c.config)
-	c.KeyDoor = NewKeyDoorClient(c.config)
+	c.KeyTarget = NewKeyTargetClient(c.config)
+	c.Lockdown = NewLockdownClient(c.config)
+	c.LockdownDoor = NewLockdownDoorClient(c.config)
+	c.LockdownPlan = NewLockdownPlanClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
+	c.Presence = NewPresenceClient(c.config)
+	c.Schedule = NewScheduleClient(c.config)
 	c.Site = NewSiteClient(c.config)
 	c.User = NewUserClient(c.config)
+	c.UserGroup = NewUserGroupClient(c.config)
+	c.UserGroupMember = NewUserGroupMemberClient(c.config)
+	c.Visit = NewVisitClient(c.config)
 	c.WebhookAttempt = NewWebhookAttemptClient(c.config)
 	c.WebhookCursor = NewWebhookCursorClient(c.config)
 	c.WebhookDelivery = NewWebhookDeliveryClient(c.config)
@@ -188,16 +240,29 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		ctx:             ctx,
 		config:          cfg,
 		APIToken:        NewAPITokenClient(cfg),
+		Area:            NewAreaClient(cfg),
 		Command:         NewCommandClient(cfg),
+		Credential:      NewCredentialClient(cfg),
 		Device:          NewDeviceClient(cfg),
 		Door:            NewDoorClient(cfg),
+		DoorGroup:       NewDoorGroupClient(cfg),
+		DoorGroupDoor:   NewDoorGroupDoorClient(cfg),
 		Event:           NewEventClient(cfg),
+		HolidayCalendar: NewHolidayCalendarClient(cfg),
 		JournalHead:     NewJournalHeadClient(cfg),
 		Key:             NewKeyClient(cfg),
-		KeyDoor:         NewKeyDoorClient(cfg),
+		KeyTarget:       NewKeyTargetClient(cfg),
+		Lockdown:        NewLockdownClient(cfg),
+		LockdownDoor:    NewLockdownDoorClient(cfg),
+		LockdownPlan:    NewLockdownPlanClient(cfg),
 		Organization:    NewOrganizationClient(cfg),
+		Presence:        NewPresenceClient(cfg),
+		Schedule:        NewScheduleClient(cfg),
 		Site:            NewSiteClient(cfg),
 		User:            NewUserClient(cfg),
+		UserGroup:       NewUserGroupClient(cfg),
+		UserGroupMember: NewUserGroupMemberClient(cfg),
+		Visit:           NewVisitClient(cfg),
 		WebhookAttempt:  NewWebhookAttemptClient(cfg),
 		WebhookCursor:   NewWebhookCursorClient(cfg),
 		WebhookDelivery: NewWebhookDeliveryClient(cfg),
@@ -222,16 +287,29 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		ctx:             ctx,
 		config:          cfg,
 		APIToken:        NewAPITokenClient(cfg),
+		Area:            NewAreaClient(cfg),
 		Command:         NewCommandClient(cfg),
+		Credential:      NewCredentialClient(cfg),
 		Device:          NewDeviceClient(cfg),
 		Door:            NewDoorClient(cfg),
+		DoorGroup:       NewDoorGroupClient(cfg),
+		DoorGroupDoor:   NewDoorGroupDoorClient(cfg),
 		Event:           NewEventClient(cfg),
+		HolidayCalendar: NewHolidayCalendarClient(cfg),
 		JournalHead:     NewJournalHeadClient(cfg),
 		Key:             NewKeyClient(cfg),
-		KeyDoor:         NewKeyDoorClient(cfg),
+		KeyTarget:       NewKeyTargetClient(cfg),
+		Lockdown:        NewLockdownClient(cfg),
+		LockdownDoor:    NewLockdownDoorClient(cfg),
+		LockdownPlan:    NewLockdownPlanClient(cfg),
 		Organization:    NewOrganizationClient(cfg),
+		Presence:        NewPresenceClient(cfg),
+		Schedule:        NewScheduleClient(cfg),
 		Site:            NewSiteClient(cfg),
 		User:            NewUserClient(cfg),
+		UserGroup:       NewUserGroupClient(cfg),
+		UserGroupMember: NewUserGroupMemberClient(cfg),
+		Visit:           NewVisitClient(cfg),
 		WebhookAttempt:  NewWebhookAttemptClient(cfg),
 		WebhookCursor:   NewWebhookCursorClient(cfg),
 		WebhookDelivery: NewWebhookDeliveryClient(cfg),
@@ -265,9 +343,11 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.APIToken, c.Command, c.Device, c.Door, c.Event, c.JournalHead, c.Key,
-		c.KeyDoor, c.Organization, c.Site, c.User, c.WebhookAttempt, c.WebhookCursor,
-		c.WebhookDelivery, c.WebhookEndpoint,
+		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
+		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
+		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.Organization, c.Presence,
+		c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember, c.Visit,
+		c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -277,9 +357,11 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.APIToken, c.Command, c.Device, c.Door, c.Event, c.JournalHead, c.Key,
-		c.KeyDoor, c.Organization, c.Site, c.User, c.WebhookAttempt, c.WebhookCursor,
-		c.WebhookDelivery, c.WebhookEndpoint,
+		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
+		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
+		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.Organization, c.Presence,
+		c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember, c.Visit,
+		c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -290,26 +372,52 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
 	case *APITokenMutation:
 		return c.APIToken.mutate(ctx, m)
+	case *AreaMutation:
+		return c.Area.mutate(ctx, m)
 	case *CommandMutation:
 		return c.Command.mutate(ctx, m)
+	case *CredentialMutation:
+		return c.Credential.mutate(ctx, m)
 	case *DeviceMutation:
 		return c.Device.mutate(ctx, m)
 	case *DoorMutation:
 		return c.Door.mutate(ctx, m)
+	case *DoorGroupMutation:
+		return c.DoorGroup.mutate(ctx, m)
+	case *DoorGroupDoorMutation:
+		return c.DoorGroupDoor.mutate(ctx, m)
 	case *EventMutation:
 		return c.Event.mutate(ctx, m)
+	case *HolidayCalendarMutation:
+		return c.HolidayCalendar.mutate(ctx, m)
 	case *JournalHeadMutation:
 		return c.JournalHead.mutate(ctx, m)
 	case *KeyMutation:
 		return c.Key.mutate(ctx, m)
-	case *KeyDoorMutation:
-		return c.KeyDoor.mutate(ctx, m)
+	case *KeyTargetMutation:
+		return c.KeyTarget.mutate(ctx, m)
+	case *LockdownMutation:
+		return c.Lockdown.mutate(ctx, m)
+	case *LockdownDoorMutation:
+		return c.LockdownDoor.mutate(ctx, m)
+	case *LockdownPlanMutation:
+		return c.LockdownPlan.mutate(ctx, m)
 	case *OrganizationMutation:
 		return c.Organization.mutate(ctx, m)
+	case *PresenceMutation:
+		return c.Presence.mutate(ctx, m)
+	case *ScheduleMutation:
+		return c.Schedule.mutate(ctx, m)
 	case *SiteMutation:
 		return c.Site.mutate(ctx, m)
 	case *UserMutation:
 		return c.User.mutate(ctx, m)
+	case *UserGroupMutation:
+		return c.UserGroup.mutate(ctx, m)
+	case *UserGroupMemberMutation:
+		return c.UserGroupMember.mutate(ctx, m)
+	case *VisitMutation:
+		return c.Visit.mutate(ctx, m)
 	case *WebhookAttemptMutation:
 		return c.WebhookAttempt.mutate(ctx, m)
 	case *WebhookCursorMutation:
@@ -456,6 +564,139 @@ func (c *APITokenClient) mutate(ctx context.Context, m *APITokenMutation) (Value
 	}
 }
 
+// AreaClient is a client for the Area schema.
+type AreaClient struct {
+	config
+}
+
+// NewAreaClient returns a client for the Area from the given config.
+func NewAreaClient(c config) *AreaClient {
+	return &AreaClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `area.Hooks(f(g(h())))`.
+func (c *AreaClient) Use(hooks ...Hook) {
+	c.hooks.Area = append(c.hooks.Area, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `area.Intercept(f(g(h())))`.
+func (c *AreaClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Area = append(c.inters.Area, interceptors...)
+}
+
+// Create returns a builder for creating a Area entity.
+func (c *AreaClient) Create() *AreaCreate {
+	mutation := newAreaMutation(c.config, OpCreate)
+	return &AreaCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Area entities.
+func (c *AreaClient) CreateBulk(builders ...*AreaCreate) *AreaCreateBulk {
+	return &AreaCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AreaClient) MapCreateBulk(slice any, setFunc func(*AreaCreate, int)) *AreaCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AreaCreateBulk{err: fmt.Errorf("calling to AreaClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AreaCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AreaCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Area.
+func (c *AreaClient) Update() *AreaUpdate {
+	mutation := newAreaMutation(c.config, OpUpdate)
+	return &AreaUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AreaClient) UpdateOne(_m *Area) *AreaUpdateOne {
+	mutation := newAreaMutation(c.config, OpUpdateOne, withArea(_m))
+	return &AreaUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AreaClient) UpdateOneID(id typeid.Area) *AreaUpdateOne {
+	mutation := newAreaMutation(c.config, OpUpdateOne, withAreaID(id))
+	return &AreaUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Area.
+func (c *AreaClient) Delete() *AreaDelete {
+	mutation := newAreaMutation(c.config, OpDelete)
+	return &AreaDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AreaClient) DeleteOne(_m *Area) *AreaDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AreaClient) DeleteOneID(id typeid.Area) *AreaDeleteOne {
+	builder := c.Delete().Where(area.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AreaDeleteOne{builder}
+}
+
+// Query returns a query builder for Area.
+func (c *AreaClient) Query() *AreaQuery {
+	return &AreaQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeArea},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Area entity by its id.
+func (c *AreaClient) Get(ctx context.Context, id typeid.Area) (*Area, error) {
+	return c.Query().Where(area.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AreaClient) GetX(ctx context.Context, id typeid.Area) *Area {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AreaClient) Hooks() []Hook {
+	return c.hooks.Area
+}
+
+// Interceptors returns the client interceptors.
+func (c *AreaClient) Interceptors() []Interceptor {
+	return c.inters.Area
+}
+
+func (c *AreaClient) mutate(ctx context.Context, m *AreaMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AreaCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AreaUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AreaUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AreaDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Area mutation op: %q", m.Op())
+	}
+}
+
 // CommandClient is a client for the Command schema.
 type CommandClient struct {
 	config
@@ -586,6 +827,139 @@ func (c *CommandClient) mutate(ctx context.Context, m *CommandMutation) (Value, 
 		return (&CommandDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Command mutation op: %q", m.Op())
+	}
+}
+
+// CredentialClient is a client for the Credential schema.
+type CredentialClient struct {
+	config
+}
+
+// NewCredentialClient returns a client for the Credential from the given config.
+func NewCredentialClient(c config) *CredentialClient {
+	return &CredentialClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `credential.Hooks(f(g(h())))`.
+func (c *CredentialClient) Use(hooks ...Hook) {
+	c.hooks.Credential = append(c.hooks.Credential, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `credential.Intercept(f(g(h())))`.
+func (c *CredentialClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Credential = append(c.inters.Credential, interceptors...)
+}
+
+// Create returns a builder for creating a Credential entity.
+func (c *CredentialClient) Create() *CredentialCreate {
+	mutation := newCredentialMutation(c.config, OpCreate)
+	return &CredentialCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Credential entities.
+func (c *CredentialClient) CreateBulk(builders ...*CredentialCreate) *CredentialCreateBulk {
+	return &CredentialCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *CredentialClient) MapCreateBulk(slice any, setFunc func(*CredentialCreate, int)) *CredentialCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &CredentialCreateBulk{err: fmt.Errorf("calling to CredentialClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*CredentialCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &CredentialCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Credential.
+func (c *CredentialClient) Update() *CredentialUpdate {
+	mutation := newCredentialMutation(c.config, OpUpdate)
+	return &CredentialUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *CredentialClient) UpdateOne(_m *Credential) *CredentialUpdateOne {
+	mutation := newCredentialMutation(c.config, OpUpdateOne, withCredential(_m))
+	return &CredentialUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *CredentialClient) UpdateOneID(id typeid.Credential) *CredentialUpdateOne {
+	mutation := newCredentialMutation(c.config, OpUpdateOne, withCredentialID(id))
+	return &CredentialUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Credential.
+func (c *CredentialClient) Delete() *CredentialDelete {
+	mutation := newCredentialMutation(c.config, OpDelete)
+	return &CredentialDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *CredentialClient) DeleteOne(_m *Credential) *CredentialDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *CredentialClient) DeleteOneID(id typeid.Credential) *CredentialDeleteOne {
+	builder := c.Delete().Where(credential.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &CredentialDeleteOne{builder}
+}
+
+// Query returns a query builder for Credential.
+func (c *CredentialClient) Query() *CredentialQuery {
+	return &CredentialQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeCredential},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Credential entity by its id.
+func (c *CredentialClient) Get(ctx context.Context, id typeid.Credential) (*Credential, error) {
+	return c.Query().Where(credential.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *CredentialClient) GetX(ctx context.Context, id typeid.Credential) *Credential {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *CredentialClient) Hooks() []Hook {
+	return c.hooks.Credential
+}
+
+// Interceptors returns the client interceptors.
+func (c *CredentialClient) Interceptors() []Interceptor {
+	return c.inters.Credential
+}
+
+func (c *CredentialClient) mutate(ctx context.Context, m *CredentialMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&CredentialCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&CredentialUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&CredentialUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&CredentialDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Credential mutation op: %q", m.Op())
 	}
 }
 
@@ -855,6 +1229,272 @@ func (c *DoorClient) mutate(ctx context.Context, m *DoorMutation) (Value, error)
 	}
 }
 
+// DoorGroupClient is a client for the DoorGroup schema.
+type DoorGroupClient struct {
+	config
+}
+
+// NewDoorGroupClient returns a client for the DoorGroup from the given config.
+func NewDoorGroupClient(c config) *DoorGroupClient {
+	return &DoorGroupClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `doorgroup.Hooks(f(g(h())))`.
+func (c *DoorGroupClient) Use(hooks ...Hook) {
+	c.hooks.DoorGroup = append(c.hooks.DoorGroup, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `doorgroup.Intercept(f(g(h())))`.
+func (c *DoorGroupClient) Intercept(interceptors ...Interceptor) {
+	c.inters.DoorGroup = append(c.inters.DoorGroup, interceptors...)
+}
+
+// Create returns a builder for creating a DoorGroup entity.
+func (c *DoorGroupClient) Create() *DoorGroupCreate {
+	mutation := newDoorGroupMutation(c.config, OpCreate)
+	return &DoorGroupCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of DoorGroup entities.
+func (c *DoorGroupClient) CreateBulk(builders ...*DoorGroupCreate) *DoorGroupCreateBulk {
+	return &DoorGroupCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *DoorGroupClient) MapCreateBulk(slice any, setFunc func(*DoorGroupCreate, int)) *DoorGroupCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &DoorGroupCreateBulk{err: fmt.Errorf("calling to DoorGroupClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*DoorGroupCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &DoorGroupCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for DoorGroup.
+func (c *DoorGroupClient) Update() *DoorGroupUpdate {
+	mutation := newDoorGroupMutation(c.config, OpUpdate)
+	return &DoorGroupUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *DoorGroupClient) UpdateOne(_m *DoorGroup) *DoorGroupUpdateOne {
+	mutation := newDoorGroupMutation(c.config, OpUpdateOne, withDoorGroup(_m))
+	return &DoorGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *DoorGroupClient) UpdateOneID(id typeid.DoorGroup) *DoorGroupUpdateOne {
+	mutation := newDoorGroupMutation(c.config, OpUpdateOne, withDoorGroupID(id))
+	return &DoorGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for DoorGroup.
+func (c *DoorGroupClient) Delete() *DoorGroupDelete {
+	mutation := newDoorGroupMutation(c.config, OpDelete)
+	return &DoorGroupDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *DoorGroupClient) DeleteOne(_m *DoorGroup) *DoorGroupDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *DoorGroupClient) DeleteOneID(id typeid.DoorGroup) *DoorGroupDeleteOne {
+	builder := c.Delete().Where(doorgroup.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &DoorGroupDeleteOne{builder}
+}
+
+// Query returns a query builder for DoorGroup.
+func (c *DoorGroupClient) Query() *DoorGroupQuery {
+	return &DoorGroupQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeDoorGroup},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a DoorGroup entity by its id.
+func (c *DoorGroupClient) Get(ctx context.Context, id typeid.DoorGroup) (*DoorGroup, error) {
+	return c.Query().Where(doorgroup.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *DoorGroupClient) GetX(ctx context.Context, id typeid.DoorGroup) *DoorGroup {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *DoorGroupClient) Hooks() []Hook {
+	return c.hooks.DoorGroup
+}
+
+// Interceptors returns the client interceptors.
+func (c *DoorGroupClient) Interceptors() []Interceptor {
+	return c.inters.DoorGroup
+}
+
+func (c *DoorGroupClient) mutate(ctx context.Context, m *DoorGroupMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&DoorGroupCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&DoorGroupUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&DoorGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&DoorGroupDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown DoorGroup mutation op: %q", m.Op())
+	}
+}
+
+// DoorGroupDoorClient is a client for the DoorGroupDoor schema.
+type DoorGroupDoorClient struct {
+	config
+}
+
+// NewDoorGroupDoorClient returns a client for the DoorGroupDoor from the given config.
+func NewDoorGroupDoorClient(c config) *DoorGroupDoorClient {
+	return &DoorGroupDoorClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `doorgroupdoor.Hooks(f(g(h())))`.
+func (c *DoorGroupDoorClient) Use(hooks ...Hook) {
+	c.hooks.DoorGroupDoor = append(c.hooks.DoorGroupDoor, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `doorgroupdoor.Intercept(f(g(h())))`.
+func (c *DoorGroupDoorClient) Intercept(interceptors ...Interceptor) {
+	c.inters.DoorGroupDoor = append(c.inters.DoorGroupDoor, interceptors...)
+}
+
+// Create returns a builder for creating a DoorGroupDoor entity.
+func (c *DoorGroupDoorClient) Create() *DoorGroupDoorCreate {
+	mutation := newDoorGroupDoorMutation(c.config, OpCreate)
+	return &DoorGroupDoorCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of DoorGroupDoor entities.
+func (c *DoorGroupDoorClient) CreateBulk(builders ...*DoorGroupDoorCreate) *DoorGroupDoorCreateBulk {
+	return &DoorGroupDoorCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *DoorGroupDoorClient) MapCreateBulk(slice any, setFunc func(*DoorGroupDoorCreate, int)) *DoorGroupDoorCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &DoorGroupDoorCreateBulk{err: fmt.Errorf("calling to DoorGroupDoorClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*DoorGroupDoorCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &DoorGroupDoorCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for DoorGroupDoor.
+func (c *DoorGroupDoorClient) Update() *DoorGroupDoorUpdate {
+	mutation := newDoorGroupDoorMutation(c.config, OpUpdate)
+	return &DoorGroupDoorUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *DoorGroupDoorClient) UpdateOne(_m *DoorGroupDoor) *DoorGroupDoorUpdateOne {
+	mutation := newDoorGroupDoorMutation(c.config, OpUpdateOne, withDoorGroupDoor(_m))
+	return &DoorGroupDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *DoorGroupDoorClient) UpdateOneID(id typeid.DoorGroupDoor) *DoorGroupDoorUpdateOne {
+	mutation := newDoorGroupDoorMutation(c.config, OpUpdateOne, withDoorGroupDoorID(id))
+	return &DoorGroupDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for DoorGroupDoor.
+func (c *DoorGroupDoorClient) Delete() *DoorGroupDoorDelete {
+	mutation := newDoorGroupDoorMutation(c.config, OpDelete)
+	return &DoorGroupDoorDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *DoorGroupDoorClient) DeleteOne(_m *DoorGroupDoor) *DoorGroupDoorDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *DoorGroupDoorClient) DeleteOneID(id typeid.DoorGroupDoor) *DoorGroupDoorDeleteOne {
+	builder := c.Delete().Where(doorgroupdoor.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &DoorGroupDoorDeleteOne{builder}
+}
+
+// Query returns a query builder for DoorGroupDoor.
+func (c *DoorGroupDoorClient) Query() *DoorGroupDoorQuery {
+	return &DoorGroupDoorQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeDoorGroupDoor},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a DoorGroupDoor entity by its id.
+func (c *DoorGroupDoorClient) Get(ctx context.Context, id typeid.DoorGroupDoor) (*DoorGroupDoor, error) {
+	return c.Query().Where(doorgroupdoor.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *DoorGroupDoorClient) GetX(ctx context.Context, id typeid.DoorGroupDoor) *DoorGroupDoor {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *DoorGroupDoorClient) Hooks() []Hook {
+	return c.hooks.DoorGroupDoor
+}
+
+// Interceptors returns the client interceptors.
+func (c *DoorGroupDoorClient) Interceptors() []Interceptor {
+	return c.inters.DoorGroupDoor
+}
+
+func (c *DoorGroupDoorClient) mutate(ctx context.Context, m *DoorGroupDoorMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&DoorGroupDoorCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&DoorGroupDoorUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&DoorGroupDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&DoorGroupDoorDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown DoorGroupDoor mutation op: %q", m.Op())
+	}
+}
+
 // EventClient is a client for the Event schema.
 type EventClient struct {
 	config
@@ -985,6 +1625,139 @@ func (c *EventClient) mutate(ctx context.Context, m *EventMutation) (Value, erro
 		return (&EventDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Event mutation op: %q", m.Op())
+	}
+}
+
+// HolidayCalendarClient is a client for the HolidayCalendar schema.
+type HolidayCalendarClient struct {
+	config
+}
+
+// NewHolidayCalendarClient returns a client for the HolidayCalendar from the given config.
+func NewHolidayCalendarClient(c config) *HolidayCalendarClient {
+	return &HolidayCalendarClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `holidaycalendar.Hooks(f(g(h())))`.
+func (c *HolidayCalendarClient) Use(hooks ...Hook) {
+	c.hooks.HolidayCalendar = append(c.hooks.HolidayCalendar, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `holidaycalendar.Intercept(f(g(h())))`.
+func (c *HolidayCalendarClient) Intercept(interceptors ...Interceptor) {
+	c.inters.HolidayCalendar = append(c.inters.HolidayCalendar, interceptors...)
+}
+
+// Create returns a builder for creating a HolidayCalendar entity.
+func (c *HolidayCalendarClient) Create() *HolidayCalendarCreate {
+	mutation := newHolidayCalendarMutation(c.config, OpCreate)
+	return &HolidayCalendarCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of HolidayCalendar entities.
+func (c *HolidayCalendarClient) CreateBulk(builders ...*HolidayCalendarCreate) *HolidayCalendarCreateBulk {
+	return &HolidayCalendarCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *HolidayCalendarClient) MapCreateBulk(slice any, setFunc func(*HolidayCalendarCreate, int)) *HolidayCalendarCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &HolidayCalendarCreateBulk{err: fmt.Errorf("calling to HolidayCalendarClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*HolidayCalendarCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &HolidayCalendarCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for HolidayCalendar.
+func (c *HolidayCalendarClient) Update() *HolidayCalendarUpdate {
+	mutation := newHolidayCalendarMutation(c.config, OpUpdate)
+	return &HolidayCalendarUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *HolidayCalendarClient) UpdateOne(_m *HolidayCalendar) *HolidayCalendarUpdateOne {
+	mutation := newHolidayCalendarMutation(c.config, OpUpdateOne, withHolidayCalendar(_m))
+	return &HolidayCalendarUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *HolidayCalendarClient) UpdateOneID(id typeid.HolidayCalendar) *HolidayCalendarUpdateOne {
+	mutation := newHolidayCalendarMutation(c.config, OpUpdateOne, withHolidayCalendarID(id))
+	return &HolidayCalendarUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for HolidayCalendar.
+func (c *HolidayCalendarClient) Delete() *HolidayCalendarDelete {
+	mutation := newHolidayCalendarMutation(c.config, OpDelete)
+	return &HolidayCalendarDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *HolidayCalendarClient) DeleteOne(_m *HolidayCalendar) *HolidayCalendarDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *HolidayCalendarClient) DeleteOneID(id typeid.HolidayCalendar) *HolidayCalendarDeleteOne {
+	builder := c.Delete().Where(holidaycalendar.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &HolidayCalendarDeleteOne{builder}
+}
+
+// Query returns a query builder for HolidayCalendar.
+func (c *HolidayCalendarClient) Query() *HolidayCalendarQuery {
+	return &HolidayCalendarQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeHolidayCalendar},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a HolidayCalendar entity by its id.
+func (c *HolidayCalendarClient) Get(ctx context.Context, id typeid.HolidayCalendar) (*HolidayCalendar, error) {
+	return c.Query().Where(holidaycalendar.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *HolidayCalendarClient) GetX(ctx context.Context, id typeid.HolidayCalendar) *HolidayCalendar {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *HolidayCalendarClient) Hooks() []Hook {
+	return c.hooks.HolidayCalendar
+}
+
+// Interceptors returns the client interceptors.
+func (c *HolidayCalendarClient) Interceptors() []Interceptor {
+	return c.inters.HolidayCalendar
+}
+
+func (c *HolidayCalendarClient) mutate(ctx context.Context, m *HolidayCalendarMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&HolidayCalendarCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&HolidayCalendarUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&HolidayCalendarUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&HolidayCalendarDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown HolidayCalendar mutation op: %q", m.Op())
 	}
 }
 
@@ -1254,107 +2027,107 @@ func (c *KeyClient) mutate(ctx context.Context, m *KeyMutation) (Value, error) {
 	}
 }
 
-// KeyDoorClient is a client for the KeyDoor schema.
-type KeyDoorClient struct {
+// KeyTargetClient is a client for the KeyTarget schema.
+type KeyTargetClient struct {
 	config
 }
 
-// NewKeyDoorClient returns a client for the KeyDoor from the given config.
-func NewKeyDoorClient(c config) *KeyDoorClient {
-	return &KeyDoorClient{config: c}
+// NewKeyTargetClient returns a client for the KeyTarget from the given config.
+func NewKeyTargetClient(c config) *KeyTargetClient {
+	return &KeyTargetClient{config: c}
 }
 
 // Use adds a list of mutation hooks to the hooks stack.
-// A call to `Use(f, g, h)` equals to `keydoor.Hooks(f(g(h())))`.
-func (c *KeyDoorClient) Use(hooks ...Hook) {
-	c.hooks.KeyDoor = append(c.hooks.KeyDoor, hooks...)
+// A call to `Use(f, g, h)` equals to `keytarget.Hooks(f(g(h())))`.
+func (c *KeyTargetClient) Use(hooks ...Hook) {
+	c.hooks.KeyTarget = append(c.hooks.KeyTarget, hooks...)
 }
 
 // Intercept adds a list of query interceptors to the interceptors stack.
-// A call to `Intercept(f, g, h)` equals to `keydoor.Intercept(f(g(h())))`.
-func (c *KeyDoorClient) Intercept(interceptors ...Interceptor) {
-	c.inters.KeyDoor = append(c.inters.KeyDoor, interceptors...)
+// A call to `Intercept(f, g, h)` equals to `keytarget.Intercept(f(g(h())))`.
+func (c *KeyTargetClient) Intercept(interceptors ...Interceptor) {
+	c.inters.KeyTarget = append(c.inters.KeyTarget, interceptors...)
 }
 
-// Create returns a builder for creating a KeyDoor entity.
-func (c *KeyDoorClient) Create() *KeyDoorCreate {
-	mutation := newKeyDoorMutation(c.config, OpCreate)
-	return &KeyDoorCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+// Create returns a builder for creating a KeyTarget entity.
+func (c *KeyTargetClient) Create() *KeyTargetCreate {
+	mutation := newKeyTargetMutation(c.config, OpCreate)
+	return &KeyTargetCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
 }
 
-// CreateBulk returns a builder for creating a bulk of KeyDoor entities.
-func (c *KeyDoorClient) CreateBulk(builders ...*KeyDoorCreate) *KeyDoorCreateBulk {
-	return &KeyDoorCreateBulk{config: c.config, builders: builders}
+// CreateBulk returns a builder for creating a bulk of KeyTarget entities.
+func (c *KeyTargetClient) CreateBulk(builders ...*KeyTargetCreate) *KeyTargetCreateBulk {
+	return &KeyTargetCreateBulk{config: c.config, builders: builders}
 }
 
 // MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
 // a builder and applies setFunc on it.
-func (c *KeyDoorClient) MapCreateBulk(slice any, setFunc func(*KeyDoorCreate, int)) *KeyDoorCreateBulk {
+func (c *KeyTargetClient) MapCreateBulk(slice any, setFunc func(*KeyTargetCreate, int)) *KeyTargetCreateBulk {
 	rv := reflect.ValueOf(slice)
 	if rv.Kind() != reflect.Slice {
-		return &KeyDoorCreateBulk{err: fmt.Errorf("calling to KeyDoorClient.MapCreateBulk with wrong type %T, need slice", slice)}
+		return &KeyTargetCreateBulk{err: fmt.Errorf("calling to KeyTargetClient.MapCreateBulk with wrong type %T, need slice", slice)}
 	}
-	builders := make([]*KeyDoorCreate, rv.Len())
+	builders := make([]*KeyTargetCreate, rv.Len())
 	for i := 0; i < rv.Len(); i++ {
 		builders[i] = c.Create()
 		setFunc(builders[i], i)
 	}
-	return &KeyDoorCreateBulk{config: c.config, builders: builders}
+	return &KeyTargetCreateBulk{config: c.config, builders: builders}
 }
 
-// Update returns an update builder for KeyDoor.
-func (c *KeyDoorClient) Update() *KeyDoorUpdate {
-	mutation := newKeyDoorMutation(c.config, OpUpdate)
-	return &KeyDoorUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+// Update returns an update builder for KeyTarget.
+func (c *KeyTargetClient) Update() *KeyTargetUpdate {
+	mutation := newKeyTargetMutation(c.config, OpUpdate)
+	return &KeyTargetUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
 }
 
 // UpdateOne returns an update builder for the given entity.
-func (c *KeyDoorClient) UpdateOne(_m *KeyDoor) *KeyDoorUpdateOne {
-	mutation := newKeyDoorMutation(c.config, OpUpdateOne, withKeyDoor(_m))
-	return &KeyDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+func (c *KeyTargetClient) UpdateOne(_m *KeyTarget) *KeyTargetUpdateOne {
+	mutation := newKeyTargetMutation(c.config, OpUpdateOne, withKeyTarget(_m))
+	return &KeyTargetUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
 }
 
 // UpdateOneID returns an update builder for the given id.
-func (c *KeyDoorClient) UpdateOneID(id typeid.KeyDoor) *KeyDoorUpdateOne {
-	mutation := newKeyDoorMutation(c.config, OpUpdateOne, withKeyDoorID(id))
-	return &KeyDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+func (c *KeyTargetClient) UpdateOneID(id typeid.KeyTarget) *KeyTargetUpdateOne {
+	mutation := newKeyTargetMutation(c.config, OpUpdateOne, withKeyTargetID(id))
+	return &KeyTargetUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
 }
 
-// Delete returns a delete builder for KeyDoor.
-func (c *KeyDoorClient) Delete() *KeyDoorDelete {
-	mutation := newKeyDoorMutation(c.config, OpDelete)
-	return &KeyDoorDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+// Delete returns a delete builder for KeyTarget.
+func (c *KeyTargetClient) Delete() *KeyTargetDelete {
+	mutation := newKeyTargetMutation(c.config, OpDelete)
+	return &KeyTargetDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
 }
 
 // DeleteOne returns a builder for deleting the given entity.
-func (c *KeyDoorClient) DeleteOne(_m *KeyDoor) *KeyDoorDeleteOne {
+func (c *KeyTargetClient) DeleteOne(_m *KeyTarget) *KeyTargetDeleteOne {
 	return c.DeleteOneID(_m.ID)
 }
 
 // DeleteOneID returns a builder for deleting the given entity by its id.
-func (c *KeyDoorClient) DeleteOneID(id typeid.KeyDoor) *KeyDoorDeleteOne {
-	builder := c.Delete().Where(keydoor.ID(id))
+func (c *KeyTargetClient) DeleteOneID(id typeid.KeyTarget) *KeyTargetDeleteOne {
+	builder := c.Delete().Where(keytarget.ID(id))
 	builder.mutation.id = &id
 	builder.mutation.op = OpDeleteOne
-	return &KeyDoorDeleteOne{builder}
+	return &KeyTargetDeleteOne{builder}
 }
 
-// Query returns a query builder for KeyDoor.
-func (c *KeyDoorClient) Query() *KeyDoorQuery {
-	return &KeyDoorQuery{
+// Query returns a query builder for KeyTarget.
+func (c *KeyTargetClient) Query() *KeyTargetQuery {
+	return &KeyTargetQuery{
 		config: c.config,
-		ctx:    &QueryContext{Type: TypeKeyDoor},
+		ctx:    &QueryContext{Type: TypeKeyTarget},
 		inters: c.Interceptors(),
 	}
 }
 
-// Get returns a KeyDoor entity by its id.
-func (c *KeyDoorClient) Get(ctx context.Context, id typeid.KeyDoor) (*KeyDoor, error) {
-	return c.Query().Where(keydoor.ID(id)).Only(ctx)
+// Get returns a KeyTarget entity by its id.
+func (c *KeyTargetClient) Get(ctx context.Context, id typeid.KeyTarget) (*KeyTarget, error) {
+	return c.Query().Where(keytarget.ID(id)).Only(ctx)
 }
 
 // GetX is like Get, but panics if an error occurs.
-func (c *KeyDoorClient) GetX(ctx context.Context, id typeid.KeyDoor) *KeyDoor {
+func (c *KeyTargetClient) GetX(ctx context.Context, id typeid.KeyTarget) *KeyTarget {
 	obj, err := c.Get(ctx, id)
 	if err != nil {
 		panic(err)
@@ -1363,27 +2136,426 @@ func (c *KeyDoorClient) GetX(ctx context.Context, id typeid.KeyDoor) *KeyDoor {
 }
 
 // Hooks returns the client hooks.
-func (c *KeyDoorClient) Hooks() []Hook {
-	return c.hooks.KeyDoor
+func (c *KeyTargetClient) Hooks() []Hook {
+	return c.hooks.KeyTarget
 }
 
 // Interceptors returns the client interceptors.
-func (c *KeyDoorClient) Interceptors() []Interceptor {
-	return c.inters.KeyDoor
+func (c *KeyTargetClient) Interceptors() []Interceptor {
+	return c.inters.KeyTarget
 }
 
-func (c *KeyDoorClient) mutate(ctx context.Context, m *KeyDoorMutation) (Value, error) {
+func (c *KeyTargetClient) mutate(ctx context.Context, m *KeyTargetMutation) (Value, error) {
 	switch m.Op() {
 	case OpCreate:
-		return (&KeyDoorCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+		return (&KeyTargetCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
 	case OpUpdate:
-		return (&KeyDoorUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+		return (&KeyTargetUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
 	case OpUpdateOne:
-		return (&KeyDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+		return (&KeyTargetUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
 	case OpDelete, OpDeleteOne:
-		return (&KeyDoorDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+		return (&KeyTargetDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
-		return nil, fmt.Errorf("ent: unknown KeyDoor mutation op: %q", m.Op())
+		return nil, fmt.Errorf("ent: unknown KeyTarget mutation op: %q", m.Op())
+	}
+}
+
+// LockdownClient is a client for the Lockdown schema.
+type LockdownClient struct {
+	config
+}
+
+// NewLockdownClient returns a client for the Lockdown from the given config.
+func NewLockdownClient(c config) *LockdownClient {
+	return &LockdownClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `lockdown.Hooks(f(g(h())))`.
+func (c *LockdownClient) Use(hooks ...Hook) {
+	c.hooks.Lockdown = append(c.hooks.Lockdown, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `lockdown.Intercept(f(g(h())))`.
+func (c *LockdownClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Lockdown = append(c.inters.Lockdown, interceptors...)
+}
+
+// Create returns a builder for creating a Lockdown entity.
+func (c *LockdownClient) Create() *LockdownCreate {
+	mutation := newLockdownMutation(c.config, OpCreate)
+	return &LockdownCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Lockdown entities.
+func (c *LockdownClient) CreateBulk(builders ...*LockdownCreate) *LockdownCreateBulk {
+	return &LockdownCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LockdownClient) MapCreateBulk(slice any, setFunc func(*LockdownCreate, int)) *LockdownCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LockdownCreateBulk{err: fmt.Errorf("calling to LockdownClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LockdownCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LockdownCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Lockdown.
+func (c *LockdownClient) Update() *LockdownUpdate {
+	mutation := newLockdownMutation(c.config, OpUpdate)
+	return &LockdownUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LockdownClient) UpdateOne(_m *Lockdown) *LockdownUpdateOne {
+	mutation := newLockdownMutation(c.config, OpUpdateOne, withLockdown(_m))
+	return &LockdownUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LockdownClient) UpdateOneID(id typeid.Lockdown) *LockdownUpdateOne {
+	mutation := newLockdownMutation(c.config, OpUpdateOne, withLockdownID(id))
+	return &LockdownUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Lockdown.
+func (c *LockdownClient) Delete() *LockdownDelete {
+	mutation := newLockdownMutation(c.config, OpDelete)
+	return &LockdownDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LockdownClient) DeleteOne(_m *Lockdown) *LockdownDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LockdownClient) DeleteOneID(id typeid.Lockdown) *LockdownDeleteOne {
+	builder := c.Delete().Where(lockdown.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LockdownDeleteOne{builder}
+}
+
+// Query returns a query builder for Lockdown.
+func (c *LockdownClient) Query() *LockdownQuery {
+	return &LockdownQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLockdown},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Lockdown entity by its id.
+func (c *LockdownClient) Get(ctx context.Context, id typeid.Lockdown) (*Lockdown, error) {
+	return c.Query().Where(lockdown.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LockdownClient) GetX(ctx context.Context, id typeid.Lockdown) *Lockdown {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LockdownClient) Hooks() []Hook {
+	return c.hooks.Lockdown
+}
+
+// Interceptors returns the client interceptors.
+func (c *LockdownClient) Interceptors() []Interceptor {
+	return c.inters.Lockdown
+}
+
+func (c *LockdownClient) mutate(ctx context.Context, m *LockdownMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LockdownCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LockdownUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LockdownUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LockdownDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Lockdown mutation op: %q", m.Op())
+	}
+}
+
+// LockdownDoorClient is a client for the LockdownDoor schema.
+type LockdownDoorClient struct {
+	config
+}
+
+// NewLockdownDoorClient returns a client for the LockdownDoor from the given config.
+func NewLockdownDoorClient(c config) *LockdownDoorClient {
+	return &LockdownDoorClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `lockdowndoor.Hooks(f(g(h())))`.
+func (c *LockdownDoorClient) Use(hooks ...Hook) {
+	c.hooks.LockdownDoor = append(c.hooks.LockdownDoor, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `lockdowndoor.Intercept(f(g(h())))`.
+func (c *LockdownDoorClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LockdownDoor = append(c.inters.LockdownDoor, interceptors...)
+}
+
+// Create returns a builder for creating a LockdownDoor entity.
+func (c *LockdownDoorClient) Create() *LockdownDoorCreate {
+	mutation := newLockdownDoorMutation(c.config, OpCreate)
+	return &LockdownDoorCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LockdownDoor entities.
+func (c *LockdownDoorClient) CreateBulk(builders ...*LockdownDoorCreate) *LockdownDoorCreateBulk {
+	return &LockdownDoorCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LockdownDoorClient) MapCreateBulk(slice any, setFunc func(*LockdownDoorCreate, int)) *LockdownDoorCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LockdownDoorCreateBulk{err: fmt.Errorf("calling to LockdownDoorClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LockdownDoorCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LockdownDoorCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LockdownDoor.
+func (c *LockdownDoorClient) Update() *LockdownDoorUpdate {
+	mutation := newLockdownDoorMutation(c.config, OpUpdate)
+	return &LockdownDoorUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LockdownDoorClient) UpdateOne(_m *LockdownDoor) *LockdownDoorUpdateOne {
+	mutation := newLockdownDoorMutation(c.config, OpUpdateOne, withLockdownDoor(_m))
+	return &LockdownDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LockdownDoorClient) UpdateOneID(id typeid.LockdownDoor) *LockdownDoorUpdateOne {
+	mutation := newLockdownDoorMutation(c.config, OpUpdateOne, withLockdownDoorID(id))
+	return &LockdownDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LockdownDoor.
+func (c *LockdownDoorClient) Delete() *LockdownDoorDelete {
+	mutation := newLockdownDoorMutation(c.config, OpDelete)
+	return &LockdownDoorDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LockdownDoorClient) DeleteOne(_m *LockdownDoor) *LockdownDoorDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LockdownDoorClient) DeleteOneID(id typeid.LockdownDoor) *LockdownDoorDeleteOne {
+	builder := c.Delete().Where(lockdowndoor.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LockdownDoorDeleteOne{builder}
+}
+
+// Query returns a query builder for LockdownDoor.
+func (c *LockdownDoorClient) Query() *LockdownDoorQuery {
+	return &LockdownDoorQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLockdownDoor},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LockdownDoor entity by its id.
+func (c *LockdownDoorClient) Get(ctx context.Context, id typeid.LockdownDoor) (*LockdownDoor, error) {
+	return c.Query().Where(lockdowndoor.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LockdownDoorClient) GetX(ctx context.Context, id typeid.LockdownDoor) *LockdownDoor {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LockdownDoorClient) Hooks() []Hook {
+	return c.hooks.LockdownDoor
+}
+
+// Interceptors returns the client interceptors.
+func (c *LockdownDoorClient) Interceptors() []Interceptor {
+	return c.inters.LockdownDoor
+}
+
+func (c *LockdownDoorClient) mutate(ctx context.Context, m *LockdownDoorMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LockdownDoorCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LockdownDoorUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LockdownDoorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LockdownDoorDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LockdownDoor mutation op: %q", m.Op())
+	}
+}
+
+// LockdownPlanClient is a client for the LockdownPlan schema.
+type LockdownPlanClient struct {
+	config
+}
+
+// NewLockdownPlanClient returns a client for the LockdownPlan from the given config.
+func NewLockdownPlanClient(c config) *LockdownPlanClient {
+	return &LockdownPlanClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `lockdownplan.Hooks(f(g(h())))`.
+func (c *LockdownPlanClient) Use(hooks ...Hook) {
+	c.hooks.LockdownPlan = append(c.hooks.LockdownPlan, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `lockdownplan.Intercept(f(g(h())))`.
+func (c *LockdownPlanClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LockdownPlan = append(c.inters.LockdownPlan, interceptors...)
+}
+
+// Create returns a builder for creating a LockdownPlan entity.
+func (c *LockdownPlanClient) Create() *LockdownPlanCreate {
+	mutation := newLockdownPlanMutation(c.config, OpCreate)
+	return &LockdownPlanCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LockdownPlan entities.
+func (c *LockdownPlanClient) CreateBulk(builders ...*LockdownPlanCreate) *LockdownPlanCreateBulk {
+	return &LockdownPlanCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LockdownPlanClient) MapCreateBulk(slice any, setFunc func(*LockdownPlanCreate, int)) *LockdownPlanCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LockdownPlanCreateBulk{err: fmt.Errorf("calling to LockdownPlanClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LockdownPlanCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LockdownPlanCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LockdownPlan.
+func (c *LockdownPlanClient) Update() *LockdownPlanUpdate {
+	mutation := newLockdownPlanMutation(c.config, OpUpdate)
+	return &LockdownPlanUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LockdownPlanClient) UpdateOne(_m *LockdownPlan) *LockdownPlanUpdateOne {
+	mutation := newLockdownPlanMutation(c.config, OpUpdateOne, withLockdownPlan(_m))
+	return &LockdownPlanUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LockdownPlanClient) UpdateOneID(id typeid.LockdownPlan) *LockdownPlanUpdateOne {
+	mutation := newLockdownPlanMutation(c.config, OpUpdateOne, withLockdownPlanID(id))
+	return &LockdownPlanUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LockdownPlan.
+func (c *LockdownPlanClient) Delete() *LockdownPlanDelete {
+	mutation := newLockdownPlanMutation(c.config, OpDelete)
+	return &LockdownPlanDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LockdownPlanClient) DeleteOne(_m *LockdownPlan) *LockdownPlanDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LockdownPlanClient) DeleteOneID(id typeid.LockdownPlan) *LockdownPlanDeleteOne {
+	builder := c.Delete().Where(lockdownplan.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LockdownPlanDeleteOne{builder}
+}
+
+// Query returns a query builder for LockdownPlan.
+func (c *LockdownPlanClient) Query() *LockdownPlanQuery {
+	return &LockdownPlanQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLockdownPlan},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LockdownPlan entity by its id.
+func (c *LockdownPlanClient) Get(ctx context.Context, id typeid.LockdownPlan) (*LockdownPlan, error) {
+	return c.Query().Where(lockdownplan.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LockdownPlanClient) GetX(ctx context.Context, id typeid.LockdownPlan) *LockdownPlan {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LockdownPlanClient) Hooks() []Hook {
+	return c.hooks.LockdownPlan
+}
+
+// Interceptors returns the client interceptors.
+func (c *LockdownPlanClient) Interceptors() []Interceptor {
+	return c.inters.LockdownPlan
+}
+
+func (c *LockdownPlanClient) mutate(ctx context.Context, m *LockdownPlanMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LockdownPlanCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LockdownPlanUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LockdownPlanUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LockdownPlanDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LockdownPlan mutation op: %q", m.Op())
 	}
 }
 
@@ -1517,6 +2689,272 @@ func (c *OrganizationClient) mutate(ctx context.Context, m *OrganizationMutation
 		return (&OrganizationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Organization mutation op: %q", m.Op())
+	}
+}
+
+// PresenceClient is a client for the Presence schema.
+type PresenceClient struct {
+	config
+}
+
+// NewPresenceClient returns a client for the Presence from the given config.
+func NewPresenceClient(c config) *PresenceClient {
+	return &PresenceClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `presence.Hooks(f(g(h())))`.
+func (c *PresenceClient) Use(hooks ...Hook) {
+	c.hooks.Presence = append(c.hooks.Presence, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `presence.Intercept(f(g(h())))`.
+func (c *PresenceClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Presence = append(c.inters.Presence, interceptors...)
+}
+
+// Create returns a builder for creating a Presence entity.
+func (c *PresenceClient) Create() *PresenceCreate {
+	mutation := newPresenceMutation(c.config, OpCreate)
+	return &PresenceCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Presence entities.
+func (c *PresenceClient) CreateBulk(builders ...*PresenceCreate) *PresenceCreateBulk {
+	return &PresenceCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PresenceClient) MapCreateBulk(slice any, setFunc func(*PresenceCreate, int)) *PresenceCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PresenceCreateBulk{err: fmt.Errorf("calling to PresenceClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PresenceCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PresenceCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Presence.
+func (c *PresenceClient) Update() *PresenceUpdate {
+	mutation := newPresenceMutation(c.config, OpUpdate)
+	return &PresenceUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PresenceClient) UpdateOne(_m *Presence) *PresenceUpdateOne {
+	mutation := newPresenceMutation(c.config, OpUpdateOne, withPresence(_m))
+	return &PresenceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PresenceClient) UpdateOneID(id typeid.Presence) *PresenceUpdateOne {
+	mutation := newPresenceMutation(c.config, OpUpdateOne, withPresenceID(id))
+	return &PresenceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Presence.
+func (c *PresenceClient) Delete() *PresenceDelete {
+	mutation := newPresenceMutation(c.config, OpDelete)
+	return &PresenceDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PresenceClient) DeleteOne(_m *Presence) *PresenceDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PresenceClient) DeleteOneID(id typeid.Presence) *PresenceDeleteOne {
+	builder := c.Delete().Where(presence.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PresenceDeleteOne{builder}
+}
+
+// Query returns a query builder for Presence.
+func (c *PresenceClient) Query() *PresenceQuery {
+	return &PresenceQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePresence},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Presence entity by its id.
+func (c *PresenceClient) Get(ctx context.Context, id typeid.Presence) (*Presence, error) {
+	return c.Query().Where(presence.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PresenceClient) GetX(ctx context.Context, id typeid.Presence) *Presence {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PresenceClient) Hooks() []Hook {
+	return c.hooks.Presence
+}
+
+// Interceptors returns the client interceptors.
+func (c *PresenceClient) Interceptors() []Interceptor {
+	return c.inters.Presence
+}
+
+func (c *PresenceClient) mutate(ctx context.Context, m *PresenceMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PresenceCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PresenceUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PresenceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PresenceDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Presence mutation op: %q", m.Op())
+	}
+}
+
+// ScheduleClient is a client for the Schedule schema.
+type ScheduleClient struct {
+	config
+}
+
+// NewScheduleClient returns a client for the Schedule from the given config.
+func NewScheduleClient(c config) *ScheduleClient {
+	return &ScheduleClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `schedule.Hooks(f(g(h())))`.
+func (c *ScheduleClient) Use(hooks ...Hook) {
+	c.hooks.Schedule = append(c.hooks.Schedule, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `schedule.Intercept(f(g(h())))`.
+func (c *ScheduleClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Schedule = append(c.inters.Schedule, interceptors...)
+}
+
+// Create returns a builder for creating a Schedule entity.
+func (c *ScheduleClient) Create() *ScheduleCreate {
+	mutation := newScheduleMutation(c.config, OpCreate)
+	return &ScheduleCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Schedule entities.
+func (c *ScheduleClient) CreateBulk(builders ...*ScheduleCreate) *ScheduleCreateBulk {
+	return &ScheduleCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ScheduleClient) MapCreateBulk(slice any, setFunc func(*ScheduleCreate, int)) *ScheduleCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ScheduleCreateBulk{err: fmt.Errorf("calling to ScheduleClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ScheduleCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ScheduleCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Schedule.
+func (c *ScheduleClient) Update() *ScheduleUpdate {
+	mutation := newScheduleMutation(c.config, OpUpdate)
+	return &ScheduleUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ScheduleClient) UpdateOne(_m *Schedule) *ScheduleUpdateOne {
+	mutation := newScheduleMutation(c.config, OpUpdateOne, withSchedule(_m))
+	return &ScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ScheduleClient) UpdateOneID(id typeid.Schedule) *ScheduleUpdateOne {
+	mutation := newScheduleMutation(c.config, OpUpdateOne, withScheduleID(id))
+	return &ScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Schedule.
+func (c *ScheduleClient) Delete() *ScheduleDelete {
+	mutation := newScheduleMutation(c.config, OpDelete)
+	return &ScheduleDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ScheduleClient) DeleteOne(_m *Schedule) *ScheduleDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ScheduleClient) DeleteOneID(id typeid.Schedule) *ScheduleDeleteOne {
+	builder := c.Delete().Where(schedule.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ScheduleDeleteOne{builder}
+}
+
+// Query returns a query builder for Schedule.
+func (c *ScheduleClient) Query() *ScheduleQuery {
+	return &ScheduleQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSchedule},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Schedule entity by its id.
+func (c *ScheduleClient) Get(ctx context.Context, id typeid.Schedule) (*Schedule, error) {
+	return c.Query().Where(schedule.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ScheduleClient) GetX(ctx context.Context, id typeid.Schedule) *Schedule {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ScheduleClient) Hooks() []Hook {
+	return c.hooks.Schedule
+}
+
+// Interceptors returns the client interceptors.
+func (c *ScheduleClient) Interceptors() []Interceptor {
+	return c.inters.Schedule
+}
+
+func (c *ScheduleClient) mutate(ctx context.Context, m *ScheduleMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ScheduleCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ScheduleUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ScheduleDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Schedule mutation op: %q", m.Op())
 	}
 }
 
@@ -1783,6 +3221,405 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 		return (&UserDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown User mutation op: %q", m.Op())
+	}
+}
+
+// UserGroupClient is a client for the UserGroup schema.
+type UserGroupClient struct {
+	config
+}
+
+// NewUserGroupClient returns a client for the UserGroup from the given config.
+func NewUserGroupClient(c config) *UserGroupClient {
+	return &UserGroupClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usergroup.Hooks(f(g(h())))`.
+func (c *UserGroupClient) Use(hooks ...Hook) {
+	c.hooks.UserGroup = append(c.hooks.UserGroup, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usergroup.Intercept(f(g(h())))`.
+func (c *UserGroupClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UserGroup = append(c.inters.UserGroup, interceptors...)
+}
+
+// Create returns a builder for creating a UserGroup entity.
+func (c *UserGroupClient) Create() *UserGroupCreate {
+	mutation := newUserGroupMutation(c.config, OpCreate)
+	return &UserGroupCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UserGroup entities.
+func (c *UserGroupClient) CreateBulk(builders ...*UserGroupCreate) *UserGroupCreateBulk {
+	return &UserGroupCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UserGroupClient) MapCreateBulk(slice any, setFunc func(*UserGroupCreate, int)) *UserGroupCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UserGroupCreateBulk{err: fmt.Errorf("calling to UserGroupClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UserGroupCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UserGroupCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UserGroup.
+func (c *UserGroupClient) Update() *UserGroupUpdate {
+	mutation := newUserGroupMutation(c.config, OpUpdate)
+	return &UserGroupUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UserGroupClient) UpdateOne(_m *UserGroup) *UserGroupUpdateOne {
+	mutation := newUserGroupMutation(c.config, OpUpdateOne, withUserGroup(_m))
+	return &UserGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UserGroupClient) UpdateOneID(id typeid.UserGroup) *UserGroupUpdateOne {
+	mutation := newUserGroupMutation(c.config, OpUpdateOne, withUserGroupID(id))
+	return &UserGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UserGroup.
+func (c *UserGroupClient) Delete() *UserGroupDelete {
+	mutation := newUserGroupMutation(c.config, OpDelete)
+	return &UserGroupDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UserGroupClient) DeleteOne(_m *UserGroup) *UserGroupDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UserGroupClient) DeleteOneID(id typeid.UserGroup) *UserGroupDeleteOne {
+	builder := c.Delete().Where(usergroup.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UserGroupDeleteOne{builder}
+}
+
+// Query returns a query builder for UserGroup.
+func (c *UserGroupClient) Query() *UserGroupQuery {
+	return &UserGroupQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUserGroup},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UserGroup entity by its id.
+func (c *UserGroupClient) Get(ctx context.Context, id typeid.UserGroup) (*UserGroup, error) {
+	return c.Query().Where(usergroup.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UserGroupClient) GetX(ctx context.Context, id typeid.UserGroup) *UserGroup {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *UserGroupClient) Hooks() []Hook {
+	return c.hooks.UserGroup
+}
+
+// Interceptors returns the client interceptors.
+func (c *UserGroupClient) Interceptors() []Interceptor {
+	return c.inters.UserGroup
+}
+
+func (c *UserGroupClient) mutate(ctx context.Context, m *UserGroupMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UserGroupCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UserGroupUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UserGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UserGroupDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UserGroup mutation op: %q", m.Op())
+	}
+}
+
+// UserGroupMemberClient is a client for the UserGroupMember schema.
+type UserGroupMemberClient struct {
+	config
+}
+
+// NewUserGroupMemberClient returns a client for the UserGroupMember from the given config.
+func NewUserGroupMemberClient(c config) *UserGroupMemberClient {
+	return &UserGroupMemberClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usergroupmember.Hooks(f(g(h())))`.
+func (c *UserGroupMemberClient) Use(hooks ...Hook) {
+	c.hooks.UserGroupMember = append(c.hooks.UserGroupMember, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usergroupmember.Intercept(f(g(h())))`.
+func (c *UserGroupMemberClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UserGroupMember = append(c.inters.UserGroupMember, interceptors...)
+}
+
+// Create returns a builder for creating a UserGroupMember entity.
+func (c *UserGroupMemberClient) Create() *UserGroupMemberCreate {
+	mutation := newUserGroupMemberMutation(c.config, OpCreate)
+	return &UserGroupMemberCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UserGroupMember entities.
+func (c *UserGroupMemberClient) CreateBulk(builders ...*UserGroupMemberCreate) *UserGroupMemberCreateBulk {
+	return &UserGroupMemberCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UserGroupMemberClient) MapCreateBulk(slice any, setFunc func(*UserGroupMemberCreate, int)) *UserGroupMemberCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UserGroupMemberCreateBulk{err: fmt.Errorf("calling to UserGroupMemberClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UserGroupMemberCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UserGroupMemberCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UserGroupMember.
+func (c *UserGroupMemberClient) Update() *UserGroupMemberUpdate {
+	mutation := newUserGroupMemberMutation(c.config, OpUpdate)
+	return &UserGroupMemberUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UserGroupMemberClient) UpdateOne(_m *UserGroupMember) *UserGroupMemberUpdateOne {
+	mutation := newUserGroupMemberMutation(c.config, OpUpdateOne, withUserGroupMember(_m))
+	return &UserGroupMemberUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UserGroupMemberClient) UpdateOneID(id typeid.UserGroupMember) *UserGroupMemberUpdateOne {
+	mutation := newUserGroupMemberMutation(c.config, OpUpdateOne, withUserGroupMemberID(id))
+	return &UserGroupMemberUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UserGroupMember.
+func (c *UserGroupMemberClient) Delete() *UserGroupMemberDelete {
+	mutation := newUserGroupMemberMutation(c.config, OpDelete)
+	return &UserGroupMemberDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UserGroupMemberClient) DeleteOne(_m *UserGroupMember) *UserGroupMemberDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UserGroupMemberClient) DeleteOneID(id typeid.UserGroupMember) *UserGroupMemberDeleteOne {
+	builder := c.Delete().Where(usergroupmember.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UserGroupMemberDeleteOne{builder}
+}
+
+// Query returns a query builder for UserGroupMember.
+func (c *UserGroupMemberClient) Query() *UserGroupMemberQuery {
+	return &UserGroupMemberQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUserGroupMember},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UserGroupMember entity by its id.
+func (c *UserGroupMemberClient) Get(ctx context.Context, id typeid.UserGroupMember) (*UserGroupMember, error) {
+	return c.Query().Where(usergroupmember.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UserGroupMemberClient) GetX(ctx context.Context, id typeid.UserGroupMember) *UserGroupMember {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *UserGroupMemberClient) Hooks() []Hook {
+	return c.hooks.UserGroupMember
+}
+
+// Interceptors returns the client interceptors.
+func (c *UserGroupMemberClient) Interceptors() []Interceptor {
+	return c.inters.UserGroupMember
+}
+
+func (c *UserGroupMemberClient) mutate(ctx context.Context, m *UserGroupMemberMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UserGroupMemberCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UserGroupMemberUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UserGroupMemberUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UserGroupMemberDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UserGroupMember mutation op: %q", m.Op())
+	}
+}
+
+// VisitClient is a client for the Visit schema.
+type VisitClient struct {
+	config
+}
+
+// NewVisitClient returns a client for the Visit from the given config.
+func NewVisitClient(c config) *VisitClient {
+	return &VisitClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `visit.Hooks(f(g(h())))`.
+func (c *VisitClient) Use(hooks ...Hook) {
+	c.hooks.Visit = append(c.hooks.Visit, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `visit.Intercept(f(g(h())))`.
+func (c *VisitClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Visit = append(c.inters.Visit, interceptors...)
+}
+
+// Create returns a builder for creating a Visit entity.
+func (c *VisitClient) Create() *VisitCreate {
+	mutation := newVisitMutation(c.config, OpCreate)
+	return &VisitCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Visit entities.
+func (c *VisitClient) CreateBulk(builders ...*VisitCreate) *VisitCreateBulk {
+	return &VisitCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *VisitClient) MapCreateBulk(slice any, setFunc func(*VisitCreate, int)) *VisitCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &VisitCreateBulk{err: fmt.Errorf("calling to VisitClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*VisitCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &VisitCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Visit.
+func (c *VisitClient) Update() *VisitUpdate {
+	mutation := newVisitMutation(c.config, OpUpdate)
+	return &VisitUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *VisitClient) UpdateOne(_m *Visit) *VisitUpdateOne {
+	mutation := newVisitMutation(c.config, OpUpdateOne, withVisit(_m))
+	return &VisitUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *VisitClient) UpdateOneID(id typeid.Visit) *VisitUpdateOne {
+	mutation := newVisitMutation(c.config, OpUpdateOne, withVisitID(id))
+	return &VisitUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Visit.
+func (c *VisitClient) Delete() *VisitDelete {
+	mutation := newVisitMutation(c.config, OpDelete)
+	return &VisitDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *VisitClient) DeleteOne(_m *Visit) *VisitDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *VisitClient) DeleteOneID(id typeid.Visit) *VisitDeleteOne {
+	builder := c.Delete().Where(visit.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &VisitDeleteOne{builder}
+}
+
+// Query returns a query builder for Visit.
+func (c *VisitClient) Query() *VisitQuery {
+	return &VisitQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeVisit},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Visit entity by its id.
+func (c *VisitClient) Get(ctx context.Context, id typeid.Visit) (*Visit, error) {
+	return c.Query().Where(visit.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *VisitClient) GetX(ctx context.Context, id typeid.Visit) *Visit {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *VisitClient) Hooks() []Hook {
+	return c.hooks.Visit
+}
+
+// Interceptors returns the client interceptors.
+func (c *VisitClient) Interceptors() []Interceptor {
+	return c.inters.Visit
+}
+
+func (c *VisitClient) mutate(ctx context.Context, m *VisitMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&VisitCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&VisitUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&VisitUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&VisitDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Visit mutation op: %q", m.Op())
 	}
 }
 
@@ -2321,13 +4158,17 @@ func (c *WebhookEndpointClient) mutate(ctx context.Context, m *WebhookEndpointMu
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		APIToken, Command, Device, Door, Event, JournalHead, Key, KeyDoor, Organization,
-		Site, User, WebhookAttempt, WebhookCursor, WebhookDelivery,
+		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
+		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
+		LockdownPlan, Organization, Presence, Schedule, Site, User, UserGroup,
+		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
 		WebhookEndpoint []ent.Hook
 	}
 	inters struct {
-		APIToken, Command, Device, Door, Event, JournalHead, Key, KeyDoor, Organization,
-		Site, User, WebhookAttempt, WebhookCursor, WebhookDelivery,
+		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
+		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
+		LockdownPlan, Organization, Presence, Schedule, Site, User, UserGroup,
+		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
 		WebhookEndpoint []ent.Interceptor
 	}
 )

@@ -41,6 +41,12 @@ type Command struct {
 	RequesterID string `json:"requester_id,omitempty"`
 	// the person behind the requester
 	RequesterUserID *typeid.User `json:"requester_user_id,omitempty"`
+	// the key that granted it
+	KeyID *typeid.Key `json:"key_id,omitempty"`
+	// AsOperator holds the value of the "as_operator" field.
+	AsOperator bool `json:"as_operator,omitempty"`
+	// why an operator asked for it
+	Note *string `json:"note,omitempty"`
 	// unique per requester while set; cleared after 24 h
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 	// ClientContext holds the value of the "client_context" field.
@@ -65,11 +71,15 @@ func (*Command) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case command.FieldDeviceID:
 			values[i] = &sql.NullScanner{S: new(typeid.Device)}
+		case command.FieldKeyID:
+			values[i] = &sql.NullScanner{S: new(typeid.Key)}
 		case command.FieldRequesterUserID:
 			values[i] = &sql.NullScanner{S: new(typeid.User)}
 		case command.FieldClientContext:
 			values[i] = new([]byte)
-		case command.FieldVerb, command.FieldStage, command.FieldReason, command.FieldConfirmation, command.FieldRequesterKind, command.FieldRequesterID, command.FieldIdempotencyKey:
+		case command.FieldAsOperator:
+			values[i] = new(sql.NullBool)
+		case command.FieldVerb, command.FieldStage, command.FieldReason, command.FieldConfirmation, command.FieldRequesterKind, command.FieldRequesterID, command.FieldNote, command.FieldIdempotencyKey:
 			values[i] = new(sql.NullString)
 		case command.FieldRequestedAt, command.FieldDispatchedAt, command.FieldAcknowledgedAt, command.FieldEndedAt, command.FieldExpiresAt:
 			values[i] = new(sql.NullTime)
@@ -162,6 +172,26 @@ func (_m *Command) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.RequesterUserID = new(typeid.User)
 				*_m.RequesterUserID = *value.S.(*typeid.User)
+			}
+		case command.FieldKeyID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field key_id", values[i])
+			} else if value.Valid {
+				_m.KeyID = new(typeid.Key)
+				*_m.KeyID = *value.S.(*typeid.Key)
+			}
+		case command.FieldAsOperator:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field as_operator", values[i])
+			} else if value.Valid {
+				_m.AsOperator = value.Bool
+			}
+		case command.FieldNote:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field note", values[i])
+			} else if value.Valid {
+				_m.Note = new(string)
+				*_m.Note = value.String
 			}
 		case command.FieldIdempotencyKey:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -281,6 +311,19 @@ func (_m *Command) String() string {
 	if v := _m.RequesterUserID; v != nil {
 		builder.WriteString("requester_user_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.KeyID; v != nil {
+		builder.WriteString("key_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("as_operator=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AsOperator))
+	builder.WriteString(", ")
+	if v := _m.Note; v != nil {
+		builder.WriteString("note=")
+		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")
 	if v := _m.IdempotencyKey; v != nil {

@@ -124,6 +124,48 @@ func (_c *CommandCreate) SetNillableRequesterUserID(v *typeid.User) *CommandCrea
 	return _c
 }
 
+// SetKeyID sets the "key_id" field.
+func (_c *CommandCreate) SetKeyID(v typeid.Key) *CommandCreate {
+	_c.mutation.SetKeyID(v)
+	return _c
+}
+
+// SetNillableKeyID sets the "key_id" field if the given value is not nil.
+func (_c *CommandCreate) SetNillableKeyID(v *typeid.Key) *CommandCreate {
+	if v != nil {
+		_c.SetKeyID(*v)
+	}
+	return _c
+}
+
+// SetAsOperator sets the "as_operator" field.
+func (_c *CommandCreate) SetAsOperator(v bool) *CommandCreate {
+	_c.mutation.SetAsOperator(v)
+	return _c
+}
+
+// SetNillableAsOperator sets the "as_operator" field if the given value is not nil.
+func (_c *CommandCreate) SetNillableAsOperator(v *bool) *CommandCreate {
+	if v != nil {
+		_c.SetAsOperator(*v)
+	}
+	return _c
+}
+
+// SetNote sets the "note" field.
+func (_c *CommandCreate) SetNote(v string) *CommandCreate {
+	_c.mutation.SetNote(v)
+	return _c
+}
+
+// SetNillableNote sets the "note" field if the given value is not nil.
+func (_c *CommandCreate) SetNillableNote(v *string) *CommandCreate {
+	if v != nil {
+		_c.SetNote(*v)
+	}
+	return _c
+}
+
 // SetIdempotencyKey sets the "idempotency_key" field.
 func (_c *CommandCreate) SetIdempotencyKey(v string) *CommandCreate {
 	_c.mutation.SetIdempotencyKey(v)
@@ -255,6 +297,10 @@ func (_c *CommandCreate) defaults() {
 		v := command.DefaultConfirmation
 		_c.mutation.SetConfirmation(v)
 	}
+	if _, ok := _c.mutation.AsOperator(); !ok {
+		v := command.DefaultAsOperator
+		_c.mutation.SetAsOperator(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := command.DefaultID()
 		_c.mutation.SetID(v)
@@ -308,6 +354,14 @@ func (_c *CommandCreate) check() error {
 	}
 	if _, ok := _c.mutation.RequesterID(); !ok {
 		return &ValidationError{Name: "requester_id", err: errors.New(`ent: missing required field "Command.requester_id"`)}
+	}
+	if _, ok := _c.mutation.AsOperator(); !ok {
+		return &ValidationError{Name: "as_operator", err: errors.New(`ent: missing required field "Command.as_operator"`)}
+	}
+	if v, ok := _c.mutation.Note(); ok {
+		if err := command.NoteValidator(v); err != nil {
+			return &ValidationError{Name: "note", err: fmt.Errorf(`ent: validator failed for field "Command.note": %w`, err)}
+		}
 	}
 	if v, ok := _c.mutation.IdempotencyKey(); ok {
 		if err := command.IdempotencyKeyValidator(v); err != nil {
@@ -394,6 +448,18 @@ func (_c *CommandCreate) createSpec() (*Command, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RequesterUserID(); ok {
 		_spec.SetField(command.FieldRequesterUserID, field.TypeUUID, value)
 		_node.RequesterUserID = &value
+	}
+	if value, ok := _c.mutation.KeyID(); ok {
+		_spec.SetField(command.FieldKeyID, field.TypeUUID, value)
+		_node.KeyID = &value
+	}
+	if value, ok := _c.mutation.AsOperator(); ok {
+		_spec.SetField(command.FieldAsOperator, field.TypeBool, value)
+		_node.AsOperator = value
+	}
+	if value, ok := _c.mutation.Note(); ok {
+		_spec.SetField(command.FieldNote, field.TypeString, value)
+		_node.Note = &value
 	}
 	if value, ok := _c.mutation.IdempotencyKey(); ok {
 		_spec.SetField(command.FieldIdempotencyKey, field.TypeString, value)

@@ -295,6 +295,12 @@ func (_u *CommandUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.RequesterUserIDCleared() {
 		_spec.ClearField(command.FieldRequesterUserID, field.TypeUUID)
 	}
+	if _u.mutation.KeyIDCleared() {
+		_spec.ClearField(command.FieldKeyID, field.TypeUUID)
+	}
+	if _u.mutation.NoteCleared() {
+		_spec.ClearField(command.FieldNote, field.TypeString)
+	}
 	if value, ok := _u.mutation.IdempotencyKey(); ok {
 		_spec.SetField(command.FieldIdempotencyKey, field.TypeString, value)
 	}
@@ -643,6 +649,12 @@ func (_u *CommandUpdateOne) sqlSave(ctx context.Context) (_node *Command, err er
 	}
 	if _u.mutation.RequesterUserIDCleared() {
 		_spec.ClearField(command.FieldRequesterUserID, field.TypeUUID)
+	}
+	if _u.mutation.KeyIDCleared() {
+		_spec.ClearField(command.FieldKeyID, field.TypeUUID)
+	}
+	if _u.mutation.NoteCleared() {
+		_spec.ClearField(command.FieldNote, field.TypeString)
 	}
 	if value, ok := _u.mutation.IdempotencyKey(); ok {
 		_spec.SetField(command.FieldIdempotencyKey, field.TypeString, value)

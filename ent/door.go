@@ -33,8 +33,32 @@ type Door struct {
 	DevicePort *int `json:"device_port,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
-	// Mode holds the value of the "mode" field.
+	// the standing one
 	Mode door.Mode `json:"mode,omitempty"`
+	// takes the standing mode's place until override_until
+	OverrideMode *door.OverrideMode `json:"override_mode,omitempty"`
+	// null: until it is cancelled
+	OverrideUntil *time.Time `json:"override_until,omitempty"`
+	// when the door stands unlocked
+	UnlockScheduleID *typeid.Schedule `json:"unlock_schedule_id,omitempty"`
+	// the unlock schedule waits in each window until somebody was let in
+	FirstPersonIn bool `json:"first_person_in,omitempty"`
+	// when somebody was last let in
+	FirstInAt *time.Time `json:"first_in_at,omitempty"`
+	// what was last told of; decisions never rely on it
+	EffectiveMode door.EffectiveMode `json:"effective_mode,omitempty"`
+	// EffectiveCause holds the value of the "effective_cause" field.
+	EffectiveCause schema.ModeCause `json:"effective_cause,omitempty"`
+	// when it is to be looked at again
+	EffectiveUntil *time.Time `json:"effective_until,omitempty"`
+	// IntoAreaID holds the value of the "into_area_id" field.
+	IntoAreaID *typeid.Area `json:"into_area_id,omitempty"`
+	// OutOfAreaID holds the value of the "out_of_area_id" field.
+	OutOfAreaID *typeid.Area `json:"out_of_area_id,omitempty"`
+	// wrong PINs since the last right one
+	PinFailures int `json:"pin_failures,omitempty"`
+	// PinBlockedUntil holds the value of the "pin_blocked_until" field.
+	PinBlockedUntil *time.Time `json:"pin_blocked_until,omitempty"`
 	// LockState holds the value of the "lock_state" field.
 	LockState door.LockState `json:"lock_state,omitempty"`
 	// Position holds the value of the "position" field.
@@ -55,13 +79,19 @@ func (*Door) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case door.FieldIntoAreaID, door.FieldOutOfAreaID:
+			values[i] = &sql.NullScanner{S: new(typeid.Area)}
 		case door.FieldDeviceID:
 			values[i] = &sql.NullScanner{S: new(typeid.Device)}
-		case door.FieldDevicePort, door.FieldRelockSeconds, door.FieldHeldOpenSeconds:
+		case door.FieldUnlockScheduleID:
+			values[i] = &sql.NullScanner{S: new(typeid.Schedule)}
+		case door.FieldFirstPersonIn:
+			values[i] = new(sql.NullBool)
+		case door.FieldDevicePort, door.FieldPinFailures, door.FieldRelockSeconds, door.FieldHeldOpenSeconds:
 			values[i] = new(sql.NullInt64)
-		case door.FieldName, door.FieldMode, door.FieldLockState, door.FieldPosition, door.FieldConnectivity:
+		case door.FieldName, door.FieldMode, door.FieldOverrideMode, door.FieldEffectiveMode, door.FieldEffectiveCause, door.FieldLockState, door.FieldPosition, door.FieldConnectivity:
 			values[i] = new(sql.NullString)
-		case door.FieldCreatedAt, door.FieldUpdatedAt, door.FieldObservedAt:
+		case door.FieldCreatedAt, door.FieldUpdatedAt, door.FieldOverrideUntil, door.FieldFirstInAt, door.FieldEffectiveUntil, door.FieldPinBlockedUntil, door.FieldObservedAt:
 			values[i] = new(sql.NullTime)
 		case door.FieldID:
 			values[i] = new(typeid.Door)
@@ -139,6 +169,86 @@ func (_m *Door) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field mode", values[i])
 			} else if value.Valid {
 				_m.Mode = door.Mode(value.String)
+			}
+		case door.FieldOverrideMode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field override_mode", values[i])
+			} else if value.Valid {
+				_m.OverrideMode = new(door.OverrideMode)
+				*_m.OverrideMode = door.OverrideMode(value.String)
+			}
+		case door.FieldOverrideUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field override_until", values[i])
+			} else if value.Valid {
+				_m.OverrideUntil = new(time.Time)
+				*_m.OverrideUntil = value.Time
+			}
+		case door.FieldUnlockScheduleID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field unlock_schedule_id", values[i])
+			} else if value.Valid {
+				_m.UnlockScheduleID = new(typeid.Schedule)
+				*_m.UnlockScheduleID = *value.S.(*typeid.Schedule)
+			}
+		case door.FieldFirstPersonIn:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field first_person_in", values[i])
+			} else if value.Valid {
+				_m.FirstPersonIn = value.Bool
+			}
+		case door.FieldFirstInAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field first_in_at", values[i])
+			} else if value.Valid {
+				_m.FirstInAt = new(time.Time)
+				*_m.FirstInAt = value.Time
+			}
+		case door.FieldEffectiveMode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field effective_mode", values[i])
+			} else if value.Valid {
+				_m.EffectiveMode = door.EffectiveMode(value.String)
+			}
+		case door.FieldEffectiveCause:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field effective_cause", values[i])
+			} else if value.Valid {
+				_m.EffectiveCause = schema.ModeCause(value.String)
+			}
+		case door.FieldEffectiveUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field effective_until", values[i])
+			} else if value.Valid {
+				_m.EffectiveUntil = new(time.Time)
+				*_m.EffectiveUntil = value.Time
+			}
+		case door.FieldIntoAreaID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field into_area_id", values[i])
+			} else if value.Valid {
+				_m.IntoAreaID = new(typeid.Area)
+				*_m.IntoAreaID = *value.S.(*typeid.Area)
+			}
+		case door.FieldOutOfAreaID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field out_of_area_id", values[i])
+			} else if value.Valid {
+				_m.OutOfAreaID = new(typeid.Area)
+				*_m.OutOfAreaID = *value.S.(*typeid.Area)
+			}
+		case door.FieldPinFailures:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field pin_failures", values[i])
+			} else if value.Valid {
+				_m.PinFailures = int(value.Int64)
+			}
+		case door.FieldPinBlockedUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field pin_blocked_until", values[i])
+			} else if value.Valid {
+				_m.PinBlockedUntil = new(time.Time)
+				*_m.PinBlockedUntil = value.Time
 			}
 		case door.FieldLockState:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -240,6 +350,58 @@ func (_m *Door) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("mode=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Mode))
+	builder.WriteString(", ")
+	if v := _m.OverrideMode; v != nil {
+		builder.WriteString("override_mode=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.OverrideUntil; v != nil {
+		builder.WriteString("override_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.UnlockScheduleID; v != nil {
+		builder.WriteString("unlock_schedule_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("first_person_in=")
+	builder.WriteString(fmt.Sprintf("%v", _m.FirstPersonIn))
+	builder.WriteString(", ")
+	if v := _m.FirstInAt; v != nil {
+		builder.WriteString("first_in_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("effective_mode=")
+	builder.WriteString(fmt.Sprintf("%v", _m.EffectiveMode))
+	builder.WriteString(", ")
+	builder.WriteString("effective_cause=")
+	builder.WriteString(fmt.Sprintf("%v", _m.EffectiveCause))
+	builder.WriteString(", ")
+	if v := _m.EffectiveUntil; v != nil {
+		builder.WriteString("effective_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.IntoAreaID; v != nil {
+		builder.WriteString("into_area_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.OutOfAreaID; v != nil {
+		builder.WriteString("out_of_area_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("pin_failures=")
+	builder.WriteString(fmt.Sprintf("%v", _m.PinFailures))
+	builder.WriteString(", ")
+	if v := _m.PinBlockedUntil; v != nil {
+		builder.WriteString("pin_blocked_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("lock_state=")
 	builder.WriteString(fmt.Sprintf("%v", _m.LockState))

@@ -110,6 +110,174 @@ func (_c *DoorCreate) SetNillableMode(v *door.Mode) *DoorCreate {
 	return _c
 }
 
+// SetOverrideMode sets the "override_mode" field.
+func (_c *DoorCreate) SetOverrideMode(v door.OverrideMode) *DoorCreate {
+	_c.mutation.SetOverrideMode(v)
+	return _c
+}
+
+// SetNillableOverrideMode sets the "override_mode" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableOverrideMode(v *door.OverrideMode) *DoorCreate {
+	if v != nil {
+		_c.SetOverrideMode(*v)
+	}
+	return _c
+}
+
+// SetOverrideUntil sets the "override_until" field.
+func (_c *DoorCreate) SetOverrideUntil(v time.Time) *DoorCreate {
+	_c.mutation.SetOverrideUntil(v)
+	return _c
+}
+
+// SetNillableOverrideUntil sets the "override_until" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableOverrideUntil(v *time.Time) *DoorCreate {
+	if v != nil {
+		_c.SetOverrideUntil(*v)
+	}
+	return _c
+}
+
+// SetUnlockScheduleID sets the "unlock_schedule_id" field.
+func (_c *DoorCreate) SetUnlockScheduleID(v typeid.Schedule) *DoorCreate {
+	_c.mutation.SetUnlockScheduleID(v)
+	return _c
+}
+
+// SetNillableUnlockScheduleID sets the "unlock_schedule_id" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableUnlockScheduleID(v *typeid.Schedule) *DoorCreate {
+	if v != nil {
+		_c.SetUnlockScheduleID(*v)
+	}
+	return _c
+}
+
+// SetFirstPersonIn sets the "first_person_in" field.
+func (_c *DoorCreate) SetFirstPersonIn(v bool) *DoorCreate {
+	_c.mutation.SetFirstPersonIn(v)
+	return _c
+}
+
+// SetNillableFirstPersonIn sets the "first_person_in" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableFirstPersonIn(v *bool) *DoorCreate {
+	if v != nil {
+		_c.SetFirstPersonIn(*v)
+	}
+	return _c
+}
+
+// SetFirstInAt sets the "first_in_at" field.
+func (_c *DoorCreate) SetFirstInAt(v time.Time) *DoorCreate {
+	_c.mutation.SetFirstInAt(v)
+	return _c
+}
+
+// SetNillableFirstInAt sets the "first_in_at" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableFirstInAt(v *time.Time) *DoorCreate {
+	if v != nil {
+		_c.SetFirstInAt(*v)
+	}
+	return _c
+}
+
+// SetEffectiveMode sets the "effective_mode" field.
+func (_c *DoorCreate) SetEffectiveMode(v door.EffectiveMode) *DoorCreate {
+	_c.mutation.SetEffectiveMode(v)
+	return _c
+}
+
+// SetNillableEffectiveMode sets the "effective_mode" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableEffectiveMode(v *door.EffectiveMode) *DoorCreate {
+	if v != nil {
+		_c.SetEffectiveMode(*v)
+	}
+	return _c
+}
+
+// SetEffectiveCause sets the "effective_cause" field.
+func (_c *DoorCreate) SetEffectiveCause(v schema.ModeCause) *DoorCreate {
+	_c.mutation.SetEffectiveCause(v)
+	return _c
+}
+
+// SetNillableEffectiveCause sets the "effective_cause" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableEffectiveCause(v *schema.ModeCause) *DoorCreate {
+	if v != nil {
+		_c.SetEffectiveCause(*v)
+	}
+	return _c
+}
+
+// SetEffectiveUntil sets the "effective_until" field.
+func (_c *DoorCreate) SetEffectiveUntil(v time.Time) *DoorCreate {
+	_c.mutation.SetEffectiveUntil(v)
+	return _c
+}
+
+// SetNillableEffectiveUntil sets the "effective_until" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableEffectiveUntil(v *time.Time) *DoorCreate {
+	if v != nil {
+		_c.SetEffectiveUntil(*v)
+	}
+	return _c
+}
+
+// SetIntoAreaID sets the "into_area_id" field.
+func (_c *DoorCreate) SetIntoAreaID(v typeid.Area) *DoorCreate {
+	_c.mutation.SetIntoAreaID(v)
+	return _c
+}
+
+// SetNillableIntoAreaID sets the "into_area_id" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableIntoAreaID(v *typeid.Area) *DoorCreate {
+	if v != nil {
+		_c.SetIntoAreaID(*v)
+	}
+	return _c
+}
+
+// SetOutOfAreaID sets the "out_of_area_id" field.
+func (_c *DoorCreate) SetOutOfAreaID(v typeid.Area) *DoorCreate {
+	_c.mutation.SetOutOfAreaID(v)
+	return _c
+}
+
+// SetNillableOutOfAreaID sets the "out_of_area_id" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableOutOfAreaID(v *typeid.Area) *DoorCreate {
+	if v != nil {
+		_c.SetOutOfAreaID(*v)
+	}
+	return _c
+}
+
+// SetPinFailures sets the "pin_failures" field.
+func (_c *DoorCreate) SetPinFailures(v int) *DoorCreate {
+	_c.mutation.SetPinFailures(v)
+	return _c
+}
+
+// SetNillablePinFailures sets the "pin_failures" field if the given value is not nil.
+func (_c *DoorCreate) SetNillablePinFailures(v *int) *DoorCreate {
+	if v != nil {
+		_c.SetPinFailures(*v)
+	}
+	return _c
+}
+
+// SetPinBlockedUntil sets the "pin_blocked_until" field.
+func (_c *DoorCreate) SetPinBlockedUntil(v time.Time) *DoorCreate {
+	_c.mutation.SetPinBlockedUntil(v)
+	return _c
+}
+
+// SetNillablePinBlockedUntil sets the "pin_blocked_until" field if the given value is not nil.
+func (_c *DoorCreate) SetNillablePinBlockedUntil(v *time.Time) *DoorCreate {
+	if v != nil {
+		_c.SetPinBlockedUntil(*v)
+	}
+	return _c
+}
+
 // SetLockState sets the "lock_state" field.
 func (_c *DoorCreate) SetLockState(v door.LockState) *DoorCreate {
 	_c.mutation.SetLockState(v)
@@ -255,6 +423,22 @@ func (_c *DoorCreate) defaults() {
 		v := door.DefaultMode
 		_c.mutation.SetMode(v)
 	}
+	if _, ok := _c.mutation.FirstPersonIn(); !ok {
+		v := door.DefaultFirstPersonIn
+		_c.mutation.SetFirstPersonIn(v)
+	}
+	if _, ok := _c.mutation.EffectiveMode(); !ok {
+		v := door.DefaultEffectiveMode
+		_c.mutation.SetEffectiveMode(v)
+	}
+	if _, ok := _c.mutation.EffectiveCause(); !ok {
+		v := door.DefaultEffectiveCause
+		_c.mutation.SetEffectiveCause(v)
+	}
+	if _, ok := _c.mutation.PinFailures(); !ok {
+		v := door.DefaultPinFailures
+		_c.mutation.SetPinFailures(v)
+	}
 	if _, ok := _c.mutation.LockState(); !ok {
 		v := door.DefaultLockState
 		_c.mutation.SetLockState(v)
@@ -314,6 +498,38 @@ func (_c *DoorCreate) check() error {
 	if v, ok := _c.mutation.Mode(); ok {
 		if err := door.ModeValidator(v); err != nil {
 			return &ValidationError{Name: "mode", err: fmt.Errorf(`ent: validator failed for field "Door.mode": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.OverrideMode(); ok {
+		if err := door.OverrideModeValidator(v); err != nil {
+			return &ValidationError{Name: "override_mode", err: fmt.Errorf(`ent: validator failed for field "Door.override_mode": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.FirstPersonIn(); !ok {
+		return &ValidationError{Name: "first_person_in", err: errors.New(`ent: missing required field "Door.first_person_in"`)}
+	}
+	if _, ok := _c.mutation.EffectiveMode(); !ok {
+		return &ValidationError{Name: "effective_mode", err: errors.New(`ent: missing required field "Door.effective_mode"`)}
+	}
+	if v, ok := _c.mutation.EffectiveMode(); ok {
+		if err := door.EffectiveModeValidator(v); err != nil {
+			return &ValidationError{Name: "effective_mode", err: fmt.Errorf(`ent: validator failed for field "Door.effective_mode": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.EffectiveCause(); !ok {
+		return &ValidationError{Name: "effective_cause", err: errors.New(`ent: missing required field "Door.effective_cause"`)}
+	}
+	if v, ok := _c.mutation.EffectiveCause(); ok {
+		if err := door.EffectiveCauseValidator(v); err != nil {
+			return &ValidationError{Name: "effective_cause", err: fmt.Errorf(`ent: validator failed for field "Door.effective_cause": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.PinFailures(); !ok {
+		return &ValidationError{Name: "pin_failures", err: errors.New(`ent: missing required field "Door.pin_failures"`)}
+	}
+	if v, ok := _c.mutation.PinFailures(); ok {
+		if err := door.PinFailuresValidator(v); err != nil {
+			return &ValidationError{Name: "pin_failures", err: fmt.Errorf(`ent: validator failed for field "Door.pin_failures": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.LockState(); !ok {
@@ -422,6 +638,54 @@ func (_c *DoorCreate) createSpec() (*Door, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Mode(); ok {
 		_spec.SetField(door.FieldMode, field.TypeEnum, value)
 		_node.Mode = value
+	}
+	if value, ok := _c.mutation.OverrideMode(); ok {
+		_spec.SetField(door.FieldOverrideMode, field.TypeEnum, value)
+		_node.OverrideMode = &value
+	}
+	if value, ok := _c.mutation.OverrideUntil(); ok {
+		_spec.SetField(door.FieldOverrideUntil, field.TypeTime, value)
+		_node.OverrideUntil = &value
+	}
+	if value, ok := _c.mutation.UnlockScheduleID(); ok {
+		_spec.SetField(door.FieldUnlockScheduleID, field.TypeUUID, value)
+		_node.UnlockScheduleID = &value
+	}
+	if value, ok := _c.mutation.FirstPersonIn(); ok {
+		_spec.SetField(door.FieldFirstPersonIn, field.TypeBool, value)
+		_node.FirstPersonIn = value
+	}
+	if value, ok := _c.mutation.FirstInAt(); ok {
+		_spec.SetField(door.FieldFirstInAt, field.TypeTime, value)
+		_node.FirstInAt = &value
+	}
+	if value, ok := _c.mutation.EffectiveMode(); ok {
+		_spec.SetField(door.FieldEffectiveMode, field.TypeEnum, value)
+		_node.EffectiveMode = value
+	}
+	if value, ok := _c.mutation.EffectiveCause(); ok {
+		_spec.SetField(door.FieldEffectiveCause, field.TypeEnum, value)
+		_node.EffectiveCause = value
+	}
+	if value, ok := _c.mutation.EffectiveUntil(); ok {
+		_spec.SetField(door.FieldEffectiveUntil, field.TypeTime, value)
+		_node.EffectiveUntil = &value
+	}
+	if value, ok := _c.mutation.IntoAreaID(); ok {
+		_spec.SetField(door.FieldIntoAreaID, field.TypeUUID, value)
+		_node.IntoAreaID = &value
+	}
+	if value, ok := _c.mutation.OutOfAreaID(); ok {
+		_spec.SetField(door.FieldOutOfAreaID, field.TypeUUID, value)
+		_node.OutOfAreaID = &value
+	}
+	if value, ok := _c.mutation.PinFailures(); ok {
+		_spec.SetField(door.FieldPinFailures, field.TypeInt, value)
+		_node.PinFailures = value
+	}
+	if value, ok := _c.mutation.PinBlockedUntil(); ok {
+		_spec.SetField(door.FieldPinBlockedUntil, field.TypeTime, value)
+		_node.PinBlockedUntil = &value
 	}
 	if value, ok := _c.mutation.LockState(); ok {
 		_spec.SetField(door.FieldLockState, field.TypeEnum, value)

@@ -126,6 +126,229 @@ func (_u *DoorUpdate) SetNillableMode(v *door.Mode) *DoorUpdate {
 	return _u
 }
 
+// SetOverrideMode sets the "override_mode" field.
+func (_u *DoorUpdate) SetOverrideMode(v door.OverrideMode) *DoorUpdate {
+	_u.mutation.SetOverrideMode(v)
+	return _u
+}
+
+// SetNillableOverrideMode sets the "override_mode" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableOverrideMode(v *door.OverrideMode) *DoorUpdate {
+	if v != nil {
+		_u.SetOverrideMode(*v)
+	}
+	return _u
+}
+
+// ClearOverrideMode clears the value of the "override_mode" field.
+func (_u *DoorUpdate) ClearOverrideMode() *DoorUpdate {
+	_u.mutation.ClearOverrideMode()
+	return _u
+}
+
+// SetOverrideUntil sets the "override_until" field.
+func (_u *DoorUpdate) SetOverrideUntil(v time.Time) *DoorUpdate {
+	_u.mutation.SetOverrideUntil(v)
+	return _u
+}
+
+// SetNillableOverrideUntil sets the "override_until" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableOverrideUntil(v *time.Time) *DoorUpdate {
+	if v != nil {
+		_u.SetOverrideUntil(*v)
+	}
+	return _u
+}
+
+// ClearOverrideUntil clears the value of the "override_until" field.
+func (_u *DoorUpdate) ClearOverrideUntil() *DoorUpdate {
+	_u.mutation.ClearOverrideUntil()
+	return _u
+}
+
+// SetUnlockScheduleID sets the "unlock_schedule_id" field.
+func (_u *DoorUpdate) SetUnlockScheduleID(v typeid.Schedule) *DoorUpdate {
+	_u.mutation.SetUnlockScheduleID(v)
+	return _u
+}
+
+// SetNillableUnlockScheduleID sets the "unlock_schedule_id" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableUnlockScheduleID(v *typeid.Schedule) *DoorUpdate {
+	if v != nil {
+		_u.SetUnlockScheduleID(*v)
+	}
+	return _u
+}
+
+// ClearUnlockScheduleID clears the value of the "unlock_schedule_id" field.
+func (_u *DoorUpdate) ClearUnlockScheduleID() *DoorUpdate {
+	_u.mutation.ClearUnlockScheduleID()
+	return _u
+}
+
+// SetFirstPersonIn sets the "first_person_in" field.
+func (_u *DoorUpdate) SetFirstPersonIn(v bool) *DoorUpdate {
+	_u.mutation.SetFirstPersonIn(v)
+	return _u
+}
+
+// SetNillableFirstPersonIn sets the "first_person_in" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableFirstPersonIn(v *bool) *DoorUpdate {
+	if v != nil {
+		_u.SetFirstPersonIn(*v)
+	}
+	return _u
+}
+
+// SetFirstInAt sets the "first_in_at" field.
+func (_u *DoorUpdate) SetFirstInAt(v time.Time) *DoorUpdate {
+	_u.mutation.SetFirstInAt(v)
+	return _u
+}
+
+// SetNillableFirstInAt sets the "first_in_at" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableFirstInAt(v *time.Time) *DoorUpdate {
+	if v != nil {
+		_u.SetFirstInAt(*v)
+	}
+	return _u
+}
+
+// ClearFirstInAt clears the value of the "first_in_at" field.
+func (_u *DoorUpdate) ClearFirstInAt() *DoorUpdate {
+	_u.mutation.ClearFirstInAt()
+	return _u
+}
+
+// SetEffectiveMode sets the "effective_mode" field.
+func (_u *DoorUpdate) SetEffectiveMode(v door.EffectiveMode) *DoorUpdate {
+	_u.mutation.SetEffectiveMode(v)
+	return _u
+}
+
+// SetNillableEffectiveMode sets the "effective_mode" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableEffectiveMode(v *door.EffectiveMode) *DoorUpdate {
+	if v != nil {
+		_u.SetEffectiveMode(*v)
+	}
+	return _u
+}
+
+// SetEffectiveCause sets the "effective_cause" field.
+func (_u *DoorUpdate) SetEffectiveCause(v schema.ModeCause) *DoorUpdate {
+	_u.mutation.SetEffectiveCause(v)
+	return _u
+}
+
+// SetNillableEffectiveCause sets the "effective_cause" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableEffectiveCause(v *schema.ModeCause) *DoorUpdate {
+	if v != nil {
+		_u.SetEffectiveCause(*v)
+	}
+	return _u
+}
+
+// SetEffectiveUntil sets the "effective_until" field.
+func (_u *DoorUpdate) SetEffectiveUntil(v time.Time) *DoorUpdate {
+	_u.mutation.SetEffectiveUntil(v)
+	return _u
+}
+
+// SetNillableEffectiveUntil sets the "effective_until" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableEffectiveUntil(v *time.Time) *DoorUpdate {
+	if v != nil {
+		_u.SetEffectiveUntil(*v)
+	}
+	return _u
+}
+
+// ClearEffectiveUntil clears the value of the "effective_until" field.
+func (_u *DoorUpdate) ClearEffectiveUntil() *DoorUpdate {
+	_u.mutation.ClearEffectiveUntil()
+	return _u
+}
+
+// SetIntoAreaID sets the "into_area_id" field.
+func (_u *DoorUpdate) SetIntoAreaID(v typeid.Area) *DoorUpdate {
+	_u.mutation.SetIntoAreaID(v)
+	return _u
+}
+
+// SetNillableIntoAreaID sets the "into_area_id" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableIntoAreaID(v *typeid.Area) *DoorUpdate {
+	if v != nil {
+		_u.SetIntoAreaID(*v)
+	}
+	return _u
+}
+
+// ClearIntoAreaID clears the value of the "into_area_id" field.
+func (_u *DoorUpdate) ClearIntoAreaID() *DoorUpdate {
+	_u.mutation.ClearIntoAreaID()
+	return _u
+}
+
+// SetOutOfAreaID sets the "out_of_area_id" field.
+func (_u *DoorUpdate) SetOutOfAreaID(v typeid.Area) *DoorUpdate {
+	_u.mutation.SetOutOfAreaID(v)
+	return _u
+}
+
+// SetNillableOutOfAreaID sets the "out_of_area_id" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableOutOfAreaID(v *typeid.Area) *DoorUpdate {
+	if v != nil {
+		_u.SetOutOfAreaID(*v)
+	}
+	return _u
+}
+
+// ClearOutOfAreaID clears the value of the "out_of_area_id" field.
+func (_u *DoorUpdate) ClearOutOfAreaID() *DoorUpdate {
+	_u.mutation.ClearOutOfAreaID()
+	return _u
+}
+
+// SetPinFailures sets the "pin_failures" field.
+func (_u *DoorUpdate) SetPinFailures(v int) *DoorUpdate {
+	_u.mutation.ResetPinFailures()
+	_u.mutation.SetPinFailures(v)
+	return _u
+}
+
+// SetNillablePinFailures sets the "pin_failures" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillablePinFailures(v *int) *DoorUpdate {
+	if v != nil {
+		_u.SetPinFailures(*v)
+	}
+	return _u
+}
+
+// AddPinFailures adds value to the "pin_failures" field.
+func (_u *DoorUpdate) AddPinFailures(v int) *DoorUpdate {
+	_u.mutation.AddPinFailures(v)
+	return _u
+}
+
+// SetPinBlockedUntil sets the "pin_blocked_until" field.
+func (_u *DoorUpdate) SetPinBlockedUntil(v time.Time) *DoorUpdate {
+	_u.mutation.SetPinBlockedUntil(v)
+	return _u
+}
+
+// SetNillablePinBlockedUntil sets the "pin_blocked_until" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillablePinBlockedUntil(v *time.Time) *DoorUpdate {
+	if v != nil {
+		_u.SetPinBlockedUntil(*v)
+	}
+	return _u
+}
+
+// ClearPinBlockedUntil clears the value of the "pin_blocked_until" field.
+func (_u *DoorUpdate) ClearPinBlockedUntil() *DoorUpdate {
+	_u.mutation.ClearPinBlockedUntil()
+	return _u
+}
+
 // SetLockState sets the "lock_state" field.
 func (_u *DoorUpdate) SetLockState(v door.LockState) *DoorUpdate {
 	_u.mutation.SetLockState(v)
@@ -288,6 +511,26 @@ func (_u *DoorUpdate) check() error {
 			return &ValidationError{Name: "mode", err: fmt.Errorf(`ent: validator failed for field "Door.mode": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.OverrideMode(); ok {
+		if err := door.OverrideModeValidator(v); err != nil {
+			return &ValidationError{Name: "override_mode", err: fmt.Errorf(`ent: validator failed for field "Door.override_mode": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.EffectiveMode(); ok {
+		if err := door.EffectiveModeValidator(v); err != nil {
+			return &ValidationError{Name: "effective_mode", err: fmt.Errorf(`ent: validator failed for field "Door.effective_mode": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.EffectiveCause(); ok {
+		if err := door.EffectiveCauseValidator(v); err != nil {
+			return &ValidationError{Name: "effective_cause", err: fmt.Errorf(`ent: validator failed for field "Door.effective_cause": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.PinFailures(); ok {
+		if err := door.PinFailuresValidator(v); err != nil {
+			return &ValidationError{Name: "pin_failures", err: fmt.Errorf(`ent: validator failed for field "Door.pin_failures": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.LockState(); ok {
 		if err := door.LockStateValidator(v); err != nil {
 			return &ValidationError{Name: "lock_state", err: fmt.Errorf(`ent: validator failed for field "Door.lock_state": %w`, err)}
@@ -360,6 +603,69 @@ func (_u *DoorUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Mode(); ok {
 		_spec.SetField(door.FieldMode, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.OverrideMode(); ok {
+		_spec.SetField(door.FieldOverrideMode, field.TypeEnum, value)
+	}
+	if _u.mutation.OverrideModeCleared() {
+		_spec.ClearField(door.FieldOverrideMode, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.OverrideUntil(); ok {
+		_spec.SetField(door.FieldOverrideUntil, field.TypeTime, value)
+	}
+	if _u.mutation.OverrideUntilCleared() {
+		_spec.ClearField(door.FieldOverrideUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.UnlockScheduleID(); ok {
+		_spec.SetField(door.FieldUnlockScheduleID, field.TypeUUID, value)
+	}
+	if _u.mutation.UnlockScheduleIDCleared() {
+		_spec.ClearField(door.FieldUnlockScheduleID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.FirstPersonIn(); ok {
+		_spec.SetField(door.FieldFirstPersonIn, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.FirstInAt(); ok {
+		_spec.SetField(door.FieldFirstInAt, field.TypeTime, value)
+	}
+	if _u.mutation.FirstInAtCleared() {
+		_spec.ClearField(door.FieldFirstInAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.EffectiveMode(); ok {
+		_spec.SetField(door.FieldEffectiveMode, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.EffectiveCause(); ok {
+		_spec.SetField(door.FieldEffectiveCause, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.EffectiveUntil(); ok {
+		_spec.SetField(door.FieldEffectiveUntil, field.TypeTime, value)
+	}
+	if _u.mutation.EffectiveUntilCleared() {
+		_spec.ClearField(door.FieldEffectiveUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.IntoAreaID(); ok {
+		_spec.SetField(door.FieldIntoAreaID, field.TypeUUID, value)
+	}
+	if _u.mutation.IntoAreaIDCleared() {
+		_spec.ClearField(door.FieldIntoAreaID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.OutOfAreaID(); ok {
+		_spec.SetField(door.FieldOutOfAreaID, field.TypeUUID, value)
+	}
+	if _u.mutation.OutOfAreaIDCleared() {
+		_spec.ClearField(door.FieldOutOfAreaID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.PinFailures(); ok {
+		_spec.SetField(door.FieldPinFailures, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPinFailures(); ok {
+		_spec.AddField(door.FieldPinFailures, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.PinBlockedUntil(); ok {
+		_spec.SetField(door.FieldPinBlockedUntil, field.TypeTime, value)
+	}
+	if _u.mutation.PinBlockedUntilCleared() {
+		_spec.ClearField(door.FieldPinBlockedUntil, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LockState(); ok {
 		_spec.SetField(door.FieldLockState, field.TypeEnum, value)
@@ -502,6 +808,229 @@ func (_u *DoorUpdateOne) SetNillableMode(v *door.Mode) *DoorUpdateOne {
 	if v != nil {
 		_u.SetMode(*v)
 	}
+	return _u
+}
+
+// SetOverrideMode sets the "override_mode" field.
+func (_u *DoorUpdateOne) SetOverrideMode(v door.OverrideMode) *DoorUpdateOne {
+	_u.mutation.SetOverrideMode(v)
+	return _u
+}
+
+// SetNillableOverrideMode sets the "override_mode" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableOverrideMode(v *door.OverrideMode) *DoorUpdateOne {
+	if v != nil {
+		_u.SetOverrideMode(*v)
+	}
+	return _u
+}
+
+// ClearOverrideMode clears the value of the "override_mode" field.
+func (_u *DoorUpdateOne) ClearOverrideMode() *DoorUpdateOne {
+	_u.mutation.ClearOverrideMode()
+	return _u
+}
+
+// SetOverrideUntil sets the "override_until" field.
+func (_u *DoorUpdateOne) SetOverrideUntil(v time.Time) *DoorUpdateOne {
+	_u.mutation.SetOverrideUntil(v)
+	return _u
+}
+
+// SetNillableOverrideUntil sets the "override_until" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableOverrideUntil(v *time.Time) *DoorUpdateOne {
+	if v != nil {
+		_u.SetOverrideUntil(*v)
+	}
+	return _u
+}
+
+// ClearOverrideUntil clears the value of the "override_until" field.
+func (_u *DoorUpdateOne) ClearOverrideUntil() *DoorUpdateOne {
+	_u.mutation.ClearOverrideUntil()
+	return _u
+}
+
+// SetUnlockScheduleID sets the "unlock_schedule_id" field.
+func (_u *DoorUpdateOne) SetUnlockScheduleID(v typeid.Schedule) *DoorUpdateOne {
+	_u.mutation.SetUnlockScheduleID(v)
+	return _u
+}
+
+// SetNillableUnlockScheduleID sets the "unlock_schedule_id" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableUnlockScheduleID(v *typeid.Schedule) *DoorUpdateOne {
+	if v != nil {
+		_u.SetUnlockScheduleID(*v)
+	}
+	return _u
+}
+
+// ClearUnlockScheduleID clears the value of the "unlock_schedule_id" field.
+func (_u *DoorUpdateOne) ClearUnlockScheduleID() *DoorUpdateOne {
+	_u.mutation.ClearUnlockScheduleID()
+	return _u
+}
+
+// SetFirstPersonIn sets the "first_person_in" field.
+func (_u *DoorUpdateOne) SetFirstPersonIn(v bool) *DoorUpdateOne {
+	_u.mutation.SetFirstPersonIn(v)
+	return _u
+}
+
+// SetNillableFirstPersonIn sets the "first_person_in" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableFirstPersonIn(v *bool) *DoorUpdateOne {
+	if v != nil {
+		_u.SetFirstPersonIn(*v)
+	}
+	return _u
+}
+
+// SetFirstInAt sets the "first_in_at" field.
+func (_u *DoorUpdateOne) SetFirstInAt(v time.Time) *DoorUpdateOne {
+	_u.mutation.SetFirstInAt(v)
+	return _u
+}
+
+// SetNillableFirstInAt sets the "first_in_at" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableFirstInAt(v *time.Time) *DoorUpdateOne {
+	if v != nil {
+		_u.SetFirstInAt(*v)
+	}
+	return _u
+}
+
+// ClearFirstInAt clears the value of the "first_in_at" field.
+func (_u *DoorUpdateOne) ClearFirstInAt() *DoorUpdateOne {
+	_u.mutation.ClearFirstInAt()
+	return _u
+}
+
+// SetEffectiveMode sets the "effective_mode" field.
+func (_u *DoorUpdateOne) SetEffectiveMode(v door.EffectiveMode) *DoorUpdateOne {
+	_u.mutation.SetEffectiveMode(v)
+	return _u
+}
+
+// SetNillableEffectiveMode sets the "effective_mode" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableEffectiveMode(v *door.EffectiveMode) *DoorUpdateOne {
+	if v != nil {
+		_u.SetEffectiveMode(*v)
+	}
+	return _u
+}
+
+// SetEffectiveCause sets the "effective_cause" field.
+func (_u *DoorUpdateOne) SetEffectiveCause(v schema.ModeCause) *DoorUpdateOne {
+	_u.mutation.SetEffectiveCause(v)
+	return _u
+}
+
+// SetNillableEffectiveCause sets the "effective_cause" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableEffectiveCause(v *schema.ModeCause) *DoorUpdateOne {
+	if v != nil {
+		_u.SetEffectiveCause(*v)
+	}
+	return _u
+}
+
+// SetEffectiveUntil sets the "effective_until" field.
+func (_u *DoorUpdateOne) SetEffectiveUntil(v time.Time) *DoorUpdateOne {
+	_u.mutation.SetEffectiveUntil(v)
+	return _u
+}
+
+// SetNillableEffectiveUntil sets the "effective_until" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableEffectiveUntil(v *time.Time) *DoorUpdateOne {
+	if v != nil {
+		_u.SetEffectiveUntil(*v)
+	}
+	return _u
+}
+
+// ClearEffectiveUntil clears the value of the "effective_until" field.
+func (_u *DoorUpdateOne) ClearEffectiveUntil() *DoorUpdateOne {
+	_u.mutation.ClearEffectiveUntil()
+	return _u
+}
+
+// SetIntoAreaID sets the "into_area_id" field.
+func (_u *DoorUpdateOne) SetIntoAreaID(v typeid.Area) *DoorUpdateOne {
+	_u.mutation.SetIntoAreaID(v)
+	return _u
+}
+
+// SetNillableIntoAreaID sets the "into_area_id" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableIntoAreaID(v *typeid.Area) *DoorUpdateOne {
+	if v != nil {
+		_u.SetIntoAreaID(*v)
+	}
+	return _u
+}
+
+// ClearIntoAreaID clears the value of the "into_area_id" field.
+func (_u *DoorUpdateOne) ClearIntoAreaID() *DoorUpdateOne {
+	_u.mutation.ClearIntoAreaID()
+	return _u
+}
+
+// SetOutOfAreaID sets the "out_of_area_id" field.
+func (_u *DoorUpdateOne) SetOutOfAreaID(v typeid.Area) *DoorUpdateOne {
+	_u.mutation.SetOutOfAreaID(v)
+	return _u
+}
+
+// SetNillableOutOfAreaID sets the "out_of_area_id" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableOutOfAreaID(v *typeid.Area) *DoorUpdateOne {
+	if v != nil {
+		_u.SetOutOfAreaID(*v)
+	}
+	return _u
+}
+
+// ClearOutOfAreaID clears the value of the "out_of_area_id" field.
+func (_u *DoorUpdateOne) ClearOutOfAreaID() *DoorUpdateOne {
+	_u.mutation.ClearOutOfAreaID()
+	return _u
+}
+
+// SetPinFailures sets the "pin_failures" field.
+func (_u *DoorUpdateOne) SetPinFailures(v int) *DoorUpdateOne {
+	_u.mutation.ResetPinFailures()
+	_u.mutation.SetPinFailures(v)
+	return _u
+}
+
+// SetNillablePinFailures sets the "pin_failures" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillablePinFailures(v *int) *DoorUpdateOne {
+	if v != nil {
+		_u.SetPinFailures(*v)
+	}
+	return _u
+}
+
+// AddPinFailures adds value to the "pin_failures" field.
+func (_u *DoorUpdateOne) AddPinFailures(v int) *DoorUpdateOne {
+	_u.mutation.AddPinFailures(v)
+	return _u
+}
+
+// SetPinBlockedUntil sets the "pin_blocked_until" field.
+func (_u *DoorUpdateOne) SetPinBlockedUntil(v time.Time) *DoorUpdateOne {
+	_u.mutation.SetPinBlockedUntil(v)
+	return _u
+}
+
+// SetNillablePinBlockedUntil sets the "pin_blocked_until" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillablePinBlockedUntil(v *time.Time) *DoorUpdateOne {
+	if v != nil {
+		_u.SetPinBlockedUntil(*v)
+	}
+	return _u
+}
+
+// ClearPinBlockedUntil clears the value of the "pin_blocked_until" field.
+func (_u *DoorUpdateOne) ClearPinBlockedUntil() *DoorUpdateOne {
+	_u.mutation.ClearPinBlockedUntil()
 	return _u
 }
 
@@ -680,6 +1209,26 @@ func (_u *DoorUpdateOne) check() error {
 			return &ValidationError{Name: "mode", err: fmt.Errorf(`ent: validator failed for field "Door.mode": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.OverrideMode(); ok {
+		if err := door.OverrideModeValidator(v); err != nil {
+			return &ValidationError{Name: "override_mode", err: fmt.Errorf(`ent: validator failed for field "Door.override_mode": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.EffectiveMode(); ok {
+		if err := door.EffectiveModeValidator(v); err != nil {
+			return &ValidationError{Name: "effective_mode", err: fmt.Errorf(`ent: validator failed for field "Door.effective_mode": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.EffectiveCause(); ok {
+		if err := door.EffectiveCauseValidator(v); err != nil {
+			return &ValidationError{Name: "effective_cause", err: fmt.Errorf(`ent: validator failed for field "Door.effective_cause": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.PinFailures(); ok {
+		if err := door.PinFailuresValidator(v); err != nil {
+			return &ValidationError{Name: "pin_failures", err: fmt.Errorf(`ent: validator failed for field "Door.pin_failures": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.LockState(); ok {
 		if err := door.LockStateValidator(v); err != nil {
 			return &ValidationError{Name: "lock_state", err: fmt.Errorf(`ent: validator failed for field "Door.lock_state": %w`, err)}
@@ -769,6 +1318,69 @@ func (_u *DoorUpdateOne) sqlSave(ctx context.Context) (_node *Door, err error) {
 	}
 	if value, ok := _u.mutation.Mode(); ok {
 		_spec.SetField(door.FieldMode, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.OverrideMode(); ok {
+		_spec.SetField(door.FieldOverrideMode, field.TypeEnum, value)
+	}
+	if _u.mutation.OverrideModeCleared() {
+		_spec.ClearField(door.FieldOverrideMode, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.OverrideUntil(); ok {
+		_spec.SetField(door.FieldOverrideUntil, field.TypeTime, value)
+	}
+	if _u.mutation.OverrideUntilCleared() {
+		_spec.ClearField(door.FieldOverrideUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.UnlockScheduleID(); ok {
+		_spec.SetField(door.FieldUnlockScheduleID, field.TypeUUID, value)
+	}
+	if _u.mutation.UnlockScheduleIDCleared() {
+		_spec.ClearField(door.FieldUnlockScheduleID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.FirstPersonIn(); ok {
+		_spec.SetField(door.FieldFirstPersonIn, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.FirstInAt(); ok {
+		_spec.SetField(door.FieldFirstInAt, field.TypeTime, value)
+	}
+	if _u.mutation.FirstInAtCleared() {
+		_spec.ClearField(door.FieldFirstInAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.EffectiveMode(); ok {
+		_spec.SetField(door.FieldEffectiveMode, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.EffectiveCause(); ok {
+		_spec.SetField(door.FieldEffectiveCause, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.EffectiveUntil(); ok {
+		_spec.SetField(door.FieldEffectiveUntil, field.TypeTime, value)
+	}
+	if _u.mutation.EffectiveUntilCleared() {
+		_spec.ClearField(door.FieldEffectiveUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.IntoAreaID(); ok {
+		_spec.SetField(door.FieldIntoAreaID, field.TypeUUID, value)
+	}
+	if _u.mutation.IntoAreaIDCleared() {
+		_spec.ClearField(door.FieldIntoAreaID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.OutOfAreaID(); ok {
+		_spec.SetField(door.FieldOutOfAreaID, field.TypeUUID, value)
+	}
+	if _u.mutation.OutOfAreaIDCleared() {
+		_spec.ClearField(door.FieldOutOfAreaID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.PinFailures(); ok {
+		_spec.SetField(door.FieldPinFailures, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPinFailures(); ok {
+		_spec.AddField(door.FieldPinFailures, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.PinBlockedUntil(); ok {
+		_spec.SetField(door.FieldPinBlockedUntil, field.TypeTime, value)
+	}
+	if _u.mutation.PinBlockedUntilCleared() {
+		_spec.ClearField(door.FieldPinBlockedUntil, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LockState(); ok {
 		_spec.SetField(door.FieldLockState, field.TypeEnum, value)

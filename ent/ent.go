@@ -13,16 +13,29 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
+	"github.com/cardea/cardea/ent/keytarget"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/organization"
+	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/ent/visit"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookcursor"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -88,16 +101,29 @@ func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			apitoken.Table:        apitoken.ValidColumn,
+			area.Table:            area.ValidColumn,
 			command.Table:         command.ValidColumn,
+			credential.Table:      credential.ValidColumn,
 			device.Table:          device.ValidColumn,
 			door.Table:            door.ValidColumn,
+			doorgroup.Table:       doorgroup.ValidColumn,
+			doorgroupdoor.Table:   doorgroupdoor.ValidColumn,
 			event.Table:           event.ValidColumn,
+			holidaycalendar.Table: holidaycalendar.ValidColumn,
 			journalhead.Table:     journalhead.ValidColumn,
 			key.Table:             key.ValidColumn,
-			keydoor.Table:         keydoor.ValidColumn,
+			keytarget.Table:       keytarget.ValidColumn,
+			lockdown.Table:        lockdown.ValidColumn,
+			lockdowndoor.Table:    lockdowndoor.ValidColumn,
+			lockdownplan.Table:    lockdownplan.ValidColumn,
 			organization.Table:    organization.ValidColumn,
+			presence.Table:        presence.ValidColumn,
+			schedule.Table:        schedule.ValidColumn,
 			site.Table:            site.ValidColumn,
 			user.Table:            user.ValidColumn,
+			usergroup.Table:       usergroup.ValidColumn,
+			usergroupmember.Table: usergroupmember.ValidColumn,
+			visit.Table:           visit.ValidColumn,
 			webhookattempt.Table:  webhookattempt.ValidColumn,
 			webhookcursor.Table:   webhookcursor.ValidColumn,
 			webhookdelivery.Table: webhookdelivery.ValidColumn,

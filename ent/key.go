@@ -24,14 +24,38 @@ type Key struct {
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
-	// UserID holds the value of the "user_id" field.
-	UserID typeid.User `json:"user_id,omitempty"`
-	// SiteID holds the value of the "site_id" field.
-	SiteID *typeid.Site `json:"site_id,omitempty"`
+	// null if for a group, or shared and not yet redeemed
+	UserID *typeid.User `json:"user_id,omitempty"`
+	// UserGroupID holds the value of the "user_group_id" field.
+	UserGroupID *typeid.UserGroup `json:"user_group_id,omitempty"`
+	// ScheduleID holds the value of the "schedule_id" field.
+	ScheduleID *typeid.Schedule `json:"schedule_id,omitempty"`
 	// inclusive
 	ValidFrom *time.Time `json:"valid_from,omitempty"`
 	// exclusive
 	ValidUntil *time.Time `json:"valid_until,omitempty"`
+	// how often it opens; null: any number
+	Uses *int `json:"uses,omitempty"`
+	// UsesLeft holds the value of the "uses_left" field.
+	UsesLeft *int `json:"uses_left,omitempty"`
+	// opens from afar too, not only at the door
+	Remote bool `json:"remote,omitempty"`
+	// how many more keys may be shared from it
+	SharesLeft int `json:"shares_left,omitempty"`
+	// the key that it was shared from
+	ParentID *typeid.Key `json:"parent_id,omitempty"`
+	// how many shares lie above it
+	Depth int `json:"depth,omitempty"`
+	// SharedByID holds the value of the "shared_by_id" field.
+	SharedByID *typeid.User `json:"shared_by_id,omitempty"`
+	// e-mail address or phone number that it was shared to
+	Recipient *string `json:"-"`
+	// SHA-256 of the secret in its link
+	LinkHash *[]byte `json:"-"`
+	// RedeemedAt holds the value of the "redeemed_at" field.
+	RedeemedAt *time.Time `json:"redeemed_at,omitempty"`
+	// SuspendedAt holds the value of the "suspended_at" field.
+	SuspendedAt *time.Time `json:"suspended_at,omitempty"`
 	// RevokedAt holds the value of the "revoked_at" field.
 	RevokedAt    *time.Time `json:"revoked_at,omitempty"`
 	selectValues sql.SelectValues
@@ -42,16 +66,28 @@ func (*Key) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case key.FieldSiteID:
-			values[i] = &sql.NullScanner{S: new(typeid.Site)}
-		case key.FieldCreatedAt, key.FieldUpdatedAt, key.FieldValidFrom, key.FieldValidUntil, key.FieldRevokedAt:
+		case key.FieldParentID:
+			values[i] = &sql.NullScanner{S: new(typeid.Key)}
+		case key.FieldScheduleID:
+			values[i] = &sql.NullScanner{S: new(typeid.Schedule)}
+		case key.FieldUserID, key.FieldSharedByID:
+			values[i] = &sql.NullScanner{S: new(typeid.User)}
+		case key.FieldUserGroupID:
+			values[i] = &sql.NullScanner{S: new(typeid.UserGroup)}
+		case key.FieldLinkHash:
+			values[i] = new([]byte)
+		case key.FieldRemote:
+			values[i] = new(sql.NullBool)
+		case key.FieldUses, key.FieldUsesLeft, key.FieldSharesLeft, key.FieldDepth:
+			values[i] = new(sql.NullInt64)
+		case key.FieldRecipient:
+			values[i] = new(sql.NullString)
+		case key.FieldCreatedAt, key.FieldUpdatedAt, key.FieldValidFrom, key.FieldValidUntil, key.FieldRedeemedAt, key.FieldSuspendedAt, key.FieldRevokedAt:
 			values[i] = new(sql.NullTime)
 		case key.FieldID:
 			values[i] = new(typeid.Key)
 		case key.FieldOrgID:
 			values[i] = new(typeid.Organization)
-		case key.FieldUserID:
-			values[i] = new(typeid.User)
 		default:
 			values[i] = new(sql.UnknownType)
 		}
@@ -92,17 +128,25 @@ func (_m *Key) assignValues(columns []string, values []any) error {
 				_m.UpdatedAt = value.Time
 			}
 		case key.FieldUserID:
-			if value, ok := values[i].(*typeid.User); !ok {
-				return fmt.Errorf("unexpected type %T for field user_id", values[i])
-			} else if value != nil {
-				_m.UserID = *value
-			}
-		case key.FieldSiteID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
-				return fmt.Errorf("unexpected type %T for field site_id", values[i])
+				return fmt.Errorf("unexpected type %T for field user_id", values[i])
 			} else if value.Valid {
-				_m.SiteID = new(typeid.Site)
-				*_m.SiteID = *value.S.(*typeid.Site)
+				_m.UserID = new(typeid.User)
+				*_m.UserID = *value.S.(*typeid.User)
+			}
+		case key.FieldUserGroupID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field user_group_id", values[i])
+			} else if value.Valid {
+				_m.UserGroupID = new(typeid.UserGroup)
+				*_m.UserGroupID = *value.S.(*typeid.UserGroup)
+			}
+		case key.FieldScheduleID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field schedule_id", values[i])
+			} else if value.Valid {
+				_m.ScheduleID = new(typeid.Schedule)
+				*_m.ScheduleID = *value.S.(*typeid.Schedule)
 			}
 		case key.FieldValidFrom:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -117,6 +161,79 @@ func (_m *Key) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.ValidUntil = new(time.Time)
 				*_m.ValidUntil = value.Time
+			}
+		case key.FieldUses:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field uses", values[i])
+			} else if value.Valid {
+				_m.Uses = new(int)
+				*_m.Uses = int(value.Int64)
+			}
+		case key.FieldUsesLeft:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field uses_left", values[i])
+			} else if value.Valid {
+				_m.UsesLeft = new(int)
+				*_m.UsesLeft = int(value.Int64)
+			}
+		case key.FieldRemote:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field remote", values[i])
+			} else if value.Valid {
+				_m.Remote = value.Bool
+			}
+		case key.FieldSharesLeft:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field shares_left", values[i])
+			} else if value.Valid {
+				_m.SharesLeft = int(value.Int64)
+			}
+		case key.FieldParentID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field parent_id", values[i])
+			} else if value.Valid {
+				_m.ParentID = new(typeid.Key)
+				*_m.ParentID = *value.S.(*typeid.Key)
+			}
+		case key.FieldDepth:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field depth", values[i])
+			} else if value.Valid {
+				_m.Depth = int(value.Int64)
+			}
+		case key.FieldSharedByID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field shared_by_id", values[i])
+			} else if value.Valid {
+				_m.SharedByID = new(typeid.User)
+				*_m.SharedByID = *value.S.(*typeid.User)
+			}
+		case key.FieldRecipient:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field recipient", values[i])
+			} else if value.Valid {
+				_m.Recipient = new(string)
+				*_m.Recipient = value.String
+			}
+		case key.FieldLinkHash:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field link_hash", values[i])
+			} else if value != nil {
+				_m.LinkHash = value
+			}
+		case key.FieldRedeemedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field redeemed_at", values[i])
+			} else if value.Valid {
+				_m.RedeemedAt = new(time.Time)
+				*_m.RedeemedAt = value.Time
+			}
+		case key.FieldSuspendedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field suspended_at", values[i])
+			} else if value.Valid {
+				_m.SuspendedAt = new(time.Time)
+				*_m.SuspendedAt = value.Time
 			}
 		case key.FieldRevokedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -170,11 +287,18 @@ func (_m *Key) String() string {
 	builder.WriteString("updated_at=")
 	builder.WriteString(_m.UpdatedAt.Format(time.ANSIC))
 	builder.WriteString(", ")
-	builder.WriteString("user_id=")
-	builder.WriteString(fmt.Sprintf("%v", _m.UserID))
+	if v := _m.UserID; v != nil {
+		builder.WriteString("user_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
-	if v := _m.SiteID; v != nil {
-		builder.WriteString("site_id=")
+	if v := _m.UserGroupID; v != nil {
+		builder.WriteString("user_group_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ScheduleID; v != nil {
+		builder.WriteString("schedule_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")
@@ -185,6 +309,49 @@ func (_m *Key) String() string {
 	builder.WriteString(", ")
 	if v := _m.ValidUntil; v != nil {
 		builder.WriteString("valid_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.Uses; v != nil {
+		builder.WriteString("uses=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.UsesLeft; v != nil {
+		builder.WriteString("uses_left=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("remote=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Remote))
+	builder.WriteString(", ")
+	builder.WriteString("shares_left=")
+	builder.WriteString(fmt.Sprintf("%v", _m.SharesLeft))
+	builder.WriteString(", ")
+	if v := _m.ParentID; v != nil {
+		builder.WriteString("parent_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("depth=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Depth))
+	builder.WriteString(", ")
+	if v := _m.SharedByID; v != nil {
+		builder.WriteString("shared_by_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("recipient=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("link_hash=<sensitive>")
+	builder.WriteString(", ")
+	if v := _m.RedeemedAt; v != nil {
+		builder.WriteString("redeemed_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.SuspendedAt; v != nil {
+		builder.WriteString("suspended_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

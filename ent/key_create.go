@@ -61,16 +61,38 @@ func (_c *KeyCreate) SetUserID(v typeid.User) *KeyCreate {
 	return _c
 }
 
-// SetSiteID sets the "site_id" field.
-func (_c *KeyCreate) SetSiteID(v typeid.Site) *KeyCreate {
-	_c.mutation.SetSiteID(v)
+// SetNillableUserID sets the "user_id" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableUserID(v *typeid.User) *KeyCreate {
+	if v != nil {
+		_c.SetUserID(*v)
+	}
 	return _c
 }
 
-// SetNillableSiteID sets the "site_id" field if the given value is not nil.
-func (_c *KeyCreate) SetNillableSiteID(v *typeid.Site) *KeyCreate {
+// SetUserGroupID sets the "user_group_id" field.
+func (_c *KeyCreate) SetUserGroupID(v typeid.UserGroup) *KeyCreate {
+	_c.mutation.SetUserGroupID(v)
+	return _c
+}
+
+// SetNillableUserGroupID sets the "user_group_id" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableUserGroupID(v *typeid.UserGroup) *KeyCreate {
 	if v != nil {
-		_c.SetSiteID(*v)
+		_c.SetUserGroupID(*v)
+	}
+	return _c
+}
+
+// SetScheduleID sets the "schedule_id" field.
+func (_c *KeyCreate) SetScheduleID(v typeid.Schedule) *KeyCreate {
+	_c.mutation.SetScheduleID(v)
+	return _c
+}
+
+// SetNillableScheduleID sets the "schedule_id" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableScheduleID(v *typeid.Schedule) *KeyCreate {
+	if v != nil {
+		_c.SetScheduleID(*v)
 	}
 	return _c
 }
@@ -99,6 +121,152 @@ func (_c *KeyCreate) SetValidUntil(v time.Time) *KeyCreate {
 func (_c *KeyCreate) SetNillableValidUntil(v *time.Time) *KeyCreate {
 	if v != nil {
 		_c.SetValidUntil(*v)
+	}
+	return _c
+}
+
+// SetUses sets the "uses" field.
+func (_c *KeyCreate) SetUses(v int) *KeyCreate {
+	_c.mutation.SetUses(v)
+	return _c
+}
+
+// SetNillableUses sets the "uses" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableUses(v *int) *KeyCreate {
+	if v != nil {
+		_c.SetUses(*v)
+	}
+	return _c
+}
+
+// SetUsesLeft sets the "uses_left" field.
+func (_c *KeyCreate) SetUsesLeft(v int) *KeyCreate {
+	_c.mutation.SetUsesLeft(v)
+	return _c
+}
+
+// SetNillableUsesLeft sets the "uses_left" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableUsesLeft(v *int) *KeyCreate {
+	if v != nil {
+		_c.SetUsesLeft(*v)
+	}
+	return _c
+}
+
+// SetRemote sets the "remote" field.
+func (_c *KeyCreate) SetRemote(v bool) *KeyCreate {
+	_c.mutation.SetRemote(v)
+	return _c
+}
+
+// SetNillableRemote sets the "remote" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableRemote(v *bool) *KeyCreate {
+	if v != nil {
+		_c.SetRemote(*v)
+	}
+	return _c
+}
+
+// SetSharesLeft sets the "shares_left" field.
+func (_c *KeyCreate) SetSharesLeft(v int) *KeyCreate {
+	_c.mutation.SetSharesLeft(v)
+	return _c
+}
+
+// SetNillableSharesLeft sets the "shares_left" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableSharesLeft(v *int) *KeyCreate {
+	if v != nil {
+		_c.SetSharesLeft(*v)
+	}
+	return _c
+}
+
+// SetParentID sets the "parent_id" field.
+func (_c *KeyCreate) SetParentID(v typeid.Key) *KeyCreate {
+	_c.mutation.SetParentID(v)
+	return _c
+}
+
+// SetNillableParentID sets the "parent_id" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableParentID(v *typeid.Key) *KeyCreate {
+	if v != nil {
+		_c.SetParentID(*v)
+	}
+	return _c
+}
+
+// SetDepth sets the "depth" field.
+func (_c *KeyCreate) SetDepth(v int) *KeyCreate {
+	_c.mutation.SetDepth(v)
+	return _c
+}
+
+// SetNillableDepth sets the "depth" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableDepth(v *int) *KeyCreate {
+	if v != nil {
+		_c.SetDepth(*v)
+	}
+	return _c
+}
+
+// SetSharedByID sets the "shared_by_id" field.
+func (_c *KeyCreate) SetSharedByID(v typeid.User) *KeyCreate {
+	_c.mutation.SetSharedByID(v)
+	return _c
+}
+
+// SetNillableSharedByID sets the "shared_by_id" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableSharedByID(v *typeid.User) *KeyCreate {
+	if v != nil {
+		_c.SetSharedByID(*v)
+	}
+	return _c
+}
+
+// SetRecipient sets the "recipient" field.
+func (_c *KeyCreate) SetRecipient(v string) *KeyCreate {
+	_c.mutation.SetRecipient(v)
+	return _c
+}
+
+// SetNillableRecipient sets the "recipient" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableRecipient(v *string) *KeyCreate {
+	if v != nil {
+		_c.SetRecipient(*v)
+	}
+	return _c
+}
+
+// SetLinkHash sets the "link_hash" field.
+func (_c *KeyCreate) SetLinkHash(v []byte) *KeyCreate {
+	_c.mutation.SetLinkHash(v)
+	return _c
+}
+
+// SetRedeemedAt sets the "redeemed_at" field.
+func (_c *KeyCreate) SetRedeemedAt(v time.Time) *KeyCreate {
+	_c.mutation.SetRedeemedAt(v)
+	return _c
+}
+
+// SetNillableRedeemedAt sets the "redeemed_at" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableRedeemedAt(v *time.Time) *KeyCreate {
+	if v != nil {
+		_c.SetRedeemedAt(*v)
+	}
+	return _c
+}
+
+// SetSuspendedAt sets the "suspended_at" field.
+func (_c *KeyCreate) SetSuspendedAt(v time.Time) *KeyCreate {
+	_c.mutation.SetSuspendedAt(v)
+	return _c
+}
+
+// SetNillableSuspendedAt sets the "suspended_at" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableSuspendedAt(v *time.Time) *KeyCreate {
+	if v != nil {
+		_c.SetSuspendedAt(*v)
 	}
 	return _c
 }
@@ -174,6 +342,18 @@ func (_c *KeyCreate) defaults() {
 		v := key.DefaultUpdatedAt()
 		_c.mutation.SetUpdatedAt(v)
 	}
+	if _, ok := _c.mutation.Remote(); !ok {
+		v := key.DefaultRemote
+		_c.mutation.SetRemote(v)
+	}
+	if _, ok := _c.mutation.SharesLeft(); !ok {
+		v := key.DefaultSharesLeft
+		_c.mutation.SetSharesLeft(v)
+	}
+	if _, ok := _c.mutation.Depth(); !ok {
+		v := key.DefaultDepth
+		_c.mutation.SetDepth(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := key.DefaultID()
 		_c.mutation.SetID(v)
@@ -191,8 +371,44 @@ func (_c *KeyCreate) check() error {
 	if _, ok := _c.mutation.UpdatedAt(); !ok {
 		return &ValidationError{Name: "updated_at", err: errors.New(`ent: missing required field "Key.updated_at"`)}
 	}
-	if _, ok := _c.mutation.UserID(); !ok {
-		return &ValidationError{Name: "user_id", err: errors.New(`ent: missing required field "Key.user_id"`)}
+	if v, ok := _c.mutation.Uses(); ok {
+		if err := key.UsesValidator(v); err != nil {
+			return &ValidationError{Name: "uses", err: fmt.Errorf(`ent: validator failed for field "Key.uses": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.UsesLeft(); ok {
+		if err := key.UsesLeftValidator(v); err != nil {
+			return &ValidationError{Name: "uses_left", err: fmt.Errorf(`ent: validator failed for field "Key.uses_left": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Remote(); !ok {
+		return &ValidationError{Name: "remote", err: errors.New(`ent: missing required field "Key.remote"`)}
+	}
+	if _, ok := _c.mutation.SharesLeft(); !ok {
+		return &ValidationError{Name: "shares_left", err: errors.New(`ent: missing required field "Key.shares_left"`)}
+	}
+	if v, ok := _c.mutation.SharesLeft(); ok {
+		if err := key.SharesLeftValidator(v); err != nil {
+			return &ValidationError{Name: "shares_left", err: fmt.Errorf(`ent: validator failed for field "Key.shares_left": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Depth(); !ok {
+		return &ValidationError{Name: "depth", err: errors.New(`ent: missing required field "Key.depth"`)}
+	}
+	if v, ok := _c.mutation.Depth(); ok {
+		if err := key.DepthValidator(v); err != nil {
+			return &ValidationError{Name: "depth", err: fmt.Errorf(`ent: validator failed for field "Key.depth": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.Recipient(); ok {
+		if err := key.RecipientValidator(v); err != nil {
+			return &ValidationError{Name: "recipient", err: fmt.Errorf(`ent: validator failed for field "Key.recipient": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.LinkHash(); ok {
+		if err := key.LinkHashValidator(v); err != nil {
+			return &ValidationError{Name: "link_hash", err: fmt.Errorf(`ent: validator failed for field "Key.link_hash": %w`, err)}
+		}
 	}
 	return nil
 }
@@ -243,11 +459,15 @@ func (_c *KeyCreate) createSpec() (*Key, *sqlgraph.CreateSpec) {
 	}
 	if value, ok := _c.mutation.UserID(); ok {
 		_spec.SetField(key.FieldUserID, field.TypeUUID, value)
-		_node.UserID = value
+		_node.UserID = &value
 	}
-	if value, ok := _c.mutation.SiteID(); ok {
-		_spec.SetField(key.FieldSiteID, field.TypeUUID, value)
-		_node.SiteID = &value
+	if value, ok := _c.mutation.UserGroupID(); ok {
+		_spec.SetField(key.FieldUserGroupID, field.TypeUUID, value)
+		_node.UserGroupID = &value
+	}
+	if value, ok := _c.mutation.ScheduleID(); ok {
+		_spec.SetField(key.FieldScheduleID, field.TypeUUID, value)
+		_node.ScheduleID = &value
 	}
 	if value, ok := _c.mutation.ValidFrom(); ok {
 		_spec.SetField(key.FieldValidFrom, field.TypeTime, value)
@@ -256,6 +476,50 @@ func (_c *KeyCreate) createSpec() (*Key, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.ValidUntil(); ok {
 		_spec.SetField(key.FieldValidUntil, field.TypeTime, value)
 		_node.ValidUntil = &value
+	}
+	if value, ok := _c.mutation.Uses(); ok {
+		_spec.SetField(key.FieldUses, field.TypeInt, value)
+		_node.Uses = &value
+	}
+	if value, ok := _c.mutation.UsesLeft(); ok {
+		_spec.SetField(key.FieldUsesLeft, field.TypeInt, value)
+		_node.UsesLeft = &value
+	}
+	if value, ok := _c.mutation.Remote(); ok {
+		_spec.SetField(key.FieldRemote, field.TypeBool, value)
+		_node.Remote = value
+	}
+	if value, ok := _c.mutation.SharesLeft(); ok {
+		_spec.SetField(key.FieldSharesLeft, field.TypeInt, value)
+		_node.SharesLeft = value
+	}
+	if value, ok := _c.mutation.ParentID(); ok {
+		_spec.SetField(key.FieldParentID, field.TypeUUID, value)
+		_node.ParentID = &value
+	}
+	if value, ok := _c.mutation.Depth(); ok {
+		_spec.SetField(key.FieldDepth, field.TypeInt, value)
+		_node.Depth = value
+	}
+	if value, ok := _c.mutation.SharedByID(); ok {
+		_spec.SetField(key.FieldSharedByID, field.TypeUUID, value)
+		_node.SharedByID = &value
+	}
+	if value, ok := _c.mutation.Recipient(); ok {
+		_spec.SetField(key.FieldRecipient, field.TypeString, value)
+		_node.Recipient = &value
+	}
+	if value, ok := _c.mutation.LinkHash(); ok {
+		_spec.SetField(key.FieldLinkHash, field.TypeBytes, value)
+		_node.LinkHash = &value
+	}
+	if value, ok := _c.mutation.RedeemedAt(); ok {
+		_spec.SetField(key.FieldRedeemedAt, field.TypeTime, value)
+		_node.RedeemedAt = &value
+	}
+	if value, ok := _c.mutation.SuspendedAt(); ok {
+		_spec.SetField(key.FieldSuspendedAt, field.TypeTime, value)
+		_node.SuspendedAt = &value
 	}
 	if value, ok := _c.mutation.RevokedAt(); ok {
 		_spec.SetField(key.FieldRevokedAt, field.TypeTime, value)

@@ -13,6 +13,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/typeid"
 )
 
 // KeyUpdate is the builder for updating Key entities.
@@ -32,6 +33,46 @@ func (_u *KeyUpdate) Where(ps ...predicate.Key) *KeyUpdate {
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *KeyUpdate) SetUpdatedAt(v time.Time) *KeyUpdate {
 	_u.mutation.SetUpdatedAt(v)
+	return _u
+}
+
+// SetUserID sets the "user_id" field.
+func (_u *KeyUpdate) SetUserID(v typeid.User) *KeyUpdate {
+	_u.mutation.SetUserID(v)
+	return _u
+}
+
+// SetNillableUserID sets the "user_id" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableUserID(v *typeid.User) *KeyUpdate {
+	if v != nil {
+		_u.SetUserID(*v)
+	}
+	return _u
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (_u *KeyUpdate) ClearUserID() *KeyUpdate {
+	_u.mutation.ClearUserID()
+	return _u
+}
+
+// SetScheduleID sets the "schedule_id" field.
+func (_u *KeyUpdate) SetScheduleID(v typeid.Schedule) *KeyUpdate {
+	_u.mutation.SetScheduleID(v)
+	return _u
+}
+
+// SetNillableScheduleID sets the "schedule_id" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableScheduleID(v *typeid.Schedule) *KeyUpdate {
+	if v != nil {
+		_u.SetScheduleID(*v)
+	}
+	return _u
+}
+
+// ClearScheduleID clears the value of the "schedule_id" field.
+func (_u *KeyUpdate) ClearScheduleID() *KeyUpdate {
+	_u.mutation.ClearScheduleID()
 	return _u
 }
 
@@ -72,6 +113,147 @@ func (_u *KeyUpdate) SetNillableValidUntil(v *time.Time) *KeyUpdate {
 // ClearValidUntil clears the value of the "valid_until" field.
 func (_u *KeyUpdate) ClearValidUntil() *KeyUpdate {
 	_u.mutation.ClearValidUntil()
+	return _u
+}
+
+// SetUses sets the "uses" field.
+func (_u *KeyUpdate) SetUses(v int) *KeyUpdate {
+	_u.mutation.ResetUses()
+	_u.mutation.SetUses(v)
+	return _u
+}
+
+// SetNillableUses sets the "uses" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableUses(v *int) *KeyUpdate {
+	if v != nil {
+		_u.SetUses(*v)
+	}
+	return _u
+}
+
+// AddUses adds value to the "uses" field.
+func (_u *KeyUpdate) AddUses(v int) *KeyUpdate {
+	_u.mutation.AddUses(v)
+	return _u
+}
+
+// ClearUses clears the value of the "uses" field.
+func (_u *KeyUpdate) ClearUses() *KeyUpdate {
+	_u.mutation.ClearUses()
+	return _u
+}
+
+// SetUsesLeft sets the "uses_left" field.
+func (_u *KeyUpdate) SetUsesLeft(v int) *KeyUpdate {
+	_u.mutation.ResetUsesLeft()
+	_u.mutation.SetUsesLeft(v)
+	return _u
+}
+
+// SetNillableUsesLeft sets the "uses_left" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableUsesLeft(v *int) *KeyUpdate {
+	if v != nil {
+		_u.SetUsesLeft(*v)
+	}
+	return _u
+}
+
+// AddUsesLeft adds value to the "uses_left" field.
+func (_u *KeyUpdate) AddUsesLeft(v int) *KeyUpdate {
+	_u.mutation.AddUsesLeft(v)
+	return _u
+}
+
+// ClearUsesLeft clears the value of the "uses_left" field.
+func (_u *KeyUpdate) ClearUsesLeft() *KeyUpdate {
+	_u.mutation.ClearUsesLeft()
+	return _u
+}
+
+// SetRemote sets the "remote" field.
+func (_u *KeyUpdate) SetRemote(v bool) *KeyUpdate {
+	_u.mutation.SetRemote(v)
+	return _u
+}
+
+// SetNillableRemote sets the "remote" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableRemote(v *bool) *KeyUpdate {
+	if v != nil {
+		_u.SetRemote(*v)
+	}
+	return _u
+}
+
+// SetSharesLeft sets the "shares_left" field.
+func (_u *KeyUpdate) SetSharesLeft(v int) *KeyUpdate {
+	_u.mutation.ResetSharesLeft()
+	_u.mutation.SetSharesLeft(v)
+	return _u
+}
+
+// SetNillableSharesLeft sets the "shares_left" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableSharesLeft(v *int) *KeyUpdate {
+	if v != nil {
+		_u.SetSharesLeft(*v)
+	}
+	return _u
+}
+
+// AddSharesLeft adds value to the "shares_left" field.
+func (_u *KeyUpdate) AddSharesLeft(v int) *KeyUpdate {
+	_u.mutation.AddSharesLeft(v)
+	return _u
+}
+
+// SetLinkHash sets the "link_hash" field.
+func (_u *KeyUpdate) SetLinkHash(v []byte) *KeyUpdate {
+	_u.mutation.SetLinkHash(v)
+	return _u
+}
+
+// ClearLinkHash clears the value of the "link_hash" field.
+func (_u *KeyUpdate) ClearLinkHash() *KeyUpdate {
+	_u.mutation.ClearLinkHash()
+	return _u
+}
+
+// SetRedeemedAt sets the "redeemed_at" field.
+func (_u *KeyUpdate) SetRedeemedAt(v time.Time) *KeyUpdate {
+	_u.mutation.SetRedeemedAt(v)
+	return _u
+}
+
+// SetNillableRedeemedAt sets the "redeemed_at" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableRedeemedAt(v *time.Time) *KeyUpdate {
+	if v != nil {
+		_u.SetRedeemedAt(*v)
+	}
+	return _u
+}
+
+// ClearRedeemedAt clears the value of the "redeemed_at" field.
+func (_u *KeyUpdate) ClearRedeemedAt() *KeyUpdate {
+	_u.mutation.ClearRedeemedAt()
+	return _u
+}
+
+// SetSuspendedAt sets the "suspended_at" field.
+func (_u *KeyUpdate) SetSuspendedAt(v time.Time) *KeyUpdate {
+	_u.mutation.SetSuspendedAt(v)
+	return _u
+}
+
+// SetNillableSuspendedAt sets the "suspended_at" field if the given value is not nil.
+func (_u *KeyUpdate) SetNillableSuspendedAt(v *time.Time) *KeyUpdate {
+	if v != nil {
+		_u.SetSuspendedAt(*v)
+	}
+	return _u
+}
+
+// ClearSuspendedAt clears the value of the "suspended_at" field.
+func (_u *KeyUpdate) ClearSuspendedAt() *KeyUpdate {
+	_u.mutation.ClearSuspendedAt()
 	return _u
 }
 
@@ -136,6 +318,31 @@ func (_u *KeyUpdate) defaults() {
 	}
 }
 
+// check runs all checks and user-defined validators on the builder.
+func (_u *KeyUpdate) check() error {
+	if v, ok := _u.mutation.Uses(); ok {
+		if err := key.UsesValidator(v); err != nil {
+			return &ValidationError{Name: "uses", err: fmt.Errorf(`ent: validator failed for field "Key.uses": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.UsesLeft(); ok {
+		if err := key.UsesLeftValidator(v); err != nil {
+			return &ValidationError{Name: "uses_left", err: fmt.Errorf(`ent: validator failed for field "Key.uses_left": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SharesLeft(); ok {
+		if err := key.SharesLeftValidator(v); err != nil {
+			return &ValidationError{Name: "shares_left", err: fmt.Errorf(`ent: validator failed for field "Key.shares_left": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.LinkHash(); ok {
+		if err := key.LinkHashValidator(v); err != nil {
+			return &ValidationError{Name: "link_hash", err: fmt.Errorf(`ent: validator failed for field "Key.link_hash": %w`, err)}
+		}
+	}
+	return nil
+}
+
 // Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
 func (_u *KeyUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *KeyUpdate {
 	_u.modifiers = append(_u.modifiers, modifiers...)
@@ -143,6 +350,9 @@ func (_u *KeyUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *KeyUpdate 
 }
 
 func (_u *KeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
+	if err := _u.check(); err != nil {
+		return _node, err
+	}
 	_spec := sqlgraph.NewUpdateSpec(key.Table, key.Columns, sqlgraph.NewFieldSpec(key.FieldID, field.TypeUUID))
 	if ps := _u.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
@@ -154,8 +364,20 @@ func (_u *KeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(key.FieldUpdatedAt, field.TypeTime, value)
 	}
-	if _u.mutation.SiteIDCleared() {
-		_spec.ClearField(key.FieldSiteID, field.TypeUUID)
+	if value, ok := _u.mutation.UserID(); ok {
+		_spec.SetField(key.FieldUserID, field.TypeUUID, value)
+	}
+	if _u.mutation.UserIDCleared() {
+		_spec.ClearField(key.FieldUserID, field.TypeUUID)
+	}
+	if _u.mutation.UserGroupIDCleared() {
+		_spec.ClearField(key.FieldUserGroupID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.ScheduleID(); ok {
+		_spec.SetField(key.FieldScheduleID, field.TypeUUID, value)
+	}
+	if _u.mutation.ScheduleIDCleared() {
+		_spec.ClearField(key.FieldScheduleID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.ValidFrom(); ok {
 		_spec.SetField(key.FieldValidFrom, field.TypeTime, value)
@@ -168,6 +390,60 @@ func (_u *KeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.ValidUntilCleared() {
 		_spec.ClearField(key.FieldValidUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Uses(); ok {
+		_spec.SetField(key.FieldUses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedUses(); ok {
+		_spec.AddField(key.FieldUses, field.TypeInt, value)
+	}
+	if _u.mutation.UsesCleared() {
+		_spec.ClearField(key.FieldUses, field.TypeInt)
+	}
+	if value, ok := _u.mutation.UsesLeft(); ok {
+		_spec.SetField(key.FieldUsesLeft, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedUsesLeft(); ok {
+		_spec.AddField(key.FieldUsesLeft, field.TypeInt, value)
+	}
+	if _u.mutation.UsesLeftCleared() {
+		_spec.ClearField(key.FieldUsesLeft, field.TypeInt)
+	}
+	if value, ok := _u.mutation.Remote(); ok {
+		_spec.SetField(key.FieldRemote, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.SharesLeft(); ok {
+		_spec.SetField(key.FieldSharesLeft, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedSharesLeft(); ok {
+		_spec.AddField(key.FieldSharesLeft, field.TypeInt, value)
+	}
+	if _u.mutation.ParentIDCleared() {
+		_spec.ClearField(key.FieldParentID, field.TypeUUID)
+	}
+	if _u.mutation.SharedByIDCleared() {
+		_spec.ClearField(key.FieldSharedByID, field.TypeUUID)
+	}
+	if _u.mutation.RecipientCleared() {
+		_spec.ClearField(key.FieldRecipient, field.TypeString)
+	}
+	if value, ok := _u.mutation.LinkHash(); ok {
+		_spec.SetField(key.FieldLinkHash, field.TypeBytes, value)
+	}
+	if _u.mutation.LinkHashCleared() {
+		_spec.ClearField(key.FieldLinkHash, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.RedeemedAt(); ok {
+		_spec.SetField(key.FieldRedeemedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RedeemedAtCleared() {
+		_spec.ClearField(key.FieldRedeemedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.SuspendedAt(); ok {
+		_spec.SetField(key.FieldSuspendedAt, field.TypeTime, value)
+	}
+	if _u.mutation.SuspendedAtCleared() {
+		_spec.ClearField(key.FieldSuspendedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.RevokedAt(); ok {
 		_spec.SetField(key.FieldRevokedAt, field.TypeTime, value)
@@ -200,6 +476,46 @@ type KeyUpdateOne struct {
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *KeyUpdateOne) SetUpdatedAt(v time.Time) *KeyUpdateOne {
 	_u.mutation.SetUpdatedAt(v)
+	return _u
+}
+
+// SetUserID sets the "user_id" field.
+func (_u *KeyUpdateOne) SetUserID(v typeid.User) *KeyUpdateOne {
+	_u.mutation.SetUserID(v)
+	return _u
+}
+
+// SetNillableUserID sets the "user_id" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableUserID(v *typeid.User) *KeyUpdateOne {
+	if v != nil {
+		_u.SetUserID(*v)
+	}
+	return _u
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (_u *KeyUpdateOne) ClearUserID() *KeyUpdateOne {
+	_u.mutation.ClearUserID()
+	return _u
+}
+
+// SetScheduleID sets the "schedule_id" field.
+func (_u *KeyUpdateOne) SetScheduleID(v typeid.Schedule) *KeyUpdateOne {
+	_u.mutation.SetScheduleID(v)
+	return _u
+}
+
+// SetNillableScheduleID sets the "schedule_id" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableScheduleID(v *typeid.Schedule) *KeyUpdateOne {
+	if v != nil {
+		_u.SetScheduleID(*v)
+	}
+	return _u
+}
+
+// ClearScheduleID clears the value of the "schedule_id" field.
+func (_u *KeyUpdateOne) ClearScheduleID() *KeyUpdateOne {
+	_u.mutation.ClearScheduleID()
 	return _u
 }
 
@@ -240,6 +556,147 @@ func (_u *KeyUpdateOne) SetNillableValidUntil(v *time.Time) *KeyUpdateOne {
 // ClearValidUntil clears the value of the "valid_until" field.
 func (_u *KeyUpdateOne) ClearValidUntil() *KeyUpdateOne {
 	_u.mutation.ClearValidUntil()
+	return _u
+}
+
+// SetUses sets the "uses" field.
+func (_u *KeyUpdateOne) SetUses(v int) *KeyUpdateOne {
+	_u.mutation.ResetUses()
+	_u.mutation.SetUses(v)
+	return _u
+}
+
+// SetNillableUses sets the "uses" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableUses(v *int) *KeyUpdateOne {
+	if v != nil {
+		_u.SetUses(*v)
+	}
+	return _u
+}
+
+// AddUses adds value to the "uses" field.
+func (_u *KeyUpdateOne) AddUses(v int) *KeyUpdateOne {
+	_u.mutation.AddUses(v)
+	return _u
+}
+
+// ClearUses clears the value of the "uses" field.
+func (_u *KeyUpdateOne) ClearUses() *KeyUpdateOne {
+	_u.mutation.ClearUses()
+	return _u
+}
+
+// SetUsesLeft sets the "uses_left" field.
+func (_u *KeyUpdateOne) SetUsesLeft(v int) *KeyUpdateOne {
+	_u.mutation.ResetUsesLeft()
+	_u.mutation.SetUsesLeft(v)
+	return _u
+}
+
+// SetNillableUsesLeft sets the "uses_left" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableUsesLeft(v *int) *KeyUpdateOne {
+	if v != nil {
+		_u.SetUsesLeft(*v)
+	}
+	return _u
+}
+
+// AddUsesLeft adds value to the "uses_left" field.
+func (_u *KeyUpdateOne) AddUsesLeft(v int) *KeyUpdateOne {
+	_u.mutation.AddUsesLeft(v)
+	return _u
+}
+
+// ClearUsesLeft clears the value of the "uses_left" field.
+func (_u *KeyUpdateOne) ClearUsesLeft() *KeyUpdateOne {
+	_u.mutation.ClearUsesLeft()
+	return _u
+}
+
+// SetRemote sets the "remote" field.
+func (_u *KeyUpdateOne) SetRemote(v bool) *KeyUpdateOne {
+	_u.mutation.SetRemote(v)
+	return _u
+}
+
+// SetNillableRemote sets the "remote" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableRemote(v *bool) *KeyUpdateOne {
+	if v != nil {
+		_u.SetRemote(*v)
+	}
+	return _u
+}
+
+// SetSharesLeft sets the "shares_left" field.
+func (_u *KeyUpdateOne) SetSharesLeft(v int) *KeyUpdateOne {
+	_u.mutation.ResetSharesLeft()
+	_u.mutation.SetSharesLeft(v)
+	return _u
+}
+
+// SetNillableSharesLeft sets the "shares_left" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableSharesLeft(v *int) *KeyUpdateOne {
+	if v != nil {
+		_u.SetSharesLeft(*v)
+	}
+	return _u
+}
+
+// AddSharesLeft adds value to the "shares_left" field.
+func (_u *KeyUpdateOne) AddSharesLeft(v int) *KeyUpdateOne {
+	_u.mutation.AddSharesLeft(v)
+	return _u
+}
+
+// SetLinkHash sets the "link_hash" field.
+func (_u *KeyUpdateOne) SetLinkHash(v []byte) *KeyUpdateOne {
+	_u.mutation.SetLinkHash(v)
+	return _u
+}
+
+// ClearLinkHash clears the value of the "link_hash" field.
+func (_u *KeyUpdateOne) ClearLinkHash() *KeyUpdateOne {
+	_u.mutation.ClearLinkHash()
+	return _u
+}
+
+// SetRedeemedAt sets the "redeemed_at" field.
+func (_u *KeyUpdateOne) SetRedeemedAt(v time.Time) *KeyUpdateOne {
+	_u.mutation.SetRedeemedAt(v)
+	return _u
+}
+
+// SetNillableRedeemedAt sets the "redeemed_at" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableRedeemedAt(v *time.Time) *KeyUpdateOne {
+	if v != nil {
+		_u.SetRedeemedAt(*v)
+	}
+	return _u
+}
+
+// ClearRedeemedAt clears the value of the "redeemed_at" field.
+func (_u *KeyUpdateOne) ClearRedeemedAt() *KeyUpdateOne {
+	_u.mutation.ClearRedeemedAt()
+	return _u
+}
+
+// SetSuspendedAt sets the "suspended_at" field.
+func (_u *KeyUpdateOne) SetSuspendedAt(v time.Time) *KeyUpdateOne {
+	_u.mutation.SetSuspendedAt(v)
+	return _u
+}
+
+// SetNillableSuspendedAt sets the "suspended_at" field if the given value is not nil.
+func (_u *KeyUpdateOne) SetNillableSuspendedAt(v *time.Time) *KeyUpdateOne {
+	if v != nil {
+		_u.SetSuspendedAt(*v)
+	}
+	return _u
+}
+
+// ClearSuspendedAt clears the value of the "suspended_at" field.
+func (_u *KeyUpdateOne) ClearSuspendedAt() *KeyUpdateOne {
+	_u.mutation.ClearSuspendedAt()
 	return _u
 }
 
@@ -317,6 +774,31 @@ func (_u *KeyUpdateOne) defaults() {
 	}
 }
 
+// check runs all checks and user-defined validators on the builder.
+func (_u *KeyUpdateOne) check() error {
+	if v, ok := _u.mutation.Uses(); ok {
+		if err := key.UsesValidator(v); err != nil {
+			return &ValidationError{Name: "uses", err: fmt.Errorf(`ent: validator failed for field "Key.uses": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.UsesLeft(); ok {
+		if err := key.UsesLeftValidator(v); err != nil {
+			return &ValidationError{Name: "uses_left", err: fmt.Errorf(`ent: validator failed for field "Key.uses_left": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SharesLeft(); ok {
+		if err := key.SharesLeftValidator(v); err != nil {
+			return &ValidationError{Name: "shares_left", err: fmt.Errorf(`ent: validator failed for field "Key.shares_left": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.LinkHash(); ok {
+		if err := key.LinkHashValidator(v); err != nil {
+			return &ValidationError{Name: "link_hash", err: fmt.Errorf(`ent: validator failed for field "Key.link_hash": %w`, err)}
+		}
+	}
+	return nil
+}
+
 // Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
 func (_u *KeyUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *KeyUpdateOne {
 	_u.modifiers = append(_u.modifiers, modifiers...)
@@ -324,6 +806,9 @@ func (_u *KeyUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *KeyUpda
 }
 
 func (_u *KeyUpdateOne) sqlSave(ctx context.Context) (_node *Key, err error) {
+	if err := _u.check(); err != nil {
+		return _node, err
+	}
 	_spec := sqlgraph.NewUpdateSpec(key.Table, key.Columns, sqlgraph.NewFieldSpec(key.FieldID, field.TypeUUID))
 	id, ok := _u.mutation.ID()
 	if !ok {
@@ -352,8 +837,20 @@ func (_u *KeyUpdateOne) sqlSave(ctx context.Context) (_node *Key, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(key.FieldUpdatedAt, field.TypeTime, value)
 	}
-	if _u.mutation.SiteIDCleared() {
-		_spec.ClearField(key.FieldSiteID, field.TypeUUID)
+	if value, ok := _u.mutation.UserID(); ok {
+		_spec.SetField(key.FieldUserID, field.TypeUUID, value)
+	}
+	if _u.mutation.UserIDCleared() {
+		_spec.ClearField(key.FieldUserID, field.TypeUUID)
+	}
+	if _u.mutation.UserGroupIDCleared() {
+		_spec.ClearField(key.FieldUserGroupID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.ScheduleID(); ok {
+		_spec.SetField(key.FieldScheduleID, field.TypeUUID, value)
+	}
+	if _u.mutation.ScheduleIDCleared() {
+		_spec.ClearField(key.FieldScheduleID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.ValidFrom(); ok {
 		_spec.SetField(key.FieldValidFrom, field.TypeTime, value)
@@ -366,6 +863,60 @@ func (_u *KeyUpdateOne) sqlSave(ctx context.Context) (_node *Key, err error) {
 	}
 	if _u.mutation.ValidUntilCleared() {
 		_spec.ClearField(key.FieldValidUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Uses(); ok {
+		_spec.SetField(key.FieldUses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedUses(); ok {
+		_spec.AddField(key.FieldUses, field.TypeInt, value)
+	}
+	if _u.mutation.UsesCleared() {
+		_spec.ClearField(key.FieldUses, field.TypeInt)
+	}
+	if value, ok := _u.mutation.UsesLeft(); ok {
+		_spec.SetField(key.FieldUsesLeft, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedUsesLeft(); ok {
+		_spec.AddField(key.FieldUsesLeft, field.TypeInt, value)
+	}
+	if _u.mutation.UsesLeftCleared() {
+		_spec.ClearField(key.FieldUsesLeft, field.TypeInt)
+	}
+	if value, ok := _u.mutation.Remote(); ok {
+		_spec.SetField(key.FieldRemote, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.SharesLeft(); ok {
+		_spec.SetField(key.FieldSharesLeft, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedSharesLeft(); ok {
+		_spec.AddField(key.FieldSharesLeft, field.TypeInt, value)
+	}
+	if _u.mutation.ParentIDCleared() {
+		_spec.ClearField(key.FieldParentID, field.TypeUUID)
+	}
+	if _u.mutation.SharedByIDCleared() {
+		_spec.ClearField(key.FieldSharedByID, field.TypeUUID)
+	}
+	if _u.mutation.RecipientCleared() {
+		_spec.ClearField(key.FieldRecipient, field.TypeString)
+	}
+	if value, ok := _u.mutation.LinkHash(); ok {
+		_spec.SetField(key.FieldLinkHash, field.TypeBytes, value)
+	}
+	if _u.mutation.LinkHashCleared() {
+		_spec.ClearField(key.FieldLinkHash, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.RedeemedAt(); ok {
+		_spec.SetField(key.FieldRedeemedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RedeemedAtCleared() {
+		_spec.ClearField(key.FieldRedeemedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.SuspendedAt(); ok {
+		_spec.SetField(key.FieldSuspendedAt, field.TypeTime, value)
+	}
+	if _u.mutation.SuspendedAtCleared() {
+		_spec.ClearField(key.FieldSuspendedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.RevokedAt(); ok {
 		_spec.SetField(key.FieldRevokedAt, field.TypeTime, value)

@@ -14,18 +14,31 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
+	"github.com/cardea/cardea/ent/keytarget"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/ent/visit"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookcursor"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -43,16 +56,29 @@ const (
 
 	// Node types.
 	TypeAPIToken        = "APIToken"
+	TypeArea            = "Area"
 	TypeCommand         = "Command"
+	TypeCredential      = "Credential"
 	TypeDevice          = "Device"
 	TypeDoor            = "Door"
+	TypeDoorGroup       = "DoorGroup"
+	TypeDoorGroupDoor   = "DoorGroupDoor"
 	TypeEvent           = "Event"
+	TypeHolidayCalendar = "HolidayCalendar"
 	TypeJournalHead     = "JournalHead"
 	TypeKey             = "Key"
-	TypeKeyDoor         = "KeyDoor"
+	TypeKeyTarget       = "KeyTarget"
+	TypeLockdown        = "Lockdown"
+	TypeLockdownDoor    = "LockdownDoor"
+	TypeLockdownPlan    = "LockdownPlan"
 	TypeOrganization    = "Organization"
+	TypePresence        = "Presence"
+	TypeSchedule        = "Schedule"
 	TypeSite            = "Site"
 	TypeUser            = "User"
+	TypeUserGroup       = "UserGroup"
+	TypeUserGroupMember = "UserGroupMember"
+	TypeVisit           = "Visit"
 	TypeWebhookAttempt  = "WebhookAttempt"
 	TypeWebhookCursor   = "WebhookCursor"
 	TypeWebhookDelivery = "WebhookDelivery"
@@ -883,6 +909,775 @@ func (m *APITokenMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown APIToken edge %s", name)
 }
 
+// AreaMutation represents an operation that mutates the Area nodes in the graph.
+type AreaMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *typeid.Area
+	org_id             *typeid.Organization
+	created_at         *time.Time
+	updated_at         *time.Time
+	site_id            *typeid.Site
+	name               *string
+	occupancy_limit    *int
+	addoccupancy_limit *int
+	limit_mode         *area.LimitMode
+	anti_passback      *area.AntiPassback
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*Area, error)
+	predicates         []predicate.Area
+}
+
+var _ ent.Mutation = (*AreaMutation)(nil)
+
+// areaOption allows management of the mutation configuration using functional options.
+type areaOption func(*AreaMutation)
+
+// newAreaMutation creates new mutation for the Area entity.
+func newAreaMutation(c config, op Op, opts ...areaOption) *AreaMutation {
+	m := &AreaMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeArea,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withAreaID sets the ID field of the mutation.
+func withAreaID(id typeid.Area) areaOption {
+	return func(m *AreaMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Area
+		)
+		m.oldValue = func(ctx context.Context) (*Area, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Area.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withArea sets the old Area of the mutation.
+func withArea(node *Area) areaOption {
+	return func(m *AreaMutation) {
+		m.oldValue = func(context.Context) (*Area, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m AreaMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m AreaMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Area entities.
+func (m *AreaMutation) SetID(id typeid.Area) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *AreaMutation) ID() (id typeid.Area, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *AreaMutation) IDs(ctx context.Context) ([]typeid.Area, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.Area{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Area.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *AreaMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *AreaMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *AreaMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *AreaMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *AreaMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *AreaMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *AreaMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *AreaMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *AreaMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetSiteID sets the "site_id" field.
+func (m *AreaMutation) SetSiteID(t typeid.Site) {
+	m.site_id = &t
+}
+
+// SiteID returns the value of the "site_id" field in the mutation.
+func (m *AreaMutation) SiteID() (r typeid.Site, exists bool) {
+	v := m.site_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteID returns the old "site_id" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldSiteID(ctx context.Context) (v typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteID: %w", err)
+	}
+	return oldValue.SiteID, nil
+}
+
+// ResetSiteID resets all changes to the "site_id" field.
+func (m *AreaMutation) ResetSiteID() {
+	m.site_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *AreaMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *AreaMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *AreaMutation) ResetName() {
+	m.name = nil
+}
+
+// SetOccupancyLimit sets the "occupancy_limit" field.
+func (m *AreaMutation) SetOccupancyLimit(i int) {
+	m.occupancy_limit = &i
+	m.addoccupancy_limit = nil
+}
+
+// OccupancyLimit returns the value of the "occupancy_limit" field in the mutation.
+func (m *AreaMutation) OccupancyLimit() (r int, exists bool) {
+	v := m.occupancy_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOccupancyLimit returns the old "occupancy_limit" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldOccupancyLimit(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOccupancyLimit is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOccupancyLimit requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOccupancyLimit: %w", err)
+	}
+	return oldValue.OccupancyLimit, nil
+}
+
+// AddOccupancyLimit adds i to the "occupancy_limit" field.
+func (m *AreaMutation) AddOccupancyLimit(i int) {
+	if m.addoccupancy_limit != nil {
+		*m.addoccupancy_limit += i
+	} else {
+		m.addoccupancy_limit = &i
+	}
+}
+
+// AddedOccupancyLimit returns the value that was added to the "occupancy_limit" field in this mutation.
+func (m *AreaMutation) AddedOccupancyLimit() (r int, exists bool) {
+	v := m.addoccupancy_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearOccupancyLimit clears the value of the "occupancy_limit" field.
+func (m *AreaMutation) ClearOccupancyLimit() {
+	m.occupancy_limit = nil
+	m.addoccupancy_limit = nil
+	m.clearedFields[area.FieldOccupancyLimit] = struct{}{}
+}
+
+// OccupancyLimitCleared returns if the "occupancy_limit" field was cleared in this mutation.
+func (m *AreaMutation) OccupancyLimitCleared() bool {
+	_, ok := m.clearedFields[area.FieldOccupancyLimit]
+	return ok
+}
+
+// ResetOccupancyLimit resets all changes to the "occupancy_limit" field.
+func (m *AreaMutation) ResetOccupancyLimit() {
+	m.occupancy_limit = nil
+	m.addoccupancy_limit = nil
+	delete(m.clearedFields, area.FieldOccupancyLimit)
+}
+
+// SetLimitMode sets the "limit_mode" field.
+func (m *AreaMutation) SetLimitMode(am area.LimitMode) {
+	m.limit_mode = &am
+}
+
+// LimitMode returns the value of the "limit_mode" field in the mutation.
+func (m *AreaMutation) LimitMode() (r area.LimitMode, exists bool) {
+	v := m.limit_mode
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLimitMode returns the old "limit_mode" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldLimitMode(ctx context.Context) (v area.LimitMode, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLimitMode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLimitMode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLimitMode: %w", err)
+	}
+	return oldValue.LimitMode, nil
+}
+
+// ResetLimitMode resets all changes to the "limit_mode" field.
+func (m *AreaMutation) ResetLimitMode() {
+	m.limit_mode = nil
+}
+
+// SetAntiPassback sets the "anti_passback" field.
+func (m *AreaMutation) SetAntiPassback(ap area.AntiPassback) {
+	m.anti_passback = &ap
+}
+
+// AntiPassback returns the value of the "anti_passback" field in the mutation.
+func (m *AreaMutation) AntiPassback() (r area.AntiPassback, exists bool) {
+	v := m.anti_passback
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAntiPassback returns the old "anti_passback" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldAntiPassback(ctx context.Context) (v area.AntiPassback, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAntiPassback is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAntiPassback requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAntiPassback: %w", err)
+	}
+	return oldValue.AntiPassback, nil
+}
+
+// ResetAntiPassback resets all changes to the "anti_passback" field.
+func (m *AreaMutation) ResetAntiPassback() {
+	m.anti_passback = nil
+}
+
+// Where appends a list predicates to the AreaMutation builder.
+func (m *AreaMutation) Where(ps ...predicate.Area) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the AreaMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *AreaMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Area, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *AreaMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *AreaMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Area).
+func (m *AreaMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *AreaMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.org_id != nil {
+		fields = append(fields, area.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, area.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, area.FieldUpdatedAt)
+	}
+	if m.site_id != nil {
+		fields = append(fields, area.FieldSiteID)
+	}
+	if m.name != nil {
+		fields = append(fields, area.FieldName)
+	}
+	if m.occupancy_limit != nil {
+		fields = append(fields, area.FieldOccupancyLimit)
+	}
+	if m.limit_mode != nil {
+		fields = append(fields, area.FieldLimitMode)
+	}
+	if m.anti_passback != nil {
+		fields = append(fields, area.FieldAntiPassback)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *AreaMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case area.FieldOrgID:
+		return m.OrgID()
+	case area.FieldCreatedAt:
+		return m.CreatedAt()
+	case area.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case area.FieldSiteID:
+		return m.SiteID()
+	case area.FieldName:
+		return m.Name()
+	case area.FieldOccupancyLimit:
+		return m.OccupancyLimit()
+	case area.FieldLimitMode:
+		return m.LimitMode()
+	case area.FieldAntiPassback:
+		return m.AntiPassback()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *AreaMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case area.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case area.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case area.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case area.FieldSiteID:
+		return m.OldSiteID(ctx)
+	case area.FieldName:
+		return m.OldName(ctx)
+	case area.FieldOccupancyLimit:
+		return m.OldOccupancyLimit(ctx)
+	case area.FieldLimitMode:
+		return m.OldLimitMode(ctx)
+	case area.FieldAntiPassback:
+		return m.OldAntiPassback(ctx)
+	}
+	return nil, fmt.Errorf("unknown Area field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AreaMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case area.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case area.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case area.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case area.FieldSiteID:
+		v, ok := value.(typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteID(v)
+		return nil
+	case area.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case area.FieldOccupancyLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOccupancyLimit(v)
+		return nil
+	case area.FieldLimitMode:
+		v, ok := value.(area.LimitMode)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLimitMode(v)
+		return nil
+	case area.FieldAntiPassback:
+		v, ok := value.(area.AntiPassback)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAntiPassback(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Area field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *AreaMutation) AddedFields() []string {
+	var fields []string
+	if m.addoccupancy_limit != nil {
+		fields = append(fields, area.FieldOccupancyLimit)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *AreaMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case area.FieldOccupancyLimit:
+		return m.AddedOccupancyLimit()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AreaMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case area.FieldOccupancyLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOccupancyLimit(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Area numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *AreaMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(area.FieldOccupancyLimit) {
+		fields = append(fields, area.FieldOccupancyLimit)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *AreaMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *AreaMutation) ClearField(name string) error {
+	switch name {
+	case area.FieldOccupancyLimit:
+		m.ClearOccupancyLimit()
+		return nil
+	}
+	return fmt.Errorf("unknown Area nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *AreaMutation) ResetField(name string) error {
+	switch name {
+	case area.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case area.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case area.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case area.FieldSiteID:
+		m.ResetSiteID()
+		return nil
+	case area.FieldName:
+		m.ResetName()
+		return nil
+	case area.FieldOccupancyLimit:
+		m.ResetOccupancyLimit()
+		return nil
+	case area.FieldLimitMode:
+		m.ResetLimitMode()
+		return nil
+	case area.FieldAntiPassback:
+		m.ResetAntiPassback()
+		return nil
+	}
+	return fmt.Errorf("unknown Area field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *AreaMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *AreaMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *AreaMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *AreaMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *AreaMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *AreaMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *AreaMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Area unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *AreaMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Area edge %s", name)
+}
+
 // CommandMutation represents an operation that mutates the Command nodes in the graph.
 type CommandMutation struct {
 	config
@@ -899,6 +1694,9 @@ type CommandMutation struct {
 	requester_kind       *actor.Kind
 	requester_id         *string
 	requester_user_id    *typeid.User
+	key_id               *typeid.Key
+	as_operator          *bool
+	note                 *string
 	idempotency_key      *string
 	client_context       *json.RawMessage
 	appendclient_context json.RawMessage
@@ -1416,6 +2214,140 @@ func (m *CommandMutation) ResetRequesterUserID() {
 	delete(m.clearedFields, command.FieldRequesterUserID)
 }
 
+// SetKeyID sets the "key_id" field.
+func (m *CommandMutation) SetKeyID(t typeid.Key) {
+	m.key_id = &t
+}
+
+// KeyID returns the value of the "key_id" field in the mutation.
+func (m *CommandMutation) KeyID() (r typeid.Key, exists bool) {
+	v := m.key_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyID returns the old "key_id" field's value of the Command entity.
+// If the Command object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CommandMutation) OldKeyID(ctx context.Context) (v *typeid.Key, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyID: %w", err)
+	}
+	return oldValue.KeyID, nil
+}
+
+// ClearKeyID clears the value of the "key_id" field.
+func (m *CommandMutation) ClearKeyID() {
+	m.key_id = nil
+	m.clearedFields[command.FieldKeyID] = struct{}{}
+}
+
+// KeyIDCleared returns if the "key_id" field was cleared in this mutation.
+func (m *CommandMutation) KeyIDCleared() bool {
+	_, ok := m.clearedFields[command.FieldKeyID]
+	return ok
+}
+
+// ResetKeyID resets all changes to the "key_id" field.
+func (m *CommandMutation) ResetKeyID() {
+	m.key_id = nil
+	delete(m.clearedFields, command.FieldKeyID)
+}
+
+// SetAsOperator sets the "as_operator" field.
+func (m *CommandMutation) SetAsOperator(b bool) {
+	m.as_operator = &b
+}
+
+// AsOperator returns the value of the "as_operator" field in the mutation.
+func (m *CommandMutation) AsOperator() (r bool, exists bool) {
+	v := m.as_operator
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAsOperator returns the old "as_operator" field's value of the Command entity.
+// If the Command object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CommandMutation) OldAsOperator(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAsOperator is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAsOperator requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAsOperator: %w", err)
+	}
+	return oldValue.AsOperator, nil
+}
+
+// ResetAsOperator resets all changes to the "as_operator" field.
+func (m *CommandMutation) ResetAsOperator() {
+	m.as_operator = nil
+}
+
+// SetNote sets the "note" field.
+func (m *CommandMutation) SetNote(s string) {
+	m.note = &s
+}
+
+// Note returns the value of the "note" field in the mutation.
+func (m *CommandMutation) Note() (r string, exists bool) {
+	v := m.note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNote returns the old "note" field's value of the Command entity.
+// If the Command object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CommandMutation) OldNote(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNote: %w", err)
+	}
+	return oldValue.Note, nil
+}
+
+// ClearNote clears the value of the "note" field.
+func (m *CommandMutation) ClearNote() {
+	m.note = nil
+	m.clearedFields[command.FieldNote] = struct{}{}
+}
+
+// NoteCleared returns if the "note" field was cleared in this mutation.
+func (m *CommandMutation) NoteCleared() bool {
+	_, ok := m.clearedFields[command.FieldNote]
+	return ok
+}
+
+// ResetNote resets all changes to the "note" field.
+func (m *CommandMutation) ResetNote() {
+	m.note = nil
+	delete(m.clearedFields, command.FieldNote)
+}
+
 // SetIdempotencyKey sets the "idempotency_key" field.
 func (m *CommandMutation) SetIdempotencyKey(s string) {
 	m.idempotency_key = &s
@@ -1783,7 +2715,7 @@ func (m *CommandMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CommandMutation) Fields() []string {
-	fields := make([]string, 0, 17)
+	fields := make([]string, 0, 20)
 	if m.org_id != nil {
 		fields = append(fields, command.FieldOrgID)
 	}
@@ -1813,6 +2745,15 @@ func (m *CommandMutation) Fields() []string {
 	}
 	if m.requester_user_id != nil {
 		fields = append(fields, command.FieldRequesterUserID)
+	}
+	if m.key_id != nil {
+		fields = append(fields, command.FieldKeyID)
+	}
+	if m.as_operator != nil {
+		fields = append(fields, command.FieldAsOperator)
+	}
+	if m.note != nil {
+		fields = append(fields, command.FieldNote)
 	}
 	if m.idempotency_key != nil {
 		fields = append(fields, command.FieldIdempotencyKey)
@@ -1863,6 +2804,12 @@ func (m *CommandMutation) Field(name string) (ent.Value, bool) {
 		return m.RequesterID()
 	case command.FieldRequesterUserID:
 		return m.RequesterUserID()
+	case command.FieldKeyID:
+		return m.KeyID()
+	case command.FieldAsOperator:
+		return m.AsOperator()
+	case command.FieldNote:
+		return m.Note()
 	case command.FieldIdempotencyKey:
 		return m.IdempotencyKey()
 	case command.FieldClientContext:
@@ -1906,6 +2853,12 @@ func (m *CommandMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldRequesterID(ctx)
 	case command.FieldRequesterUserID:
 		return m.OldRequesterUserID(ctx)
+	case command.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case command.FieldAsOperator:
+		return m.OldAsOperator(ctx)
+	case command.FieldNote:
+		return m.OldNote(ctx)
 	case command.FieldIdempotencyKey:
 		return m.OldIdempotencyKey(ctx)
 	case command.FieldClientContext:
@@ -1999,6 +2952,27 @@ func (m *CommandMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRequesterUserID(v)
 		return nil
+	case command.FieldKeyID:
+		v, ok := value.(typeid.Key)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case command.FieldAsOperator:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAsOperator(v)
+		return nil
+	case command.FieldNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNote(v)
+		return nil
 	case command.FieldIdempotencyKey:
 		v, ok := value.(string)
 		if !ok {
@@ -2087,6 +3061,12 @@ func (m *CommandMutation) ClearedFields() []string {
 	if m.FieldCleared(command.FieldRequesterUserID) {
 		fields = append(fields, command.FieldRequesterUserID)
 	}
+	if m.FieldCleared(command.FieldKeyID) {
+		fields = append(fields, command.FieldKeyID)
+	}
+	if m.FieldCleared(command.FieldNote) {
+		fields = append(fields, command.FieldNote)
+	}
 	if m.FieldCleared(command.FieldIdempotencyKey) {
 		fields = append(fields, command.FieldIdempotencyKey)
 	}
@@ -2124,6 +3104,12 @@ func (m *CommandMutation) ClearField(name string) error {
 		return nil
 	case command.FieldRequesterUserID:
 		m.ClearRequesterUserID()
+		return nil
+	case command.FieldKeyID:
+		m.ClearKeyID()
+		return nil
+	case command.FieldNote:
+		m.ClearNote()
 		return nil
 	case command.FieldIdempotencyKey:
 		m.ClearIdempotencyKey()
@@ -2177,6 +3163,15 @@ func (m *CommandMutation) ResetField(name string) error {
 		return nil
 	case command.FieldRequesterUserID:
 		m.ResetRequesterUserID()
+		return nil
+	case command.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case command.FieldAsOperator:
+		m.ResetAsOperator()
+		return nil
+	case command.FieldNote:
+		m.ResetNote()
 		return nil
 	case command.FieldIdempotencyKey:
 		m.ResetIdempotencyKey()
@@ -2249,6 +3244,1558 @@ func (m *CommandMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *CommandMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Command edge %s", name)
+}
+
+// CredentialMutation represents an operation that mutates the Credential nodes in the graph.
+type CredentialMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.Credential
+	org_id        *typeid.Organization
+	created_at    *time.Time
+	updated_at    *time.Time
+	user_id       *typeid.User
+	kind          *credential.Kind
+	label         *string
+	hint          *string
+	duress        *bool
+	pin_hash      *string
+	card_format   *string
+	sealed        *[]byte
+	public_key    *[]byte
+	lookup        *[]byte
+	valid_from    *time.Time
+	valid_until   *time.Time
+	failures      *int
+	addfailures   *int
+	blocked_until *time.Time
+	suspended_at  *time.Time
+	revoked_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Credential, error)
+	predicates    []predicate.Credential
+}
+
+var _ ent.Mutation = (*CredentialMutation)(nil)
+
+// credentialOption allows management of the mutation configuration using functional options.
+type credentialOption func(*CredentialMutation)
+
+// newCredentialMutation creates new mutation for the Credential entity.
+func newCredentialMutation(c config, op Op, opts ...credentialOption) *CredentialMutation {
+	m := &CredentialMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCredential,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCredentialID sets the ID field of the mutation.
+func withCredentialID(id typeid.Credential) credentialOption {
+	return func(m *CredentialMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Credential
+		)
+		m.oldValue = func(ctx context.Context) (*Credential, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Credential.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCredential sets the old Credential of the mutation.
+func withCredential(node *Credential) credentialOption {
+	return func(m *CredentialMutation) {
+		m.oldValue = func(context.Context) (*Credential, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CredentialMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CredentialMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Credential entities.
+func (m *CredentialMutation) SetID(id typeid.Credential) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CredentialMutation) ID() (id typeid.Credential, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CredentialMutation) IDs(ctx context.Context) ([]typeid.Credential, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.Credential{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Credential.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *CredentialMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *CredentialMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *CredentialMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *CredentialMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *CredentialMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *CredentialMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *CredentialMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *CredentialMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *CredentialMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetUserID sets the "user_id" field.
+func (m *CredentialMutation) SetUserID(t typeid.User) {
+	m.user_id = &t
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *CredentialMutation) UserID() (r typeid.User, exists bool) {
+	v := m.user_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldUserID(ctx context.Context) (v typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *CredentialMutation) ResetUserID() {
+	m.user_id = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *CredentialMutation) SetKind(c credential.Kind) {
+	m.kind = &c
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *CredentialMutation) Kind() (r credential.Kind, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldKind(ctx context.Context) (v credential.Kind, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *CredentialMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetLabel sets the "label" field.
+func (m *CredentialMutation) SetLabel(s string) {
+	m.label = &s
+}
+
+// Label returns the value of the "label" field in the mutation.
+func (m *CredentialMutation) Label() (r string, exists bool) {
+	v := m.label
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLabel returns the old "label" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldLabel(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLabel is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLabel requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLabel: %w", err)
+	}
+	return oldValue.Label, nil
+}
+
+// ClearLabel clears the value of the "label" field.
+func (m *CredentialMutation) ClearLabel() {
+	m.label = nil
+	m.clearedFields[credential.FieldLabel] = struct{}{}
+}
+
+// LabelCleared returns if the "label" field was cleared in this mutation.
+func (m *CredentialMutation) LabelCleared() bool {
+	_, ok := m.clearedFields[credential.FieldLabel]
+	return ok
+}
+
+// ResetLabel resets all changes to the "label" field.
+func (m *CredentialMutation) ResetLabel() {
+	m.label = nil
+	delete(m.clearedFields, credential.FieldLabel)
+}
+
+// SetHint sets the "hint" field.
+func (m *CredentialMutation) SetHint(s string) {
+	m.hint = &s
+}
+
+// Hint returns the value of the "hint" field in the mutation.
+func (m *CredentialMutation) Hint() (r string, exists bool) {
+	v := m.hint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHint returns the old "hint" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldHint(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHint: %w", err)
+	}
+	return oldValue.Hint, nil
+}
+
+// ResetHint resets all changes to the "hint" field.
+func (m *CredentialMutation) ResetHint() {
+	m.hint = nil
+}
+
+// SetDuress sets the "duress" field.
+func (m *CredentialMutation) SetDuress(b bool) {
+	m.duress = &b
+}
+
+// Duress returns the value of the "duress" field in the mutation.
+func (m *CredentialMutation) Duress() (r bool, exists bool) {
+	v := m.duress
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDuress returns the old "duress" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldDuress(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDuress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDuress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDuress: %w", err)
+	}
+	return oldValue.Duress, nil
+}
+
+// ResetDuress resets all changes to the "duress" field.
+func (m *CredentialMutation) ResetDuress() {
+	m.duress = nil
+}
+
+// SetPinHash sets the "pin_hash" field.
+func (m *CredentialMutation) SetPinHash(s string) {
+	m.pin_hash = &s
+}
+
+// PinHash returns the value of the "pin_hash" field in the mutation.
+func (m *CredentialMutation) PinHash() (r string, exists bool) {
+	v := m.pin_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPinHash returns the old "pin_hash" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPinHash(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPinHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPinHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPinHash: %w", err)
+	}
+	return oldValue.PinHash, nil
+}
+
+// ClearPinHash clears the value of the "pin_hash" field.
+func (m *CredentialMutation) ClearPinHash() {
+	m.pin_hash = nil
+	m.clearedFields[credential.FieldPinHash] = struct{}{}
+}
+
+// PinHashCleared returns if the "pin_hash" field was cleared in this mutation.
+func (m *CredentialMutation) PinHashCleared() bool {
+	_, ok := m.clearedFields[credential.FieldPinHash]
+	return ok
+}
+
+// ResetPinHash resets all changes to the "pin_hash" field.
+func (m *CredentialMutation) ResetPinHash() {
+	m.pin_hash = nil
+	delete(m.clearedFields, credential.FieldPinHash)
+}
+
+// SetCardFormat sets the "card_format" field.
+func (m *CredentialMutation) SetCardFormat(s string) {
+	m.card_format = &s
+}
+
+// CardFormat returns the value of the "card_format" field in the mutation.
+func (m *CredentialMutation) CardFormat() (r string, exists bool) {
+	v := m.card_format
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCardFormat returns the old "card_format" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldCardFormat(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCardFormat is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCardFormat requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCardFormat: %w", err)
+	}
+	return oldValue.CardFormat, nil
+}
+
+// ClearCardFormat clears the value of the "card_format" field.
+func (m *CredentialMutation) ClearCardFormat() {
+	m.card_format = nil
+	m.clearedFields[credential.FieldCardFormat] = struct{}{}
+}
+
+// CardFormatCleared returns if the "card_format" field was cleared in this mutation.
+func (m *CredentialMutation) CardFormatCleared() bool {
+	_, ok := m.clearedFields[credential.FieldCardFormat]
+	return ok
+}
+
+// ResetCardFormat resets all changes to the "card_format" field.
+func (m *CredentialMutation) ResetCardFormat() {
+	m.card_format = nil
+	delete(m.clearedFields, credential.FieldCardFormat)
+}
+
+// SetSealed sets the "sealed" field.
+func (m *CredentialMutation) SetSealed(b []byte) {
+	m.sealed = &b
+}
+
+// Sealed returns the value of the "sealed" field in the mutation.
+func (m *CredentialMutation) Sealed() (r []byte, exists bool) {
+	v := m.sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealed returns the old "sealed" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldSealed(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealed: %w", err)
+	}
+	return oldValue.Sealed, nil
+}
+
+// ClearSealed clears the value of the "sealed" field.
+func (m *CredentialMutation) ClearSealed() {
+	m.sealed = nil
+	m.clearedFields[credential.FieldSealed] = struct{}{}
+}
+
+// SealedCleared returns if the "sealed" field was cleared in this mutation.
+func (m *CredentialMutation) SealedCleared() bool {
+	_, ok := m.clearedFields[credential.FieldSealed]
+	return ok
+}
+
+// ResetSealed resets all changes to the "sealed" field.
+func (m *CredentialMutation) ResetSealed() {
+	m.sealed = nil
+	delete(m.clearedFields, credential.FieldSealed)
+}
+
+// SetPublicKey sets the "public_key" field.
+func (m *CredentialMutation) SetPublicKey(b []byte) {
+	m.public_key = &b
+}
+
+// PublicKey returns the value of the "public_key" field in the mutation.
+func (m *CredentialMutation) PublicKey() (r []byte, exists bool) {
+	v := m.public_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPublicKey returns the old "public_key" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPublicKey(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPublicKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPublicKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPublicKey: %w", err)
+	}
+	return oldValue.PublicKey, nil
+}
+
+// ClearPublicKey clears the value of the "public_key" field.
+func (m *CredentialMutation) ClearPublicKey() {
+	m.public_key = nil
+	m.clearedFields[credential.FieldPublicKey] = struct{}{}
+}
+
+// PublicKeyCleared returns if the "public_key" field was cleared in this mutation.
+func (m *CredentialMutation) PublicKeyCleared() bool {
+	_, ok := m.clearedFields[credential.FieldPublicKey]
+	return ok
+}
+
+// ResetPublicKey resets all changes to the "public_key" field.
+func (m *CredentialMutation) ResetPublicKey() {
+	m.public_key = nil
+	delete(m.clearedFields, credential.FieldPublicKey)
+}
+
+// SetLookup sets the "lookup" field.
+func (m *CredentialMutation) SetLookup(b []byte) {
+	m.lookup = &b
+}
+
+// Lookup returns the value of the "lookup" field in the mutation.
+func (m *CredentialMutation) Lookup() (r []byte, exists bool) {
+	v := m.lookup
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLookup returns the old "lookup" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldLookup(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLookup is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLookup requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLookup: %w", err)
+	}
+	return oldValue.Lookup, nil
+}
+
+// ClearLookup clears the value of the "lookup" field.
+func (m *CredentialMutation) ClearLookup() {
+	m.lookup = nil
+	m.clearedFields[credential.FieldLookup] = struct{}{}
+}
+
+// LookupCleared returns if the "lookup" field was cleared in this mutation.
+func (m *CredentialMutation) LookupCleared() bool {
+	_, ok := m.clearedFields[credential.FieldLookup]
+	return ok
+}
+
+// ResetLookup resets all changes to the "lookup" field.
+func (m *CredentialMutation) ResetLookup() {
+	m.lookup = nil
+	delete(m.clearedFields, credential.FieldLookup)
+}
+
+// SetValidFrom sets the "valid_from" field.
+func (m *CredentialMutation) SetValidFrom(t time.Time) {
+	m.valid_from = &t
+}
+
+// ValidFrom returns the value of the "valid_from" field in the mutation.
+func (m *CredentialMutation) ValidFrom() (r time.Time, exists bool) {
+	v := m.valid_from
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidFrom returns the old "valid_from" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldValidFrom(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidFrom is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidFrom requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidFrom: %w", err)
+	}
+	return oldValue.ValidFrom, nil
+}
+
+// ClearValidFrom clears the value of the "valid_from" field.
+func (m *CredentialMutation) ClearValidFrom() {
+	m.valid_from = nil
+	m.clearedFields[credential.FieldValidFrom] = struct{}{}
+}
+
+// ValidFromCleared returns if the "valid_from" field was cleared in this mutation.
+func (m *CredentialMutation) ValidFromCleared() bool {
+	_, ok := m.clearedFields[credential.FieldValidFrom]
+	return ok
+}
+
+// ResetValidFrom resets all changes to the "valid_from" field.
+func (m *CredentialMutation) ResetValidFrom() {
+	m.valid_from = nil
+	delete(m.clearedFields, credential.FieldValidFrom)
+}
+
+// SetValidUntil sets the "valid_until" field.
+func (m *CredentialMutation) SetValidUntil(t time.Time) {
+	m.valid_until = &t
+}
+
+// ValidUntil returns the value of the "valid_until" field in the mutation.
+func (m *CredentialMutation) ValidUntil() (r time.Time, exists bool) {
+	v := m.valid_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidUntil returns the old "valid_until" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldValidUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidUntil: %w", err)
+	}
+	return oldValue.ValidUntil, nil
+}
+
+// ClearValidUntil clears the value of the "valid_until" field.
+func (m *CredentialMutation) ClearValidUntil() {
+	m.valid_until = nil
+	m.clearedFields[credential.FieldValidUntil] = struct{}{}
+}
+
+// ValidUntilCleared returns if the "valid_until" field was cleared in this mutation.
+func (m *CredentialMutation) ValidUntilCleared() bool {
+	_, ok := m.clearedFields[credential.FieldValidUntil]
+	return ok
+}
+
+// ResetValidUntil resets all changes to the "valid_until" field.
+func (m *CredentialMutation) ResetValidUntil() {
+	m.valid_until = nil
+	delete(m.clearedFields, credential.FieldValidUntil)
+}
+
+// SetFailures sets the "failures" field.
+func (m *CredentialMutation) SetFailures(i int) {
+	m.failures = &i
+	m.addfailures = nil
+}
+
+// Failures returns the value of the "failures" field in the mutation.
+func (m *CredentialMutation) Failures() (r int, exists bool) {
+	v := m.failures
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFailures returns the old "failures" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldFailures(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFailures is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFailures requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFailures: %w", err)
+	}
+	return oldValue.Failures, nil
+}
+
+// AddFailures adds i to the "failures" field.
+func (m *CredentialMutation) AddFailures(i int) {
+	if m.addfailures != nil {
+		*m.addfailures += i
+	} else {
+		m.addfailures = &i
+	}
+}
+
+// AddedFailures returns the value that was added to the "failures" field in this mutation.
+func (m *CredentialMutation) AddedFailures() (r int, exists bool) {
+	v := m.addfailures
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFailures resets all changes to the "failures" field.
+func (m *CredentialMutation) ResetFailures() {
+	m.failures = nil
+	m.addfailures = nil
+}
+
+// SetBlockedUntil sets the "blocked_until" field.
+func (m *CredentialMutation) SetBlockedUntil(t time.Time) {
+	m.blocked_until = &t
+}
+
+// BlockedUntil returns the value of the "blocked_until" field in the mutation.
+func (m *CredentialMutation) BlockedUntil() (r time.Time, exists bool) {
+	v := m.blocked_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBlockedUntil returns the old "blocked_until" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldBlockedUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBlockedUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBlockedUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBlockedUntil: %w", err)
+	}
+	return oldValue.BlockedUntil, nil
+}
+
+// ClearBlockedUntil clears the value of the "blocked_until" field.
+func (m *CredentialMutation) ClearBlockedUntil() {
+	m.blocked_until = nil
+	m.clearedFields[credential.FieldBlockedUntil] = struct{}{}
+}
+
+// BlockedUntilCleared returns if the "blocked_until" field was cleared in this mutation.
+func (m *CredentialMutation) BlockedUntilCleared() bool {
+	_, ok := m.clearedFields[credential.FieldBlockedUntil]
+	return ok
+}
+
+// ResetBlockedUntil resets all changes to the "blocked_until" field.
+func (m *CredentialMutation) ResetBlockedUntil() {
+	m.blocked_until = nil
+	delete(m.clearedFields, credential.FieldBlockedUntil)
+}
+
+// SetSuspendedAt sets the "suspended_at" field.
+func (m *CredentialMutation) SetSuspendedAt(t time.Time) {
+	m.suspended_at = &t
+}
+
+// SuspendedAt returns the value of the "suspended_at" field in the mutation.
+func (m *CredentialMutation) SuspendedAt() (r time.Time, exists bool) {
+	v := m.suspended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSuspendedAt returns the old "suspended_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldSuspendedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSuspendedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSuspendedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSuspendedAt: %w", err)
+	}
+	return oldValue.SuspendedAt, nil
+}
+
+// ClearSuspendedAt clears the value of the "suspended_at" field.
+func (m *CredentialMutation) ClearSuspendedAt() {
+	m.suspended_at = nil
+	m.clearedFields[credential.FieldSuspendedAt] = struct{}{}
+}
+
+// SuspendedAtCleared returns if the "suspended_at" field was cleared in this mutation.
+func (m *CredentialMutation) SuspendedAtCleared() bool {
+	_, ok := m.clearedFields[credential.FieldSuspendedAt]
+	return ok
+}
+
+// ResetSuspendedAt resets all changes to the "suspended_at" field.
+func (m *CredentialMutation) ResetSuspendedAt() {
+	m.suspended_at = nil
+	delete(m.clearedFields, credential.FieldSuspendedAt)
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *CredentialMutation) SetRevokedAt(t time.Time) {
+	m.revoked_at = &t
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *CredentialMutation) RevokedAt() (r time.Time, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldRevokedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (m *CredentialMutation) ClearRevokedAt() {
+	m.revoked_at = nil
+	m.clearedFields[credential.FieldRevokedAt] = struct{}{}
+}
+
+// RevokedAtCleared returns if the "revoked_at" field was cleared in this mutation.
+func (m *CredentialMutation) RevokedAtCleared() bool {
+	_, ok := m.clearedFields[credential.FieldRevokedAt]
+	return ok
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *CredentialMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	delete(m.clearedFields, credential.FieldRevokedAt)
+}
+
+// Where appends a list predicates to the CredentialMutation builder.
+func (m *CredentialMutation) Where(ps ...predicate.Credential) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CredentialMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CredentialMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Credential, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CredentialMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CredentialMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Credential).
+func (m *CredentialMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CredentialMutation) Fields() []string {
+	fields := make([]string, 0, 19)
+	if m.org_id != nil {
+		fields = append(fields, credential.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, credential.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, credential.FieldUpdatedAt)
+	}
+	if m.user_id != nil {
+		fields = append(fields, credential.FieldUserID)
+	}
+	if m.kind != nil {
+		fields = append(fields, credential.FieldKind)
+	}
+	if m.label != nil {
+		fields = append(fields, credential.FieldLabel)
+	}
+	if m.hint != nil {
+		fields = append(fields, credential.FieldHint)
+	}
+	if m.duress != nil {
+		fields = append(fields, credential.FieldDuress)
+	}
+	if m.pin_hash != nil {
+		fields = append(fields, credential.FieldPinHash)
+	}
+	if m.card_format != nil {
+		fields = append(fields, credential.FieldCardFormat)
+	}
+	if m.sealed != nil {
+		fields = append(fields, credential.FieldSealed)
+	}
+	if m.public_key != nil {
+		fields = append(fields, credential.FieldPublicKey)
+	}
+	if m.lookup != nil {
+		fields = append(fields, credential.FieldLookup)
+	}
+	if m.valid_from != nil {
+		fields = append(fields, credential.FieldValidFrom)
+	}
+	if m.valid_until != nil {
+		fields = append(fields, credential.FieldValidUntil)
+	}
+	if m.failures != nil {
+		fields = append(fields, credential.FieldFailures)
+	}
+	if m.blocked_until != nil {
+		fields = append(fields, credential.FieldBlockedUntil)
+	}
+	if m.suspended_at != nil {
+		fields = append(fields, credential.FieldSuspendedAt)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, credential.FieldRevokedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CredentialMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case credential.FieldOrgID:
+		return m.OrgID()
+	case credential.FieldCreatedAt:
+		return m.CreatedAt()
+	case credential.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case credential.FieldUserID:
+		return m.UserID()
+	case credential.FieldKind:
+		return m.Kind()
+	case credential.FieldLabel:
+		return m.Label()
+	case credential.FieldHint:
+		return m.Hint()
+	case credential.FieldDuress:
+		return m.Duress()
+	case credential.FieldPinHash:
+		return m.PinHash()
+	case credential.FieldCardFormat:
+		return m.CardFormat()
+	case credential.FieldSealed:
+		return m.Sealed()
+	case credential.FieldPublicKey:
+		return m.PublicKey()
+	case credential.FieldLookup:
+		return m.Lookup()
+	case credential.FieldValidFrom:
+		return m.ValidFrom()
+	case credential.FieldValidUntil:
+		return m.ValidUntil()
+	case credential.FieldFailures:
+		return m.Failures()
+	case credential.FieldBlockedUntil:
+		return m.BlockedUntil()
+	case credential.FieldSuspendedAt:
+		return m.SuspendedAt()
+	case credential.FieldRevokedAt:
+		return m.RevokedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CredentialMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case credential.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case credential.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case credential.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case credential.FieldUserID:
+		return m.OldUserID(ctx)
+	case credential.FieldKind:
+		return m.OldKind(ctx)
+	case credential.FieldLabel:
+		return m.OldLabel(ctx)
+	case credential.FieldHint:
+		return m.OldHint(ctx)
+	case credential.FieldDuress:
+		return m.OldDuress(ctx)
+	case credential.FieldPinHash:
+		return m.OldPinHash(ctx)
+	case credential.FieldCardFormat:
+		return m.OldCardFormat(ctx)
+	case credential.FieldSealed:
+		return m.OldSealed(ctx)
+	case credential.FieldPublicKey:
+		return m.OldPublicKey(ctx)
+	case credential.FieldLookup:
+		return m.OldLookup(ctx)
+	case credential.FieldValidFrom:
+		return m.OldValidFrom(ctx)
+	case credential.FieldValidUntil:
+		return m.OldValidUntil(ctx)
+	case credential.FieldFailures:
+		return m.OldFailures(ctx)
+	case credential.FieldBlockedUntil:
+		return m.OldBlockedUntil(ctx)
+	case credential.FieldSuspendedAt:
+		return m.OldSuspendedAt(ctx)
+	case credential.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Credential field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CredentialMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case credential.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case credential.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case credential.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case credential.FieldUserID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case credential.FieldKind:
+		v, ok := value.(credential.Kind)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case credential.FieldLabel:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLabel(v)
+		return nil
+	case credential.FieldHint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHint(v)
+		return nil
+	case credential.FieldDuress:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDuress(v)
+		return nil
+	case credential.FieldPinHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPinHash(v)
+		return nil
+	case credential.FieldCardFormat:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCardFormat(v)
+		return nil
+	case credential.FieldSealed:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealed(v)
+		return nil
+	case credential.FieldPublicKey:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPublicKey(v)
+		return nil
+	case credential.FieldLookup:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLookup(v)
+		return nil
+	case credential.FieldValidFrom:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidFrom(v)
+		return nil
+	case credential.FieldValidUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidUntil(v)
+		return nil
+	case credential.FieldFailures:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFailures(v)
+		return nil
+	case credential.FieldBlockedUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBlockedUntil(v)
+		return nil
+	case credential.FieldSuspendedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSuspendedAt(v)
+		return nil
+	case credential.FieldRevokedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Credential field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CredentialMutation) AddedFields() []string {
+	var fields []string
+	if m.addfailures != nil {
+		fields = append(fields, credential.FieldFailures)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CredentialMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case credential.FieldFailures:
+		return m.AddedFailures()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CredentialMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case credential.FieldFailures:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFailures(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Credential numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CredentialMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(credential.FieldLabel) {
+		fields = append(fields, credential.FieldLabel)
+	}
+	if m.FieldCleared(credential.FieldPinHash) {
+		fields = append(fields, credential.FieldPinHash)
+	}
+	if m.FieldCleared(credential.FieldCardFormat) {
+		fields = append(fields, credential.FieldCardFormat)
+	}
+	if m.FieldCleared(credential.FieldSealed) {
+		fields = append(fields, credential.FieldSealed)
+	}
+	if m.FieldCleared(credential.FieldPublicKey) {
+		fields = append(fields, credential.FieldPublicKey)
+	}
+	if m.FieldCleared(credential.FieldLookup) {
+		fields = append(fields, credential.FieldLookup)
+	}
+	if m.FieldCleared(credential.FieldValidFrom) {
+		fields = append(fields, credential.FieldValidFrom)
+	}
+	if m.FieldCleared(credential.FieldValidUntil) {
+		fields = append(fields, credential.FieldValidUntil)
+	}
+	if m.FieldCleared(credential.FieldBlockedUntil) {
+		fields = append(fields, credential.FieldBlockedUntil)
+	}
+	if m.FieldCleared(credential.FieldSuspendedAt) {
+		fields = append(fields, credential.FieldSuspendedAt)
+	}
+	if m.FieldCleared(credential.FieldRevokedAt) {
+		fields = append(fields, credential.FieldRevokedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CredentialMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CredentialMutation) ClearField(name string) error {
+	switch name {
+	case credential.FieldLabel:
+		m.ClearLabel()
+		return nil
+	case credential.FieldPinHash:
+		m.ClearPinHash()
+		return nil
+	case credential.FieldCardFormat:
+		m.ClearCardFormat()
+		return nil
+	case credential.FieldSealed:
+		m.ClearSealed()
+		return nil
+	case credential.FieldPublicKey:
+		m.ClearPublicKey()
+		return nil
+	case credential.FieldLookup:
+		m.ClearLookup()
+		return nil
+	case credential.FieldValidFrom:
+		m.ClearValidFrom()
+		return nil
+	case credential.FieldValidUntil:
+		m.ClearValidUntil()
+		return nil
+	case credential.FieldBlockedUntil:
+		m.ClearBlockedUntil()
+		return nil
+	case credential.FieldSuspendedAt:
+		m.ClearSuspendedAt()
+		return nil
+	case credential.FieldRevokedAt:
+		m.ClearRevokedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Credential nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CredentialMutation) ResetField(name string) error {
+	switch name {
+	case credential.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case credential.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case credential.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case credential.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case credential.FieldKind:
+		m.ResetKind()
+		return nil
+	case credential.FieldLabel:
+		m.ResetLabel()
+		return nil
+	case credential.FieldHint:
+		m.ResetHint()
+		return nil
+	case credential.FieldDuress:
+		m.ResetDuress()
+		return nil
+	case credential.FieldPinHash:
+		m.ResetPinHash()
+		return nil
+	case credential.FieldCardFormat:
+		m.ResetCardFormat()
+		return nil
+	case credential.FieldSealed:
+		m.ResetSealed()
+		return nil
+	case credential.FieldPublicKey:
+		m.ResetPublicKey()
+		return nil
+	case credential.FieldLookup:
+		m.ResetLookup()
+		return nil
+	case credential.FieldValidFrom:
+		m.ResetValidFrom()
+		return nil
+	case credential.FieldValidUntil:
+		m.ResetValidUntil()
+		return nil
+	case credential.FieldFailures:
+		m.ResetFailures()
+		return nil
+	case credential.FieldBlockedUntil:
+		m.ResetBlockedUntil()
+		return nil
+	case credential.FieldSuspendedAt:
+		m.ResetSuspendedAt()
+		return nil
+	case credential.FieldRevokedAt:
+		m.ResetRevokedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Credential field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CredentialMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CredentialMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CredentialMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CredentialMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CredentialMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CredentialMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CredentialMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Credential unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CredentialMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Credential edge %s", name)
 }
 
 // DeviceMutation represents an operation that mutates the Device nodes in the graph.
@@ -3719,6 +6266,19 @@ type DoorMutation struct {
 	adddevice_port       *int
 	name                 *string
 	mode                 *door.Mode
+	override_mode        *door.OverrideMode
+	override_until       *time.Time
+	unlock_schedule_id   *typeid.Schedule
+	first_person_in      *bool
+	first_in_at          *time.Time
+	effective_mode       *door.EffectiveMode
+	effective_cause      *schema.ModeCause
+	effective_until      *time.Time
+	into_area_id         *typeid.Area
+	out_of_area_id       *typeid.Area
+	pin_failures         *int
+	addpin_failures      *int
+	pin_blocked_until    *time.Time
 	lock_state           *door.LockState
 	position             *door.Position
 	connectivity         *schema.Connectivity
@@ -4172,6 +6732,562 @@ func (m *DoorMutation) ResetMode() {
 	m.mode = nil
 }
 
+// SetOverrideMode sets the "override_mode" field.
+func (m *DoorMutation) SetOverrideMode(dm door.OverrideMode) {
+	m.override_mode = &dm
+}
+
+// OverrideMode returns the value of the "override_mode" field in the mutation.
+func (m *DoorMutation) OverrideMode() (r door.OverrideMode, exists bool) {
+	v := m.override_mode
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOverrideMode returns the old "override_mode" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldOverrideMode(ctx context.Context) (v *door.OverrideMode, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOverrideMode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOverrideMode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOverrideMode: %w", err)
+	}
+	return oldValue.OverrideMode, nil
+}
+
+// ClearOverrideMode clears the value of the "override_mode" field.
+func (m *DoorMutation) ClearOverrideMode() {
+	m.override_mode = nil
+	m.clearedFields[door.FieldOverrideMode] = struct{}{}
+}
+
+// OverrideModeCleared returns if the "override_mode" field was cleared in this mutation.
+func (m *DoorMutation) OverrideModeCleared() bool {
+	_, ok := m.clearedFields[door.FieldOverrideMode]
+	return ok
+}
+
+// ResetOverrideMode resets all changes to the "override_mode" field.
+func (m *DoorMutation) ResetOverrideMode() {
+	m.override_mode = nil
+	delete(m.clearedFields, door.FieldOverrideMode)
+}
+
+// SetOverrideUntil sets the "override_until" field.
+func (m *DoorMutation) SetOverrideUntil(t time.Time) {
+	m.override_until = &t
+}
+
+// OverrideUntil returns the value of the "override_until" field in the mutation.
+func (m *DoorMutation) OverrideUntil() (r time.Time, exists bool) {
+	v := m.override_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOverrideUntil returns the old "override_until" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldOverrideUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOverrideUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOverrideUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOverrideUntil: %w", err)
+	}
+	return oldValue.OverrideUntil, nil
+}
+
+// ClearOverrideUntil clears the value of the "override_until" field.
+func (m *DoorMutation) ClearOverrideUntil() {
+	m.override_until = nil
+	m.clearedFields[door.FieldOverrideUntil] = struct{}{}
+}
+
+// OverrideUntilCleared returns if the "override_until" field was cleared in this mutation.
+func (m *DoorMutation) OverrideUntilCleared() bool {
+	_, ok := m.clearedFields[door.FieldOverrideUntil]
+	return ok
+}
+
+// ResetOverrideUntil resets all changes to the "override_until" field.
+func (m *DoorMutation) ResetOverrideUntil() {
+	m.override_until = nil
+	delete(m.clearedFields, door.FieldOverrideUntil)
+}
+
+// SetUnlockScheduleID sets the "unlock_schedule_id" field.
+func (m *DoorMutation) SetUnlockScheduleID(t typeid.Schedule) {
+	m.unlock_schedule_id = &t
+}
+
+// UnlockScheduleID returns the value of the "unlock_schedule_id" field in the mutation.
+func (m *DoorMutation) UnlockScheduleID() (r typeid.Schedule, exists bool) {
+	v := m.unlock_schedule_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnlockScheduleID returns the old "unlock_schedule_id" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldUnlockScheduleID(ctx context.Context) (v *typeid.Schedule, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnlockScheduleID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnlockScheduleID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnlockScheduleID: %w", err)
+	}
+	return oldValue.UnlockScheduleID, nil
+}
+
+// ClearUnlockScheduleID clears the value of the "unlock_schedule_id" field.
+func (m *DoorMutation) ClearUnlockScheduleID() {
+	m.unlock_schedule_id = nil
+	m.clearedFields[door.FieldUnlockScheduleID] = struct{}{}
+}
+
+// UnlockScheduleIDCleared returns if the "unlock_schedule_id" field was cleared in this mutation.
+func (m *DoorMutation) UnlockScheduleIDCleared() bool {
+	_, ok := m.clearedFields[door.FieldUnlockScheduleID]
+	return ok
+}
+
+// ResetUnlockScheduleID resets all changes to the "unlock_schedule_id" field.
+func (m *DoorMutation) ResetUnlockScheduleID() {
+	m.unlock_schedule_id = nil
+	delete(m.clearedFields, door.FieldUnlockScheduleID)
+}
+
+// SetFirstPersonIn sets the "first_person_in" field.
+func (m *DoorMutation) SetFirstPersonIn(b bool) {
+	m.first_person_in = &b
+}
+
+// FirstPersonIn returns the value of the "first_person_in" field in the mutation.
+func (m *DoorMutation) FirstPersonIn() (r bool, exists bool) {
+	v := m.first_person_in
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstPersonIn returns the old "first_person_in" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldFirstPersonIn(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstPersonIn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstPersonIn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstPersonIn: %w", err)
+	}
+	return oldValue.FirstPersonIn, nil
+}
+
+// ResetFirstPersonIn resets all changes to the "first_person_in" field.
+func (m *DoorMutation) ResetFirstPersonIn() {
+	m.first_person_in = nil
+}
+
+// SetFirstInAt sets the "first_in_at" field.
+func (m *DoorMutation) SetFirstInAt(t time.Time) {
+	m.first_in_at = &t
+}
+
+// FirstInAt returns the value of the "first_in_at" field in the mutation.
+func (m *DoorMutation) FirstInAt() (r time.Time, exists bool) {
+	v := m.first_in_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstInAt returns the old "first_in_at" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldFirstInAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstInAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstInAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstInAt: %w", err)
+	}
+	return oldValue.FirstInAt, nil
+}
+
+// ClearFirstInAt clears the value of the "first_in_at" field.
+func (m *DoorMutation) ClearFirstInAt() {
+	m.first_in_at = nil
+	m.clearedFields[door.FieldFirstInAt] = struct{}{}
+}
+
+// FirstInAtCleared returns if the "first_in_at" field was cleared in this mutation.
+func (m *DoorMutation) FirstInAtCleared() bool {
+	_, ok := m.clearedFields[door.FieldFirstInAt]
+	return ok
+}
+
+// ResetFirstInAt resets all changes to the "first_in_at" field.
+func (m *DoorMutation) ResetFirstInAt() {
+	m.first_in_at = nil
+	delete(m.clearedFields, door.FieldFirstInAt)
+}
+
+// SetEffectiveMode sets the "effective_mode" field.
+func (m *DoorMutation) SetEffectiveMode(dm door.EffectiveMode) {
+	m.effective_mode = &dm
+}
+
+// EffectiveMode returns the value of the "effective_mode" field in the mutation.
+func (m *DoorMutation) EffectiveMode() (r door.EffectiveMode, exists bool) {
+	v := m.effective_mode
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEffectiveMode returns the old "effective_mode" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldEffectiveMode(ctx context.Context) (v door.EffectiveMode, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEffectiveMode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEffectiveMode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEffectiveMode: %w", err)
+	}
+	return oldValue.EffectiveMode, nil
+}
+
+// ResetEffectiveMode resets all changes to the "effective_mode" field.
+func (m *DoorMutation) ResetEffectiveMode() {
+	m.effective_mode = nil
+}
+
+// SetEffectiveCause sets the "effective_cause" field.
+func (m *DoorMutation) SetEffectiveCause(sc schema.ModeCause) {
+	m.effective_cause = &sc
+}
+
+// EffectiveCause returns the value of the "effective_cause" field in the mutation.
+func (m *DoorMutation) EffectiveCause() (r schema.ModeCause, exists bool) {
+	v := m.effective_cause
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEffectiveCause returns the old "effective_cause" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldEffectiveCause(ctx context.Context) (v schema.ModeCause, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEffectiveCause is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEffectiveCause requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEffectiveCause: %w", err)
+	}
+	return oldValue.EffectiveCause, nil
+}
+
+// ResetEffectiveCause resets all changes to the "effective_cause" field.
+func (m *DoorMutation) ResetEffectiveCause() {
+	m.effective_cause = nil
+}
+
+// SetEffectiveUntil sets the "effective_until" field.
+func (m *DoorMutation) SetEffectiveUntil(t time.Time) {
+	m.effective_until = &t
+}
+
+// EffectiveUntil returns the value of the "effective_until" field in the mutation.
+func (m *DoorMutation) EffectiveUntil() (r time.Time, exists bool) {
+	v := m.effective_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEffectiveUntil returns the old "effective_until" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldEffectiveUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEffectiveUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEffectiveUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEffectiveUntil: %w", err)
+	}
+	return oldValue.EffectiveUntil, nil
+}
+
+// ClearEffectiveUntil clears the value of the "effective_until" field.
+func (m *DoorMutation) ClearEffectiveUntil() {
+	m.effective_until = nil
+	m.clearedFields[door.FieldEffectiveUntil] = struct{}{}
+}
+
+// EffectiveUntilCleared returns if the "effective_until" field was cleared in this mutation.
+func (m *DoorMutation) EffectiveUntilCleared() bool {
+	_, ok := m.clearedFields[door.FieldEffectiveUntil]
+	return ok
+}
+
+// ResetEffectiveUntil resets all changes to the "effective_until" field.
+func (m *DoorMutation) ResetEffectiveUntil() {
+	m.effective_until = nil
+	delete(m.clearedFields, door.FieldEffectiveUntil)
+}
+
+// SetIntoAreaID sets the "into_area_id" field.
+func (m *DoorMutation) SetIntoAreaID(t typeid.Area) {
+	m.into_area_id = &t
+}
+
+// IntoAreaID returns the value of the "into_area_id" field in the mutation.
+func (m *DoorMutation) IntoAreaID() (r typeid.Area, exists bool) {
+	v := m.into_area_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIntoAreaID returns the old "into_area_id" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldIntoAreaID(ctx context.Context) (v *typeid.Area, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIntoAreaID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIntoAreaID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIntoAreaID: %w", err)
+	}
+	return oldValue.IntoAreaID, nil
+}
+
+// ClearIntoAreaID clears the value of the "into_area_id" field.
+func (m *DoorMutation) ClearIntoAreaID() {
+	m.into_area_id = nil
+	m.clearedFields[door.FieldIntoAreaID] = struct{}{}
+}
+
+// IntoAreaIDCleared returns if the "into_area_id" field was cleared in this mutation.
+func (m *DoorMutation) IntoAreaIDCleared() bool {
+	_, ok := m.clearedFields[door.FieldIntoAreaID]
+	return ok
+}
+
+// ResetIntoAreaID resets all changes to the "into_area_id" field.
+func (m *DoorMutation) ResetIntoAreaID() {
+	m.into_area_id = nil
+	delete(m.clearedFields, door.FieldIntoAreaID)
+}
+
+// SetOutOfAreaID sets the "out_of_area_id" field.
+func (m *DoorMutation) SetOutOfAreaID(t typeid.Area) {
+	m.out_of_area_id = &t
+}
+
+// OutOfAreaID returns the value of the "out_of_area_id" field in the mutation.
+func (m *DoorMutation) OutOfAreaID() (r typeid.Area, exists bool) {
+	v := m.out_of_area_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOutOfAreaID returns the old "out_of_area_id" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldOutOfAreaID(ctx context.Context) (v *typeid.Area, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOutOfAreaID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOutOfAreaID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOutOfAreaID: %w", err)
+	}
+	return oldValue.OutOfAreaID, nil
+}
+
+// ClearOutOfAreaID clears the value of the "out_of_area_id" field.
+func (m *DoorMutation) ClearOutOfAreaID() {
+	m.out_of_area_id = nil
+	m.clearedFields[door.FieldOutOfAreaID] = struct{}{}
+}
+
+// OutOfAreaIDCleared returns if the "out_of_area_id" field was cleared in this mutation.
+func (m *DoorMutation) OutOfAreaIDCleared() bool {
+	_, ok := m.clearedFields[door.FieldOutOfAreaID]
+	return ok
+}
+
+// ResetOutOfAreaID resets all changes to the "out_of_area_id" field.
+func (m *DoorMutation) ResetOutOfAreaID() {
+	m.out_of_area_id = nil
+	delete(m.clearedFields, door.FieldOutOfAreaID)
+}
+
+// SetPinFailures sets the "pin_failures" field.
+func (m *DoorMutation) SetPinFailures(i int) {
+	m.pin_failures = &i
+	m.addpin_failures = nil
+}
+
+// PinFailures returns the value of the "pin_failures" field in the mutation.
+func (m *DoorMutation) PinFailures() (r int, exists bool) {
+	v := m.pin_failures
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPinFailures returns the old "pin_failures" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldPinFailures(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPinFailures is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPinFailures requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPinFailures: %w", err)
+	}
+	return oldValue.PinFailures, nil
+}
+
+// AddPinFailures adds i to the "pin_failures" field.
+func (m *DoorMutation) AddPinFailures(i int) {
+	if m.addpin_failures != nil {
+		*m.addpin_failures += i
+	} else {
+		m.addpin_failures = &i
+	}
+}
+
+// AddedPinFailures returns the value that was added to the "pin_failures" field in this mutation.
+func (m *DoorMutation) AddedPinFailures() (r int, exists bool) {
+	v := m.addpin_failures
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPinFailures resets all changes to the "pin_failures" field.
+func (m *DoorMutation) ResetPinFailures() {
+	m.pin_failures = nil
+	m.addpin_failures = nil
+}
+
+// SetPinBlockedUntil sets the "pin_blocked_until" field.
+func (m *DoorMutation) SetPinBlockedUntil(t time.Time) {
+	m.pin_blocked_until = &t
+}
+
+// PinBlockedUntil returns the value of the "pin_blocked_until" field in the mutation.
+func (m *DoorMutation) PinBlockedUntil() (r time.Time, exists bool) {
+	v := m.pin_blocked_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPinBlockedUntil returns the old "pin_blocked_until" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldPinBlockedUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPinBlockedUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPinBlockedUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPinBlockedUntil: %w", err)
+	}
+	return oldValue.PinBlockedUntil, nil
+}
+
+// ClearPinBlockedUntil clears the value of the "pin_blocked_until" field.
+func (m *DoorMutation) ClearPinBlockedUntil() {
+	m.pin_blocked_until = nil
+	m.clearedFields[door.FieldPinBlockedUntil] = struct{}{}
+}
+
+// PinBlockedUntilCleared returns if the "pin_blocked_until" field was cleared in this mutation.
+func (m *DoorMutation) PinBlockedUntilCleared() bool {
+	_, ok := m.clearedFields[door.FieldPinBlockedUntil]
+	return ok
+}
+
+// ResetPinBlockedUntil resets all changes to the "pin_blocked_until" field.
+func (m *DoorMutation) ResetPinBlockedUntil() {
+	m.pin_blocked_until = nil
+	delete(m.clearedFields, door.FieldPinBlockedUntil)
+}
+
 // SetLockState sets the "lock_state" field.
 func (m *DoorMutation) SetLockState(ds door.LockState) {
 	m.lock_state = &ds
@@ -4475,7 +7591,7 @@ func (m *DoorMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DoorMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 26)
 	if m.org_id != nil {
 		fields = append(fields, door.FieldOrgID)
 	}
@@ -4499,6 +7615,42 @@ func (m *DoorMutation) Fields() []string {
 	}
 	if m.mode != nil {
 		fields = append(fields, door.FieldMode)
+	}
+	if m.override_mode != nil {
+		fields = append(fields, door.FieldOverrideMode)
+	}
+	if m.override_until != nil {
+		fields = append(fields, door.FieldOverrideUntil)
+	}
+	if m.unlock_schedule_id != nil {
+		fields = append(fields, door.FieldUnlockScheduleID)
+	}
+	if m.first_person_in != nil {
+		fields = append(fields, door.FieldFirstPersonIn)
+	}
+	if m.first_in_at != nil {
+		fields = append(fields, door.FieldFirstInAt)
+	}
+	if m.effective_mode != nil {
+		fields = append(fields, door.FieldEffectiveMode)
+	}
+	if m.effective_cause != nil {
+		fields = append(fields, door.FieldEffectiveCause)
+	}
+	if m.effective_until != nil {
+		fields = append(fields, door.FieldEffectiveUntil)
+	}
+	if m.into_area_id != nil {
+		fields = append(fields, door.FieldIntoAreaID)
+	}
+	if m.out_of_area_id != nil {
+		fields = append(fields, door.FieldOutOfAreaID)
+	}
+	if m.pin_failures != nil {
+		fields = append(fields, door.FieldPinFailures)
+	}
+	if m.pin_blocked_until != nil {
+		fields = append(fields, door.FieldPinBlockedUntil)
 	}
 	if m.lock_state != nil {
 		fields = append(fields, door.FieldLockState)
@@ -4542,6 +7694,30 @@ func (m *DoorMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case door.FieldMode:
 		return m.Mode()
+	case door.FieldOverrideMode:
+		return m.OverrideMode()
+	case door.FieldOverrideUntil:
+		return m.OverrideUntil()
+	case door.FieldUnlockScheduleID:
+		return m.UnlockScheduleID()
+	case door.FieldFirstPersonIn:
+		return m.FirstPersonIn()
+	case door.FieldFirstInAt:
+		return m.FirstInAt()
+	case door.FieldEffectiveMode:
+		return m.EffectiveMode()
+	case door.FieldEffectiveCause:
+		return m.EffectiveCause()
+	case door.FieldEffectiveUntil:
+		return m.EffectiveUntil()
+	case door.FieldIntoAreaID:
+		return m.IntoAreaID()
+	case door.FieldOutOfAreaID:
+		return m.OutOfAreaID()
+	case door.FieldPinFailures:
+		return m.PinFailures()
+	case door.FieldPinBlockedUntil:
+		return m.PinBlockedUntil()
 	case door.FieldLockState:
 		return m.LockState()
 	case door.FieldPosition:
@@ -4579,6 +7755,30 @@ func (m *DoorMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldName(ctx)
 	case door.FieldMode:
 		return m.OldMode(ctx)
+	case door.FieldOverrideMode:
+		return m.OldOverrideMode(ctx)
+	case door.FieldOverrideUntil:
+		return m.OldOverrideUntil(ctx)
+	case door.FieldUnlockScheduleID:
+		return m.OldUnlockScheduleID(ctx)
+	case door.FieldFirstPersonIn:
+		return m.OldFirstPersonIn(ctx)
+	case door.FieldFirstInAt:
+		return m.OldFirstInAt(ctx)
+	case door.FieldEffectiveMode:
+		return m.OldEffectiveMode(ctx)
+	case door.FieldEffectiveCause:
+		return m.OldEffectiveCause(ctx)
+	case door.FieldEffectiveUntil:
+		return m.OldEffectiveUntil(ctx)
+	case door.FieldIntoAreaID:
+		return m.OldIntoAreaID(ctx)
+	case door.FieldOutOfAreaID:
+		return m.OldOutOfAreaID(ctx)
+	case door.FieldPinFailures:
+		return m.OldPinFailures(ctx)
+	case door.FieldPinBlockedUntil:
+		return m.OldPinBlockedUntil(ctx)
 	case door.FieldLockState:
 		return m.OldLockState(ctx)
 	case door.FieldPosition:
@@ -4656,6 +7856,90 @@ func (m *DoorMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetMode(v)
 		return nil
+	case door.FieldOverrideMode:
+		v, ok := value.(door.OverrideMode)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOverrideMode(v)
+		return nil
+	case door.FieldOverrideUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOverrideUntil(v)
+		return nil
+	case door.FieldUnlockScheduleID:
+		v, ok := value.(typeid.Schedule)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnlockScheduleID(v)
+		return nil
+	case door.FieldFirstPersonIn:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstPersonIn(v)
+		return nil
+	case door.FieldFirstInAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstInAt(v)
+		return nil
+	case door.FieldEffectiveMode:
+		v, ok := value.(door.EffectiveMode)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEffectiveMode(v)
+		return nil
+	case door.FieldEffectiveCause:
+		v, ok := value.(schema.ModeCause)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEffectiveCause(v)
+		return nil
+	case door.FieldEffectiveUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEffectiveUntil(v)
+		return nil
+	case door.FieldIntoAreaID:
+		v, ok := value.(typeid.Area)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIntoAreaID(v)
+		return nil
+	case door.FieldOutOfAreaID:
+		v, ok := value.(typeid.Area)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOutOfAreaID(v)
+		return nil
+	case door.FieldPinFailures:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPinFailures(v)
+		return nil
+	case door.FieldPinBlockedUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPinBlockedUntil(v)
+		return nil
 	case door.FieldLockState:
 		v, ok := value.(door.LockState)
 		if !ok {
@@ -4709,6 +7993,9 @@ func (m *DoorMutation) AddedFields() []string {
 	if m.adddevice_port != nil {
 		fields = append(fields, door.FieldDevicePort)
 	}
+	if m.addpin_failures != nil {
+		fields = append(fields, door.FieldPinFailures)
+	}
 	if m.addrelock_seconds != nil {
 		fields = append(fields, door.FieldRelockSeconds)
 	}
@@ -4725,6 +8012,8 @@ func (m *DoorMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case door.FieldDevicePort:
 		return m.AddedDevicePort()
+	case door.FieldPinFailures:
+		return m.AddedPinFailures()
 	case door.FieldRelockSeconds:
 		return m.AddedRelockSeconds()
 	case door.FieldHeldOpenSeconds:
@@ -4744,6 +8033,13 @@ func (m *DoorMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddDevicePort(v)
+		return nil
+	case door.FieldPinFailures:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPinFailures(v)
 		return nil
 	case door.FieldRelockSeconds:
 		v, ok := value.(int)
@@ -4773,6 +8069,30 @@ func (m *DoorMutation) ClearedFields() []string {
 	if m.FieldCleared(door.FieldDevicePort) {
 		fields = append(fields, door.FieldDevicePort)
 	}
+	if m.FieldCleared(door.FieldOverrideMode) {
+		fields = append(fields, door.FieldOverrideMode)
+	}
+	if m.FieldCleared(door.FieldOverrideUntil) {
+		fields = append(fields, door.FieldOverrideUntil)
+	}
+	if m.FieldCleared(door.FieldUnlockScheduleID) {
+		fields = append(fields, door.FieldUnlockScheduleID)
+	}
+	if m.FieldCleared(door.FieldFirstInAt) {
+		fields = append(fields, door.FieldFirstInAt)
+	}
+	if m.FieldCleared(door.FieldEffectiveUntil) {
+		fields = append(fields, door.FieldEffectiveUntil)
+	}
+	if m.FieldCleared(door.FieldIntoAreaID) {
+		fields = append(fields, door.FieldIntoAreaID)
+	}
+	if m.FieldCleared(door.FieldOutOfAreaID) {
+		fields = append(fields, door.FieldOutOfAreaID)
+	}
+	if m.FieldCleared(door.FieldPinBlockedUntil) {
+		fields = append(fields, door.FieldPinBlockedUntil)
+	}
 	if m.FieldCleared(door.FieldObservedAt) {
 		fields = append(fields, door.FieldObservedAt)
 	}
@@ -4795,6 +8115,30 @@ func (m *DoorMutation) ClearField(name string) error {
 		return nil
 	case door.FieldDevicePort:
 		m.ClearDevicePort()
+		return nil
+	case door.FieldOverrideMode:
+		m.ClearOverrideMode()
+		return nil
+	case door.FieldOverrideUntil:
+		m.ClearOverrideUntil()
+		return nil
+	case door.FieldUnlockScheduleID:
+		m.ClearUnlockScheduleID()
+		return nil
+	case door.FieldFirstInAt:
+		m.ClearFirstInAt()
+		return nil
+	case door.FieldEffectiveUntil:
+		m.ClearEffectiveUntil()
+		return nil
+	case door.FieldIntoAreaID:
+		m.ClearIntoAreaID()
+		return nil
+	case door.FieldOutOfAreaID:
+		m.ClearOutOfAreaID()
+		return nil
+	case door.FieldPinBlockedUntil:
+		m.ClearPinBlockedUntil()
 		return nil
 	case door.FieldObservedAt:
 		m.ClearObservedAt()
@@ -4830,6 +8174,42 @@ func (m *DoorMutation) ResetField(name string) error {
 		return nil
 	case door.FieldMode:
 		m.ResetMode()
+		return nil
+	case door.FieldOverrideMode:
+		m.ResetOverrideMode()
+		return nil
+	case door.FieldOverrideUntil:
+		m.ResetOverrideUntil()
+		return nil
+	case door.FieldUnlockScheduleID:
+		m.ResetUnlockScheduleID()
+		return nil
+	case door.FieldFirstPersonIn:
+		m.ResetFirstPersonIn()
+		return nil
+	case door.FieldFirstInAt:
+		m.ResetFirstInAt()
+		return nil
+	case door.FieldEffectiveMode:
+		m.ResetEffectiveMode()
+		return nil
+	case door.FieldEffectiveCause:
+		m.ResetEffectiveCause()
+		return nil
+	case door.FieldEffectiveUntil:
+		m.ResetEffectiveUntil()
+		return nil
+	case door.FieldIntoAreaID:
+		m.ResetIntoAreaID()
+		return nil
+	case door.FieldOutOfAreaID:
+		m.ResetOutOfAreaID()
+		return nil
+	case door.FieldPinFailures:
+		m.ResetPinFailures()
+		return nil
+	case door.FieldPinBlockedUntil:
+		m.ResetPinBlockedUntil()
 		return nil
 	case door.FieldLockState:
 		m.ResetLockState()
@@ -4899,6 +8279,1165 @@ func (m *DoorMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *DoorMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Door edge %s", name)
+}
+
+// DoorGroupMutation represents an operation that mutates the DoorGroup nodes in the graph.
+type DoorGroupMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.DoorGroup
+	org_id        *typeid.Organization
+	created_at    *time.Time
+	updated_at    *time.Time
+	name          *string
+	parent_id     *typeid.DoorGroup
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*DoorGroup, error)
+	predicates    []predicate.DoorGroup
+}
+
+var _ ent.Mutation = (*DoorGroupMutation)(nil)
+
+// doorgroupOption allows management of the mutation configuration using functional options.
+type doorgroupOption func(*DoorGroupMutation)
+
+// newDoorGroupMutation creates new mutation for the DoorGroup entity.
+func newDoorGroupMutation(c config, op Op, opts ...doorgroupOption) *DoorGroupMutation {
+	m := &DoorGroupMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDoorGroup,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDoorGroupID sets the ID field of the mutation.
+func withDoorGroupID(id typeid.DoorGroup) doorgroupOption {
+	return func(m *DoorGroupMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *DoorGroup
+		)
+		m.oldValue = func(ctx context.Context) (*DoorGroup, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().DoorGroup.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDoorGroup sets the old DoorGroup of the mutation.
+func withDoorGroup(node *DoorGroup) doorgroupOption {
+	return func(m *DoorGroupMutation) {
+		m.oldValue = func(context.Context) (*DoorGroup, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DoorGroupMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DoorGroupMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of DoorGroup entities.
+func (m *DoorGroupMutation) SetID(id typeid.DoorGroup) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DoorGroupMutation) ID() (id typeid.DoorGroup, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DoorGroupMutation) IDs(ctx context.Context) ([]typeid.DoorGroup, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.DoorGroup{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().DoorGroup.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *DoorGroupMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *DoorGroupMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the DoorGroup entity.
+// If the DoorGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *DoorGroupMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *DoorGroupMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *DoorGroupMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the DoorGroup entity.
+// If the DoorGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *DoorGroupMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *DoorGroupMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *DoorGroupMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the DoorGroup entity.
+// If the DoorGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *DoorGroupMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetName sets the "name" field.
+func (m *DoorGroupMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *DoorGroupMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the DoorGroup entity.
+// If the DoorGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *DoorGroupMutation) ResetName() {
+	m.name = nil
+}
+
+// SetParentID sets the "parent_id" field.
+func (m *DoorGroupMutation) SetParentID(tg typeid.DoorGroup) {
+	m.parent_id = &tg
+}
+
+// ParentID returns the value of the "parent_id" field in the mutation.
+func (m *DoorGroupMutation) ParentID() (r typeid.DoorGroup, exists bool) {
+	v := m.parent_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldParentID returns the old "parent_id" field's value of the DoorGroup entity.
+// If the DoorGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupMutation) OldParentID(ctx context.Context) (v *typeid.DoorGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldParentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldParentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldParentID: %w", err)
+	}
+	return oldValue.ParentID, nil
+}
+
+// ClearParentID clears the value of the "parent_id" field.
+func (m *DoorGroupMutation) ClearParentID() {
+	m.parent_id = nil
+	m.clearedFields[doorgroup.FieldParentID] = struct{}{}
+}
+
+// ParentIDCleared returns if the "parent_id" field was cleared in this mutation.
+func (m *DoorGroupMutation) ParentIDCleared() bool {
+	_, ok := m.clearedFields[doorgroup.FieldParentID]
+	return ok
+}
+
+// ResetParentID resets all changes to the "parent_id" field.
+func (m *DoorGroupMutation) ResetParentID() {
+	m.parent_id = nil
+	delete(m.clearedFields, doorgroup.FieldParentID)
+}
+
+// Where appends a list predicates to the DoorGroupMutation builder.
+func (m *DoorGroupMutation) Where(ps ...predicate.DoorGroup) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DoorGroupMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DoorGroupMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.DoorGroup, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DoorGroupMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DoorGroupMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (DoorGroup).
+func (m *DoorGroupMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DoorGroupMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.org_id != nil {
+		fields = append(fields, doorgroup.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, doorgroup.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, doorgroup.FieldUpdatedAt)
+	}
+	if m.name != nil {
+		fields = append(fields, doorgroup.FieldName)
+	}
+	if m.parent_id != nil {
+		fields = append(fields, doorgroup.FieldParentID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DoorGroupMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case doorgroup.FieldOrgID:
+		return m.OrgID()
+	case doorgroup.FieldCreatedAt:
+		return m.CreatedAt()
+	case doorgroup.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case doorgroup.FieldName:
+		return m.Name()
+	case doorgroup.FieldParentID:
+		return m.ParentID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DoorGroupMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case doorgroup.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case doorgroup.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case doorgroup.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case doorgroup.FieldName:
+		return m.OldName(ctx)
+	case doorgroup.FieldParentID:
+		return m.OldParentID(ctx)
+	}
+	return nil, fmt.Errorf("unknown DoorGroup field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DoorGroupMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case doorgroup.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case doorgroup.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case doorgroup.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case doorgroup.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case doorgroup.FieldParentID:
+		v, ok := value.(typeid.DoorGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetParentID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DoorGroup field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DoorGroupMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DoorGroupMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DoorGroupMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown DoorGroup numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DoorGroupMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(doorgroup.FieldParentID) {
+		fields = append(fields, doorgroup.FieldParentID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DoorGroupMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DoorGroupMutation) ClearField(name string) error {
+	switch name {
+	case doorgroup.FieldParentID:
+		m.ClearParentID()
+		return nil
+	}
+	return fmt.Errorf("unknown DoorGroup nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DoorGroupMutation) ResetField(name string) error {
+	switch name {
+	case doorgroup.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case doorgroup.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case doorgroup.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case doorgroup.FieldName:
+		m.ResetName()
+		return nil
+	case doorgroup.FieldParentID:
+		m.ResetParentID()
+		return nil
+	}
+	return fmt.Errorf("unknown DoorGroup field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DoorGroupMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DoorGroupMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DoorGroupMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DoorGroupMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DoorGroupMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DoorGroupMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DoorGroupMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown DoorGroup unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DoorGroupMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown DoorGroup edge %s", name)
+}
+
+// DoorGroupDoorMutation represents an operation that mutates the DoorGroupDoor nodes in the graph.
+type DoorGroupDoorMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.DoorGroupDoor
+	org_id        *typeid.Organization
+	door_group_id *typeid.DoorGroup
+	door_id       *typeid.Door
+	valid_from    *time.Time
+	valid_until   *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*DoorGroupDoor, error)
+	predicates    []predicate.DoorGroupDoor
+}
+
+var _ ent.Mutation = (*DoorGroupDoorMutation)(nil)
+
+// doorgroupdoorOption allows management of the mutation configuration using functional options.
+type doorgroupdoorOption func(*DoorGroupDoorMutation)
+
+// newDoorGroupDoorMutation creates new mutation for the DoorGroupDoor entity.
+func newDoorGroupDoorMutation(c config, op Op, opts ...doorgroupdoorOption) *DoorGroupDoorMutation {
+	m := &DoorGroupDoorMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDoorGroupDoor,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDoorGroupDoorID sets the ID field of the mutation.
+func withDoorGroupDoorID(id typeid.DoorGroupDoor) doorgroupdoorOption {
+	return func(m *DoorGroupDoorMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *DoorGroupDoor
+		)
+		m.oldValue = func(ctx context.Context) (*DoorGroupDoor, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().DoorGroupDoor.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDoorGroupDoor sets the old DoorGroupDoor of the mutation.
+func withDoorGroupDoor(node *DoorGroupDoor) doorgroupdoorOption {
+	return func(m *DoorGroupDoorMutation) {
+		m.oldValue = func(context.Context) (*DoorGroupDoor, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DoorGroupDoorMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DoorGroupDoorMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of DoorGroupDoor entities.
+func (m *DoorGroupDoorMutation) SetID(id typeid.DoorGroupDoor) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DoorGroupDoorMutation) ID() (id typeid.DoorGroupDoor, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DoorGroupDoorMutation) IDs(ctx context.Context) ([]typeid.DoorGroupDoor, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.DoorGroupDoor{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().DoorGroupDoor.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *DoorGroupDoorMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *DoorGroupDoorMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the DoorGroupDoor entity.
+// If the DoorGroupDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupDoorMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *DoorGroupDoorMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetDoorGroupID sets the "door_group_id" field.
+func (m *DoorGroupDoorMutation) SetDoorGroupID(tg typeid.DoorGroup) {
+	m.door_group_id = &tg
+}
+
+// DoorGroupID returns the value of the "door_group_id" field in the mutation.
+func (m *DoorGroupDoorMutation) DoorGroupID() (r typeid.DoorGroup, exists bool) {
+	v := m.door_group_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoorGroupID returns the old "door_group_id" field's value of the DoorGroupDoor entity.
+// If the DoorGroupDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupDoorMutation) OldDoorGroupID(ctx context.Context) (v typeid.DoorGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoorGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoorGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoorGroupID: %w", err)
+	}
+	return oldValue.DoorGroupID, nil
+}
+
+// ResetDoorGroupID resets all changes to the "door_group_id" field.
+func (m *DoorGroupDoorMutation) ResetDoorGroupID() {
+	m.door_group_id = nil
+}
+
+// SetDoorID sets the "door_id" field.
+func (m *DoorGroupDoorMutation) SetDoorID(t typeid.Door) {
+	m.door_id = &t
+}
+
+// DoorID returns the value of the "door_id" field in the mutation.
+func (m *DoorGroupDoorMutation) DoorID() (r typeid.Door, exists bool) {
+	v := m.door_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoorID returns the old "door_id" field's value of the DoorGroupDoor entity.
+// If the DoorGroupDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupDoorMutation) OldDoorID(ctx context.Context) (v typeid.Door, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoorID: %w", err)
+	}
+	return oldValue.DoorID, nil
+}
+
+// ResetDoorID resets all changes to the "door_id" field.
+func (m *DoorGroupDoorMutation) ResetDoorID() {
+	m.door_id = nil
+}
+
+// SetValidFrom sets the "valid_from" field.
+func (m *DoorGroupDoorMutation) SetValidFrom(t time.Time) {
+	m.valid_from = &t
+}
+
+// ValidFrom returns the value of the "valid_from" field in the mutation.
+func (m *DoorGroupDoorMutation) ValidFrom() (r time.Time, exists bool) {
+	v := m.valid_from
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidFrom returns the old "valid_from" field's value of the DoorGroupDoor entity.
+// If the DoorGroupDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupDoorMutation) OldValidFrom(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidFrom is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidFrom requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidFrom: %w", err)
+	}
+	return oldValue.ValidFrom, nil
+}
+
+// ClearValidFrom clears the value of the "valid_from" field.
+func (m *DoorGroupDoorMutation) ClearValidFrom() {
+	m.valid_from = nil
+	m.clearedFields[doorgroupdoor.FieldValidFrom] = struct{}{}
+}
+
+// ValidFromCleared returns if the "valid_from" field was cleared in this mutation.
+func (m *DoorGroupDoorMutation) ValidFromCleared() bool {
+	_, ok := m.clearedFields[doorgroupdoor.FieldValidFrom]
+	return ok
+}
+
+// ResetValidFrom resets all changes to the "valid_from" field.
+func (m *DoorGroupDoorMutation) ResetValidFrom() {
+	m.valid_from = nil
+	delete(m.clearedFields, doorgroupdoor.FieldValidFrom)
+}
+
+// SetValidUntil sets the "valid_until" field.
+func (m *DoorGroupDoorMutation) SetValidUntil(t time.Time) {
+	m.valid_until = &t
+}
+
+// ValidUntil returns the value of the "valid_until" field in the mutation.
+func (m *DoorGroupDoorMutation) ValidUntil() (r time.Time, exists bool) {
+	v := m.valid_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidUntil returns the old "valid_until" field's value of the DoorGroupDoor entity.
+// If the DoorGroupDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorGroupDoorMutation) OldValidUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidUntil: %w", err)
+	}
+	return oldValue.ValidUntil, nil
+}
+
+// ClearValidUntil clears the value of the "valid_until" field.
+func (m *DoorGroupDoorMutation) ClearValidUntil() {
+	m.valid_until = nil
+	m.clearedFields[doorgroupdoor.FieldValidUntil] = struct{}{}
+}
+
+// ValidUntilCleared returns if the "valid_until" field was cleared in this mutation.
+func (m *DoorGroupDoorMutation) ValidUntilCleared() bool {
+	_, ok := m.clearedFields[doorgroupdoor.FieldValidUntil]
+	return ok
+}
+
+// ResetValidUntil resets all changes to the "valid_until" field.
+func (m *DoorGroupDoorMutation) ResetValidUntil() {
+	m.valid_until = nil
+	delete(m.clearedFields, doorgroupdoor.FieldValidUntil)
+}
+
+// Where appends a list predicates to the DoorGroupDoorMutation builder.
+func (m *DoorGroupDoorMutation) Where(ps ...predicate.DoorGroupDoor) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DoorGroupDoorMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DoorGroupDoorMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.DoorGroupDoor, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DoorGroupDoorMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DoorGroupDoorMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (DoorGroupDoor).
+func (m *DoorGroupDoorMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DoorGroupDoorMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.org_id != nil {
+		fields = append(fields, doorgroupdoor.FieldOrgID)
+	}
+	if m.door_group_id != nil {
+		fields = append(fields, doorgroupdoor.FieldDoorGroupID)
+	}
+	if m.door_id != nil {
+		fields = append(fields, doorgroupdoor.FieldDoorID)
+	}
+	if m.valid_from != nil {
+		fields = append(fields, doorgroupdoor.FieldValidFrom)
+	}
+	if m.valid_until != nil {
+		fields = append(fields, doorgroupdoor.FieldValidUntil)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DoorGroupDoorMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case doorgroupdoor.FieldOrgID:
+		return m.OrgID()
+	case doorgroupdoor.FieldDoorGroupID:
+		return m.DoorGroupID()
+	case doorgroupdoor.FieldDoorID:
+		return m.DoorID()
+	case doorgroupdoor.FieldValidFrom:
+		return m.ValidFrom()
+	case doorgroupdoor.FieldValidUntil:
+		return m.ValidUntil()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DoorGroupDoorMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case doorgroupdoor.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case doorgroupdoor.FieldDoorGroupID:
+		return m.OldDoorGroupID(ctx)
+	case doorgroupdoor.FieldDoorID:
+		return m.OldDoorID(ctx)
+	case doorgroupdoor.FieldValidFrom:
+		return m.OldValidFrom(ctx)
+	case doorgroupdoor.FieldValidUntil:
+		return m.OldValidUntil(ctx)
+	}
+	return nil, fmt.Errorf("unknown DoorGroupDoor field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DoorGroupDoorMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case doorgroupdoor.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case doorgroupdoor.FieldDoorGroupID:
+		v, ok := value.(typeid.DoorGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoorGroupID(v)
+		return nil
+	case doorgroupdoor.FieldDoorID:
+		v, ok := value.(typeid.Door)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoorID(v)
+		return nil
+	case doorgroupdoor.FieldValidFrom:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidFrom(v)
+		return nil
+	case doorgroupdoor.FieldValidUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidUntil(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DoorGroupDoor field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DoorGroupDoorMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DoorGroupDoorMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DoorGroupDoorMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown DoorGroupDoor numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DoorGroupDoorMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(doorgroupdoor.FieldValidFrom) {
+		fields = append(fields, doorgroupdoor.FieldValidFrom)
+	}
+	if m.FieldCleared(doorgroupdoor.FieldValidUntil) {
+		fields = append(fields, doorgroupdoor.FieldValidUntil)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DoorGroupDoorMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DoorGroupDoorMutation) ClearField(name string) error {
+	switch name {
+	case doorgroupdoor.FieldValidFrom:
+		m.ClearValidFrom()
+		return nil
+	case doorgroupdoor.FieldValidUntil:
+		m.ClearValidUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown DoorGroupDoor nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DoorGroupDoorMutation) ResetField(name string) error {
+	switch name {
+	case doorgroupdoor.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case doorgroupdoor.FieldDoorGroupID:
+		m.ResetDoorGroupID()
+		return nil
+	case doorgroupdoor.FieldDoorID:
+		m.ResetDoorID()
+		return nil
+	case doorgroupdoor.FieldValidFrom:
+		m.ResetValidFrom()
+		return nil
+	case doorgroupdoor.FieldValidUntil:
+		m.ResetValidUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown DoorGroupDoor field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DoorGroupDoorMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DoorGroupDoorMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DoorGroupDoorMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DoorGroupDoorMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DoorGroupDoorMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DoorGroupDoorMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DoorGroupDoorMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown DoorGroupDoor unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DoorGroupDoorMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown DoorGroupDoor edge %s", name)
 }
 
 // EventMutation represents an operation that mutates the Event nodes in the graph.
@@ -6485,6 +11024,660 @@ func (m *EventMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Event edge %s", name)
 }
 
+// HolidayCalendarMutation represents an operation that mutates the HolidayCalendar nodes in the graph.
+type HolidayCalendarMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *typeid.HolidayCalendar
+	org_id         *typeid.Organization
+	created_at     *time.Time
+	updated_at     *time.Time
+	name           *string
+	holidays       *[]schema.Holiday
+	appendholidays []schema.Holiday
+	revision       *int
+	addrevision    *int
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*HolidayCalendar, error)
+	predicates     []predicate.HolidayCalendar
+}
+
+var _ ent.Mutation = (*HolidayCalendarMutation)(nil)
+
+// holidaycalendarOption allows management of the mutation configuration using functional options.
+type holidaycalendarOption func(*HolidayCalendarMutation)
+
+// newHolidayCalendarMutation creates new mutation for the HolidayCalendar entity.
+func newHolidayCalendarMutation(c config, op Op, opts ...holidaycalendarOption) *HolidayCalendarMutation {
+	m := &HolidayCalendarMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeHolidayCalendar,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withHolidayCalendarID sets the ID field of the mutation.
+func withHolidayCalendarID(id typeid.HolidayCalendar) holidaycalendarOption {
+	return func(m *HolidayCalendarMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *HolidayCalendar
+		)
+		m.oldValue = func(ctx context.Context) (*HolidayCalendar, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().HolidayCalendar.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withHolidayCalendar sets the old HolidayCalendar of the mutation.
+func withHolidayCalendar(node *HolidayCalendar) holidaycalendarOption {
+	return func(m *HolidayCalendarMutation) {
+		m.oldValue = func(context.Context) (*HolidayCalendar, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m HolidayCalendarMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m HolidayCalendarMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of HolidayCalendar entities.
+func (m *HolidayCalendarMutation) SetID(id typeid.HolidayCalendar) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *HolidayCalendarMutation) ID() (id typeid.HolidayCalendar, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *HolidayCalendarMutation) IDs(ctx context.Context) ([]typeid.HolidayCalendar, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.HolidayCalendar{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().HolidayCalendar.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *HolidayCalendarMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *HolidayCalendarMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the HolidayCalendar entity.
+// If the HolidayCalendar object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HolidayCalendarMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *HolidayCalendarMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *HolidayCalendarMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *HolidayCalendarMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the HolidayCalendar entity.
+// If the HolidayCalendar object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HolidayCalendarMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *HolidayCalendarMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *HolidayCalendarMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *HolidayCalendarMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the HolidayCalendar entity.
+// If the HolidayCalendar object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HolidayCalendarMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *HolidayCalendarMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetName sets the "name" field.
+func (m *HolidayCalendarMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *HolidayCalendarMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the HolidayCalendar entity.
+// If the HolidayCalendar object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HolidayCalendarMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *HolidayCalendarMutation) ResetName() {
+	m.name = nil
+}
+
+// SetHolidays sets the "holidays" field.
+func (m *HolidayCalendarMutation) SetHolidays(s []schema.Holiday) {
+	m.holidays = &s
+	m.appendholidays = nil
+}
+
+// Holidays returns the value of the "holidays" field in the mutation.
+func (m *HolidayCalendarMutation) Holidays() (r []schema.Holiday, exists bool) {
+	v := m.holidays
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHolidays returns the old "holidays" field's value of the HolidayCalendar entity.
+// If the HolidayCalendar object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HolidayCalendarMutation) OldHolidays(ctx context.Context) (v []schema.Holiday, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHolidays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHolidays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHolidays: %w", err)
+	}
+	return oldValue.Holidays, nil
+}
+
+// AppendHolidays adds s to the "holidays" field.
+func (m *HolidayCalendarMutation) AppendHolidays(s []schema.Holiday) {
+	m.appendholidays = append(m.appendholidays, s...)
+}
+
+// AppendedHolidays returns the list of values that were appended to the "holidays" field in this mutation.
+func (m *HolidayCalendarMutation) AppendedHolidays() ([]schema.Holiday, bool) {
+	if len(m.appendholidays) == 0 {
+		return nil, false
+	}
+	return m.appendholidays, true
+}
+
+// ResetHolidays resets all changes to the "holidays" field.
+func (m *HolidayCalendarMutation) ResetHolidays() {
+	m.holidays = nil
+	m.appendholidays = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *HolidayCalendarMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *HolidayCalendarMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the HolidayCalendar entity.
+// If the HolidayCalendar object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HolidayCalendarMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *HolidayCalendarMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *HolidayCalendarMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *HolidayCalendarMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// Where appends a list predicates to the HolidayCalendarMutation builder.
+func (m *HolidayCalendarMutation) Where(ps ...predicate.HolidayCalendar) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the HolidayCalendarMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *HolidayCalendarMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.HolidayCalendar, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *HolidayCalendarMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *HolidayCalendarMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (HolidayCalendar).
+func (m *HolidayCalendarMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *HolidayCalendarMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.org_id != nil {
+		fields = append(fields, holidaycalendar.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, holidaycalendar.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, holidaycalendar.FieldUpdatedAt)
+	}
+	if m.name != nil {
+		fields = append(fields, holidaycalendar.FieldName)
+	}
+	if m.holidays != nil {
+		fields = append(fields, holidaycalendar.FieldHolidays)
+	}
+	if m.revision != nil {
+		fields = append(fields, holidaycalendar.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *HolidayCalendarMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case holidaycalendar.FieldOrgID:
+		return m.OrgID()
+	case holidaycalendar.FieldCreatedAt:
+		return m.CreatedAt()
+	case holidaycalendar.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case holidaycalendar.FieldName:
+		return m.Name()
+	case holidaycalendar.FieldHolidays:
+		return m.Holidays()
+	case holidaycalendar.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *HolidayCalendarMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case holidaycalendar.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case holidaycalendar.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case holidaycalendar.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case holidaycalendar.FieldName:
+		return m.OldName(ctx)
+	case holidaycalendar.FieldHolidays:
+		return m.OldHolidays(ctx)
+	case holidaycalendar.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown HolidayCalendar field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *HolidayCalendarMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case holidaycalendar.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case holidaycalendar.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case holidaycalendar.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case holidaycalendar.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case holidaycalendar.FieldHolidays:
+		v, ok := value.([]schema.Holiday)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHolidays(v)
+		return nil
+	case holidaycalendar.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown HolidayCalendar field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *HolidayCalendarMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, holidaycalendar.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *HolidayCalendarMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case holidaycalendar.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *HolidayCalendarMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case holidaycalendar.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown HolidayCalendar numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *HolidayCalendarMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *HolidayCalendarMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *HolidayCalendarMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown HolidayCalendar nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *HolidayCalendarMutation) ResetField(name string) error {
+	switch name {
+	case holidaycalendar.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case holidaycalendar.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case holidaycalendar.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case holidaycalendar.FieldName:
+		m.ResetName()
+		return nil
+	case holidaycalendar.FieldHolidays:
+		m.ResetHolidays()
+		return nil
+	case holidaycalendar.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown HolidayCalendar field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *HolidayCalendarMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *HolidayCalendarMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *HolidayCalendarMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *HolidayCalendarMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *HolidayCalendarMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *HolidayCalendarMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *HolidayCalendarMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown HolidayCalendar unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *HolidayCalendarMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown HolidayCalendar edge %s", name)
+}
+
 // JournalHeadMutation represents an operation that mutates the JournalHead nodes in the graph.
 type JournalHeadMutation struct {
 	config
@@ -6932,21 +12125,37 @@ func (m *JournalHeadMutation) ResetEdge(name string) error {
 // KeyMutation represents an operation that mutates the Key nodes in the graph.
 type KeyMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *typeid.Key
-	org_id        *typeid.Organization
-	created_at    *time.Time
-	updated_at    *time.Time
-	user_id       *typeid.User
-	site_id       *typeid.Site
-	valid_from    *time.Time
-	valid_until   *time.Time
-	revoked_at    *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Key, error)
-	predicates    []predicate.Key
+	op             Op
+	typ            string
+	id             *typeid.Key
+	org_id         *typeid.Organization
+	created_at     *time.Time
+	updated_at     *time.Time
+	user_id        *typeid.User
+	user_group_id  *typeid.UserGroup
+	schedule_id    *typeid.Schedule
+	valid_from     *time.Time
+	valid_until    *time.Time
+	uses           *int
+	adduses        *int
+	uses_left      *int
+	adduses_left   *int
+	remote         *bool
+	shares_left    *int
+	addshares_left *int
+	parent_id      *typeid.Key
+	depth          *int
+	adddepth       *int
+	shared_by_id   *typeid.User
+	recipient      *string
+	link_hash      *[]byte
+	redeemed_at    *time.Time
+	suspended_at   *time.Time
+	revoked_at     *time.Time
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*Key, error)
+	predicates     []predicate.Key
 }
 
 var _ ent.Mutation = (*KeyMutation)(nil)
@@ -7178,7 +12387,7 @@ func (m *KeyMutation) UserID() (r typeid.User, exists bool) {
 // OldUserID returns the old "user_id" field's value of the Key entity.
 // If the Key object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *KeyMutation) OldUserID(ctx context.Context) (v typeid.User, err error) {
+func (m *KeyMutation) OldUserID(ctx context.Context) (v *typeid.User, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
 	}
@@ -7192,58 +12401,120 @@ func (m *KeyMutation) OldUserID(ctx context.Context) (v typeid.User, err error) 
 	return oldValue.UserID, nil
 }
 
+// ClearUserID clears the value of the "user_id" field.
+func (m *KeyMutation) ClearUserID() {
+	m.user_id = nil
+	m.clearedFields[key.FieldUserID] = struct{}{}
+}
+
+// UserIDCleared returns if the "user_id" field was cleared in this mutation.
+func (m *KeyMutation) UserIDCleared() bool {
+	_, ok := m.clearedFields[key.FieldUserID]
+	return ok
+}
+
 // ResetUserID resets all changes to the "user_id" field.
 func (m *KeyMutation) ResetUserID() {
 	m.user_id = nil
+	delete(m.clearedFields, key.FieldUserID)
 }
 
-// SetSiteID sets the "site_id" field.
-func (m *KeyMutation) SetSiteID(t typeid.Site) {
-	m.site_id = &t
+// SetUserGroupID sets the "user_group_id" field.
+func (m *KeyMutation) SetUserGroupID(tg typeid.UserGroup) {
+	m.user_group_id = &tg
 }
 
-// SiteID returns the value of the "site_id" field in the mutation.
-func (m *KeyMutation) SiteID() (r typeid.Site, exists bool) {
-	v := m.site_id
+// UserGroupID returns the value of the "user_group_id" field in the mutation.
+func (m *KeyMutation) UserGroupID() (r typeid.UserGroup, exists bool) {
+	v := m.user_group_id
 	if v == nil {
 		return
 	}
 	return *v, true
 }
 
-// OldSiteID returns the old "site_id" field's value of the Key entity.
+// OldUserGroupID returns the old "user_group_id" field's value of the Key entity.
 // If the Key object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *KeyMutation) OldSiteID(ctx context.Context) (v *typeid.Site, err error) {
+func (m *KeyMutation) OldUserGroupID(ctx context.Context) (v *typeid.UserGroup, err error) {
 	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldSiteID is only allowed on UpdateOne operations")
+		return v, errors.New("OldUserGroupID is only allowed on UpdateOne operations")
 	}
 	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldSiteID requires an ID field in the mutation")
+		return v, errors.New("OldUserGroupID requires an ID field in the mutation")
 	}
 	oldValue, err := m.oldValue(ctx)
 	if err != nil {
-		return v, fmt.Errorf("querying old value for OldSiteID: %w", err)
+		return v, fmt.Errorf("querying old value for OldUserGroupID: %w", err)
 	}
-	return oldValue.SiteID, nil
+	return oldValue.UserGroupID, nil
 }
 
-// ClearSiteID clears the value of the "site_id" field.
-func (m *KeyMutation) ClearSiteID() {
-	m.site_id = nil
-	m.clearedFields[key.FieldSiteID] = struct{}{}
+// ClearUserGroupID clears the value of the "user_group_id" field.
+func (m *KeyMutation) ClearUserGroupID() {
+	m.user_group_id = nil
+	m.clearedFields[key.FieldUserGroupID] = struct{}{}
 }
 
-// SiteIDCleared returns if the "site_id" field was cleared in this mutation.
-func (m *KeyMutation) SiteIDCleared() bool {
-	_, ok := m.clearedFields[key.FieldSiteID]
+// UserGroupIDCleared returns if the "user_group_id" field was cleared in this mutation.
+func (m *KeyMutation) UserGroupIDCleared() bool {
+	_, ok := m.clearedFields[key.FieldUserGroupID]
 	return ok
 }
 
-// ResetSiteID resets all changes to the "site_id" field.
-func (m *KeyMutation) ResetSiteID() {
-	m.site_id = nil
-	delete(m.clearedFields, key.FieldSiteID)
+// ResetUserGroupID resets all changes to the "user_group_id" field.
+func (m *KeyMutation) ResetUserGroupID() {
+	m.user_group_id = nil
+	delete(m.clearedFields, key.FieldUserGroupID)
+}
+
+// SetScheduleID sets the "schedule_id" field.
+func (m *KeyMutation) SetScheduleID(t typeid.Schedule) {
+	m.schedule_id = &t
+}
+
+// ScheduleID returns the value of the "schedule_id" field in the mutation.
+func (m *KeyMutation) ScheduleID() (r typeid.Schedule, exists bool) {
+	v := m.schedule_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScheduleID returns the old "schedule_id" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldScheduleID(ctx context.Context) (v *typeid.Schedule, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScheduleID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScheduleID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScheduleID: %w", err)
+	}
+	return oldValue.ScheduleID, nil
+}
+
+// ClearScheduleID clears the value of the "schedule_id" field.
+func (m *KeyMutation) ClearScheduleID() {
+	m.schedule_id = nil
+	m.clearedFields[key.FieldScheduleID] = struct{}{}
+}
+
+// ScheduleIDCleared returns if the "schedule_id" field was cleared in this mutation.
+func (m *KeyMutation) ScheduleIDCleared() bool {
+	_, ok := m.clearedFields[key.FieldScheduleID]
+	return ok
+}
+
+// ResetScheduleID resets all changes to the "schedule_id" field.
+func (m *KeyMutation) ResetScheduleID() {
+	m.schedule_id = nil
+	delete(m.clearedFields, key.FieldScheduleID)
 }
 
 // SetValidFrom sets the "valid_from" field.
@@ -7344,6 +12615,588 @@ func (m *KeyMutation) ResetValidUntil() {
 	delete(m.clearedFields, key.FieldValidUntil)
 }
 
+// SetUses sets the "uses" field.
+func (m *KeyMutation) SetUses(i int) {
+	m.uses = &i
+	m.adduses = nil
+}
+
+// Uses returns the value of the "uses" field in the mutation.
+func (m *KeyMutation) Uses() (r int, exists bool) {
+	v := m.uses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUses returns the old "uses" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldUses(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUses: %w", err)
+	}
+	return oldValue.Uses, nil
+}
+
+// AddUses adds i to the "uses" field.
+func (m *KeyMutation) AddUses(i int) {
+	if m.adduses != nil {
+		*m.adduses += i
+	} else {
+		m.adduses = &i
+	}
+}
+
+// AddedUses returns the value that was added to the "uses" field in this mutation.
+func (m *KeyMutation) AddedUses() (r int, exists bool) {
+	v := m.adduses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearUses clears the value of the "uses" field.
+func (m *KeyMutation) ClearUses() {
+	m.uses = nil
+	m.adduses = nil
+	m.clearedFields[key.FieldUses] = struct{}{}
+}
+
+// UsesCleared returns if the "uses" field was cleared in this mutation.
+func (m *KeyMutation) UsesCleared() bool {
+	_, ok := m.clearedFields[key.FieldUses]
+	return ok
+}
+
+// ResetUses resets all changes to the "uses" field.
+func (m *KeyMutation) ResetUses() {
+	m.uses = nil
+	m.adduses = nil
+	delete(m.clearedFields, key.FieldUses)
+}
+
+// SetUsesLeft sets the "uses_left" field.
+func (m *KeyMutation) SetUsesLeft(i int) {
+	m.uses_left = &i
+	m.adduses_left = nil
+}
+
+// UsesLeft returns the value of the "uses_left" field in the mutation.
+func (m *KeyMutation) UsesLeft() (r int, exists bool) {
+	v := m.uses_left
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsesLeft returns the old "uses_left" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldUsesLeft(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsesLeft is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsesLeft requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsesLeft: %w", err)
+	}
+	return oldValue.UsesLeft, nil
+}
+
+// AddUsesLeft adds i to the "uses_left" field.
+func (m *KeyMutation) AddUsesLeft(i int) {
+	if m.adduses_left != nil {
+		*m.adduses_left += i
+	} else {
+		m.adduses_left = &i
+	}
+}
+
+// AddedUsesLeft returns the value that was added to the "uses_left" field in this mutation.
+func (m *KeyMutation) AddedUsesLeft() (r int, exists bool) {
+	v := m.adduses_left
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearUsesLeft clears the value of the "uses_left" field.
+func (m *KeyMutation) ClearUsesLeft() {
+	m.uses_left = nil
+	m.adduses_left = nil
+	m.clearedFields[key.FieldUsesLeft] = struct{}{}
+}
+
+// UsesLeftCleared returns if the "uses_left" field was cleared in this mutation.
+func (m *KeyMutation) UsesLeftCleared() bool {
+	_, ok := m.clearedFields[key.FieldUsesLeft]
+	return ok
+}
+
+// ResetUsesLeft resets all changes to the "uses_left" field.
+func (m *KeyMutation) ResetUsesLeft() {
+	m.uses_left = nil
+	m.adduses_left = nil
+	delete(m.clearedFields, key.FieldUsesLeft)
+}
+
+// SetRemote sets the "remote" field.
+func (m *KeyMutation) SetRemote(b bool) {
+	m.remote = &b
+}
+
+// Remote returns the value of the "remote" field in the mutation.
+func (m *KeyMutation) Remote() (r bool, exists bool) {
+	v := m.remote
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemote returns the old "remote" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldRemote(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemote: %w", err)
+	}
+	return oldValue.Remote, nil
+}
+
+// ResetRemote resets all changes to the "remote" field.
+func (m *KeyMutation) ResetRemote() {
+	m.remote = nil
+}
+
+// SetSharesLeft sets the "shares_left" field.
+func (m *KeyMutation) SetSharesLeft(i int) {
+	m.shares_left = &i
+	m.addshares_left = nil
+}
+
+// SharesLeft returns the value of the "shares_left" field in the mutation.
+func (m *KeyMutation) SharesLeft() (r int, exists bool) {
+	v := m.shares_left
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSharesLeft returns the old "shares_left" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldSharesLeft(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSharesLeft is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSharesLeft requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSharesLeft: %w", err)
+	}
+	return oldValue.SharesLeft, nil
+}
+
+// AddSharesLeft adds i to the "shares_left" field.
+func (m *KeyMutation) AddSharesLeft(i int) {
+	if m.addshares_left != nil {
+		*m.addshares_left += i
+	} else {
+		m.addshares_left = &i
+	}
+}
+
+// AddedSharesLeft returns the value that was added to the "shares_left" field in this mutation.
+func (m *KeyMutation) AddedSharesLeft() (r int, exists bool) {
+	v := m.addshares_left
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSharesLeft resets all changes to the "shares_left" field.
+func (m *KeyMutation) ResetSharesLeft() {
+	m.shares_left = nil
+	m.addshares_left = nil
+}
+
+// SetParentID sets the "parent_id" field.
+func (m *KeyMutation) SetParentID(t typeid.Key) {
+	m.parent_id = &t
+}
+
+// ParentID returns the value of the "parent_id" field in the mutation.
+func (m *KeyMutation) ParentID() (r typeid.Key, exists bool) {
+	v := m.parent_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldParentID returns the old "parent_id" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldParentID(ctx context.Context) (v *typeid.Key, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldParentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldParentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldParentID: %w", err)
+	}
+	return oldValue.ParentID, nil
+}
+
+// ClearParentID clears the value of the "parent_id" field.
+func (m *KeyMutation) ClearParentID() {
+	m.parent_id = nil
+	m.clearedFields[key.FieldParentID] = struct{}{}
+}
+
+// ParentIDCleared returns if the "parent_id" field was cleared in this mutation.
+func (m *KeyMutation) ParentIDCleared() bool {
+	_, ok := m.clearedFields[key.FieldParentID]
+	return ok
+}
+
+// ResetParentID resets all changes to the "parent_id" field.
+func (m *KeyMutation) ResetParentID() {
+	m.parent_id = nil
+	delete(m.clearedFields, key.FieldParentID)
+}
+
+// SetDepth sets the "depth" field.
+func (m *KeyMutation) SetDepth(i int) {
+	m.depth = &i
+	m.adddepth = nil
+}
+
+// Depth returns the value of the "depth" field in the mutation.
+func (m *KeyMutation) Depth() (r int, exists bool) {
+	v := m.depth
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDepth returns the old "depth" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldDepth(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDepth is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDepth requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDepth: %w", err)
+	}
+	return oldValue.Depth, nil
+}
+
+// AddDepth adds i to the "depth" field.
+func (m *KeyMutation) AddDepth(i int) {
+	if m.adddepth != nil {
+		*m.adddepth += i
+	} else {
+		m.adddepth = &i
+	}
+}
+
+// AddedDepth returns the value that was added to the "depth" field in this mutation.
+func (m *KeyMutation) AddedDepth() (r int, exists bool) {
+	v := m.adddepth
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDepth resets all changes to the "depth" field.
+func (m *KeyMutation) ResetDepth() {
+	m.depth = nil
+	m.adddepth = nil
+}
+
+// SetSharedByID sets the "shared_by_id" field.
+func (m *KeyMutation) SetSharedByID(t typeid.User) {
+	m.shared_by_id = &t
+}
+
+// SharedByID returns the value of the "shared_by_id" field in the mutation.
+func (m *KeyMutation) SharedByID() (r typeid.User, exists bool) {
+	v := m.shared_by_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSharedByID returns the old "shared_by_id" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldSharedByID(ctx context.Context) (v *typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSharedByID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSharedByID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSharedByID: %w", err)
+	}
+	return oldValue.SharedByID, nil
+}
+
+// ClearSharedByID clears the value of the "shared_by_id" field.
+func (m *KeyMutation) ClearSharedByID() {
+	m.shared_by_id = nil
+	m.clearedFields[key.FieldSharedByID] = struct{}{}
+}
+
+// SharedByIDCleared returns if the "shared_by_id" field was cleared in this mutation.
+func (m *KeyMutation) SharedByIDCleared() bool {
+	_, ok := m.clearedFields[key.FieldSharedByID]
+	return ok
+}
+
+// ResetSharedByID resets all changes to the "shared_by_id" field.
+func (m *KeyMutation) ResetSharedByID() {
+	m.shared_by_id = nil
+	delete(m.clearedFields, key.FieldSharedByID)
+}
+
+// SetRecipient sets the "recipient" field.
+func (m *KeyMutation) SetRecipient(s string) {
+	m.recipient = &s
+}
+
+// Recipient returns the value of the "recipient" field in the mutation.
+func (m *KeyMutation) Recipient() (r string, exists bool) {
+	v := m.recipient
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRecipient returns the old "recipient" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldRecipient(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRecipient is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRecipient requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRecipient: %w", err)
+	}
+	return oldValue.Recipient, nil
+}
+
+// ClearRecipient clears the value of the "recipient" field.
+func (m *KeyMutation) ClearRecipient() {
+	m.recipient = nil
+	m.clearedFields[key.FieldRecipient] = struct{}{}
+}
+
+// RecipientCleared returns if the "recipient" field was cleared in this mutation.
+func (m *KeyMutation) RecipientCleared() bool {
+	_, ok := m.clearedFields[key.FieldRecipient]
+	return ok
+}
+
+// ResetRecipient resets all changes to the "recipient" field.
+func (m *KeyMutation) ResetRecipient() {
+	m.recipient = nil
+	delete(m.clearedFields, key.FieldRecipient)
+}
+
+// SetLinkHash sets the "link_hash" field.
+func (m *KeyMutation) SetLinkHash(b []byte) {
+	m.link_hash = &b
+}
+
+// LinkHash returns the value of the "link_hash" field in the mutation.
+func (m *KeyMutation) LinkHash() (r []byte, exists bool) {
+	v := m.link_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLinkHash returns the old "link_hash" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldLinkHash(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLinkHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLinkHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLinkHash: %w", err)
+	}
+	return oldValue.LinkHash, nil
+}
+
+// ClearLinkHash clears the value of the "link_hash" field.
+func (m *KeyMutation) ClearLinkHash() {
+	m.link_hash = nil
+	m.clearedFields[key.FieldLinkHash] = struct{}{}
+}
+
+// LinkHashCleared returns if the "link_hash" field was cleared in this mutation.
+func (m *KeyMutation) LinkHashCleared() bool {
+	_, ok := m.clearedFields[key.FieldLinkHash]
+	return ok
+}
+
+// ResetLinkHash resets all changes to the "link_hash" field.
+func (m *KeyMutation) ResetLinkHash() {
+	m.link_hash = nil
+	delete(m.clearedFields, key.FieldLinkHash)
+}
+
+// SetRedeemedAt sets the "redeemed_at" field.
+func (m *KeyMutation) SetRedeemedAt(t time.Time) {
+	m.redeemed_at = &t
+}
+
+// RedeemedAt returns the value of the "redeemed_at" field in the mutation.
+func (m *KeyMutation) RedeemedAt() (r time.Time, exists bool) {
+	v := m.redeemed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRedeemedAt returns the old "redeemed_at" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldRedeemedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRedeemedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRedeemedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRedeemedAt: %w", err)
+	}
+	return oldValue.RedeemedAt, nil
+}
+
+// ClearRedeemedAt clears the value of the "redeemed_at" field.
+func (m *KeyMutation) ClearRedeemedAt() {
+	m.redeemed_at = nil
+	m.clearedFields[key.FieldRedeemedAt] = struct{}{}
+}
+
+// RedeemedAtCleared returns if the "redeemed_at" field was cleared in this mutation.
+func (m *KeyMutation) RedeemedAtCleared() bool {
+	_, ok := m.clearedFields[key.FieldRedeemedAt]
+	return ok
+}
+
+// ResetRedeemedAt resets all changes to the "redeemed_at" field.
+func (m *KeyMutation) ResetRedeemedAt() {
+	m.redeemed_at = nil
+	delete(m.clearedFields, key.FieldRedeemedAt)
+}
+
+// SetSuspendedAt sets the "suspended_at" field.
+func (m *KeyMutation) SetSuspendedAt(t time.Time) {
+	m.suspended_at = &t
+}
+
+// SuspendedAt returns the value of the "suspended_at" field in the mutation.
+func (m *KeyMutation) SuspendedAt() (r time.Time, exists bool) {
+	v := m.suspended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSuspendedAt returns the old "suspended_at" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldSuspendedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSuspendedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSuspendedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSuspendedAt: %w", err)
+	}
+	return oldValue.SuspendedAt, nil
+}
+
+// ClearSuspendedAt clears the value of the "suspended_at" field.
+func (m *KeyMutation) ClearSuspendedAt() {
+	m.suspended_at = nil
+	m.clearedFields[key.FieldSuspendedAt] = struct{}{}
+}
+
+// SuspendedAtCleared returns if the "suspended_at" field was cleared in this mutation.
+func (m *KeyMutation) SuspendedAtCleared() bool {
+	_, ok := m.clearedFields[key.FieldSuspendedAt]
+	return ok
+}
+
+// ResetSuspendedAt resets all changes to the "suspended_at" field.
+func (m *KeyMutation) ResetSuspendedAt() {
+	m.suspended_at = nil
+	delete(m.clearedFields, key.FieldSuspendedAt)
+}
+
 // SetRevokedAt sets the "revoked_at" field.
 func (m *KeyMutation) SetRevokedAt(t time.Time) {
 	m.revoked_at = &t
@@ -7427,7 +13280,7 @@ func (m *KeyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *KeyMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 20)
 	if m.org_id != nil {
 		fields = append(fields, key.FieldOrgID)
 	}
@@ -7440,14 +13293,50 @@ func (m *KeyMutation) Fields() []string {
 	if m.user_id != nil {
 		fields = append(fields, key.FieldUserID)
 	}
-	if m.site_id != nil {
-		fields = append(fields, key.FieldSiteID)
+	if m.user_group_id != nil {
+		fields = append(fields, key.FieldUserGroupID)
+	}
+	if m.schedule_id != nil {
+		fields = append(fields, key.FieldScheduleID)
 	}
 	if m.valid_from != nil {
 		fields = append(fields, key.FieldValidFrom)
 	}
 	if m.valid_until != nil {
 		fields = append(fields, key.FieldValidUntil)
+	}
+	if m.uses != nil {
+		fields = append(fields, key.FieldUses)
+	}
+	if m.uses_left != nil {
+		fields = append(fields, key.FieldUsesLeft)
+	}
+	if m.remote != nil {
+		fields = append(fields, key.FieldRemote)
+	}
+	if m.shares_left != nil {
+		fields = append(fields, key.FieldSharesLeft)
+	}
+	if m.parent_id != nil {
+		fields = append(fields, key.FieldParentID)
+	}
+	if m.depth != nil {
+		fields = append(fields, key.FieldDepth)
+	}
+	if m.shared_by_id != nil {
+		fields = append(fields, key.FieldSharedByID)
+	}
+	if m.recipient != nil {
+		fields = append(fields, key.FieldRecipient)
+	}
+	if m.link_hash != nil {
+		fields = append(fields, key.FieldLinkHash)
+	}
+	if m.redeemed_at != nil {
+		fields = append(fields, key.FieldRedeemedAt)
+	}
+	if m.suspended_at != nil {
+		fields = append(fields, key.FieldSuspendedAt)
 	}
 	if m.revoked_at != nil {
 		fields = append(fields, key.FieldRevokedAt)
@@ -7468,12 +13357,36 @@ func (m *KeyMutation) Field(name string) (ent.Value, bool) {
 		return m.UpdatedAt()
 	case key.FieldUserID:
 		return m.UserID()
-	case key.FieldSiteID:
-		return m.SiteID()
+	case key.FieldUserGroupID:
+		return m.UserGroupID()
+	case key.FieldScheduleID:
+		return m.ScheduleID()
 	case key.FieldValidFrom:
 		return m.ValidFrom()
 	case key.FieldValidUntil:
 		return m.ValidUntil()
+	case key.FieldUses:
+		return m.Uses()
+	case key.FieldUsesLeft:
+		return m.UsesLeft()
+	case key.FieldRemote:
+		return m.Remote()
+	case key.FieldSharesLeft:
+		return m.SharesLeft()
+	case key.FieldParentID:
+		return m.ParentID()
+	case key.FieldDepth:
+		return m.Depth()
+	case key.FieldSharedByID:
+		return m.SharedByID()
+	case key.FieldRecipient:
+		return m.Recipient()
+	case key.FieldLinkHash:
+		return m.LinkHash()
+	case key.FieldRedeemedAt:
+		return m.RedeemedAt()
+	case key.FieldSuspendedAt:
+		return m.SuspendedAt()
 	case key.FieldRevokedAt:
 		return m.RevokedAt()
 	}
@@ -7493,12 +13406,36 @@ func (m *KeyMutation) OldField(ctx context.Context, name string) (ent.Value, err
 		return m.OldUpdatedAt(ctx)
 	case key.FieldUserID:
 		return m.OldUserID(ctx)
-	case key.FieldSiteID:
-		return m.OldSiteID(ctx)
+	case key.FieldUserGroupID:
+		return m.OldUserGroupID(ctx)
+	case key.FieldScheduleID:
+		return m.OldScheduleID(ctx)
 	case key.FieldValidFrom:
 		return m.OldValidFrom(ctx)
 	case key.FieldValidUntil:
 		return m.OldValidUntil(ctx)
+	case key.FieldUses:
+		return m.OldUses(ctx)
+	case key.FieldUsesLeft:
+		return m.OldUsesLeft(ctx)
+	case key.FieldRemote:
+		return m.OldRemote(ctx)
+	case key.FieldSharesLeft:
+		return m.OldSharesLeft(ctx)
+	case key.FieldParentID:
+		return m.OldParentID(ctx)
+	case key.FieldDepth:
+		return m.OldDepth(ctx)
+	case key.FieldSharedByID:
+		return m.OldSharedByID(ctx)
+	case key.FieldRecipient:
+		return m.OldRecipient(ctx)
+	case key.FieldLinkHash:
+		return m.OldLinkHash(ctx)
+	case key.FieldRedeemedAt:
+		return m.OldRedeemedAt(ctx)
+	case key.FieldSuspendedAt:
+		return m.OldSuspendedAt(ctx)
 	case key.FieldRevokedAt:
 		return m.OldRevokedAt(ctx)
 	}
@@ -7538,12 +13475,19 @@ func (m *KeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetUserID(v)
 		return nil
-	case key.FieldSiteID:
-		v, ok := value.(typeid.Site)
+	case key.FieldUserGroupID:
+		v, ok := value.(typeid.UserGroup)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
-		m.SetSiteID(v)
+		m.SetUserGroupID(v)
+		return nil
+	case key.FieldScheduleID:
+		v, ok := value.(typeid.Schedule)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScheduleID(v)
 		return nil
 	case key.FieldValidFrom:
 		v, ok := value.(time.Time)
@@ -7559,6 +13503,83 @@ func (m *KeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetValidUntil(v)
 		return nil
+	case key.FieldUses:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUses(v)
+		return nil
+	case key.FieldUsesLeft:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsesLeft(v)
+		return nil
+	case key.FieldRemote:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemote(v)
+		return nil
+	case key.FieldSharesLeft:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSharesLeft(v)
+		return nil
+	case key.FieldParentID:
+		v, ok := value.(typeid.Key)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetParentID(v)
+		return nil
+	case key.FieldDepth:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDepth(v)
+		return nil
+	case key.FieldSharedByID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSharedByID(v)
+		return nil
+	case key.FieldRecipient:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRecipient(v)
+		return nil
+	case key.FieldLinkHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLinkHash(v)
+		return nil
+	case key.FieldRedeemedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRedeemedAt(v)
+		return nil
+	case key.FieldSuspendedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSuspendedAt(v)
+		return nil
 	case key.FieldRevokedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -7573,13 +13594,36 @@ func (m *KeyMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *KeyMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.adduses != nil {
+		fields = append(fields, key.FieldUses)
+	}
+	if m.adduses_left != nil {
+		fields = append(fields, key.FieldUsesLeft)
+	}
+	if m.addshares_left != nil {
+		fields = append(fields, key.FieldSharesLeft)
+	}
+	if m.adddepth != nil {
+		fields = append(fields, key.FieldDepth)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *KeyMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case key.FieldUses:
+		return m.AddedUses()
+	case key.FieldUsesLeft:
+		return m.AddedUsesLeft()
+	case key.FieldSharesLeft:
+		return m.AddedSharesLeft()
+	case key.FieldDepth:
+		return m.AddedDepth()
+	}
 	return nil, false
 }
 
@@ -7588,6 +13632,34 @@ func (m *KeyMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *KeyMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case key.FieldUses:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUses(v)
+		return nil
+	case key.FieldUsesLeft:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUsesLeft(v)
+		return nil
+	case key.FieldSharesLeft:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSharesLeft(v)
+		return nil
+	case key.FieldDepth:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDepth(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Key numeric field %s", name)
 }
@@ -7596,14 +13668,44 @@ func (m *KeyMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *KeyMutation) ClearedFields() []string {
 	var fields []string
-	if m.FieldCleared(key.FieldSiteID) {
-		fields = append(fields, key.FieldSiteID)
+	if m.FieldCleared(key.FieldUserID) {
+		fields = append(fields, key.FieldUserID)
+	}
+	if m.FieldCleared(key.FieldUserGroupID) {
+		fields = append(fields, key.FieldUserGroupID)
+	}
+	if m.FieldCleared(key.FieldScheduleID) {
+		fields = append(fields, key.FieldScheduleID)
 	}
 	if m.FieldCleared(key.FieldValidFrom) {
 		fields = append(fields, key.FieldValidFrom)
 	}
 	if m.FieldCleared(key.FieldValidUntil) {
 		fields = append(fields, key.FieldValidUntil)
+	}
+	if m.FieldCleared(key.FieldUses) {
+		fields = append(fields, key.FieldUses)
+	}
+	if m.FieldCleared(key.FieldUsesLeft) {
+		fields = append(fields, key.FieldUsesLeft)
+	}
+	if m.FieldCleared(key.FieldParentID) {
+		fields = append(fields, key.FieldParentID)
+	}
+	if m.FieldCleared(key.FieldSharedByID) {
+		fields = append(fields, key.FieldSharedByID)
+	}
+	if m.FieldCleared(key.FieldRecipient) {
+		fields = append(fields, key.FieldRecipient)
+	}
+	if m.FieldCleared(key.FieldLinkHash) {
+		fields = append(fields, key.FieldLinkHash)
+	}
+	if m.FieldCleared(key.FieldRedeemedAt) {
+		fields = append(fields, key.FieldRedeemedAt)
+	}
+	if m.FieldCleared(key.FieldSuspendedAt) {
+		fields = append(fields, key.FieldSuspendedAt)
 	}
 	if m.FieldCleared(key.FieldRevokedAt) {
 		fields = append(fields, key.FieldRevokedAt)
@@ -7622,14 +13724,44 @@ func (m *KeyMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *KeyMutation) ClearField(name string) error {
 	switch name {
-	case key.FieldSiteID:
-		m.ClearSiteID()
+	case key.FieldUserID:
+		m.ClearUserID()
+		return nil
+	case key.FieldUserGroupID:
+		m.ClearUserGroupID()
+		return nil
+	case key.FieldScheduleID:
+		m.ClearScheduleID()
 		return nil
 	case key.FieldValidFrom:
 		m.ClearValidFrom()
 		return nil
 	case key.FieldValidUntil:
 		m.ClearValidUntil()
+		return nil
+	case key.FieldUses:
+		m.ClearUses()
+		return nil
+	case key.FieldUsesLeft:
+		m.ClearUsesLeft()
+		return nil
+	case key.FieldParentID:
+		m.ClearParentID()
+		return nil
+	case key.FieldSharedByID:
+		m.ClearSharedByID()
+		return nil
+	case key.FieldRecipient:
+		m.ClearRecipient()
+		return nil
+	case key.FieldLinkHash:
+		m.ClearLinkHash()
+		return nil
+	case key.FieldRedeemedAt:
+		m.ClearRedeemedAt()
+		return nil
+	case key.FieldSuspendedAt:
+		m.ClearSuspendedAt()
 		return nil
 	case key.FieldRevokedAt:
 		m.ClearRevokedAt()
@@ -7654,14 +13786,50 @@ func (m *KeyMutation) ResetField(name string) error {
 	case key.FieldUserID:
 		m.ResetUserID()
 		return nil
-	case key.FieldSiteID:
-		m.ResetSiteID()
+	case key.FieldUserGroupID:
+		m.ResetUserGroupID()
+		return nil
+	case key.FieldScheduleID:
+		m.ResetScheduleID()
 		return nil
 	case key.FieldValidFrom:
 		m.ResetValidFrom()
 		return nil
 	case key.FieldValidUntil:
 		m.ResetValidUntil()
+		return nil
+	case key.FieldUses:
+		m.ResetUses()
+		return nil
+	case key.FieldUsesLeft:
+		m.ResetUsesLeft()
+		return nil
+	case key.FieldRemote:
+		m.ResetRemote()
+		return nil
+	case key.FieldSharesLeft:
+		m.ResetSharesLeft()
+		return nil
+	case key.FieldParentID:
+		m.ResetParentID()
+		return nil
+	case key.FieldDepth:
+		m.ResetDepth()
+		return nil
+	case key.FieldSharedByID:
+		m.ResetSharedByID()
+		return nil
+	case key.FieldRecipient:
+		m.ResetRecipient()
+		return nil
+	case key.FieldLinkHash:
+		m.ResetLinkHash()
+		return nil
+	case key.FieldRedeemedAt:
+		m.ResetRedeemedAt()
+		return nil
+	case key.FieldSuspendedAt:
+		m.ResetSuspendedAt()
 		return nil
 	case key.FieldRevokedAt:
 		m.ResetRevokedAt()
@@ -7718,32 +13886,36 @@ func (m *KeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Key edge %s", name)
 }
 
-// KeyDoorMutation represents an operation that mutates the KeyDoor nodes in the graph.
-type KeyDoorMutation struct {
+// KeyTargetMutation represents an operation that mutates the KeyTarget nodes in the graph.
+type KeyTargetMutation struct {
 	config
 	op            Op
 	typ           string
-	id            *typeid.KeyDoor
+	id            *typeid.KeyTarget
 	org_id        *typeid.Organization
 	key_id        *typeid.Key
+	user_id       *typeid.User
+	user_group_id *typeid.UserGroup
 	door_id       *typeid.Door
+	door_group_id *typeid.DoorGroup
+	site_id       *typeid.Site
 	clearedFields map[string]struct{}
 	done          bool
-	oldValue      func(context.Context) (*KeyDoor, error)
-	predicates    []predicate.KeyDoor
+	oldValue      func(context.Context) (*KeyTarget, error)
+	predicates    []predicate.KeyTarget
 }
 
-var _ ent.Mutation = (*KeyDoorMutation)(nil)
+var _ ent.Mutation = (*KeyTargetMutation)(nil)
 
-// keydoorOption allows management of the mutation configuration using functional options.
-type keydoorOption func(*KeyDoorMutation)
+// keytargetOption allows management of the mutation configuration using functional options.
+type keytargetOption func(*KeyTargetMutation)
 
-// newKeyDoorMutation creates new mutation for the KeyDoor entity.
-func newKeyDoorMutation(c config, op Op, opts ...keydoorOption) *KeyDoorMutation {
-	m := &KeyDoorMutation{
+// newKeyTargetMutation creates new mutation for the KeyTarget entity.
+func newKeyTargetMutation(c config, op Op, opts ...keytargetOption) *KeyTargetMutation {
+	m := &KeyTargetMutation{
 		config:        c,
 		op:            op,
-		typ:           TypeKeyDoor,
+		typ:           TypeKeyTarget,
 		clearedFields: make(map[string]struct{}),
 	}
 	for _, opt := range opts {
@@ -7752,20 +13924,20 @@ func newKeyDoorMutation(c config, op Op, opts ...keydoorOption) *KeyDoorMutation
 	return m
 }
 
-// withKeyDoorID sets the ID field of the mutation.
-func withKeyDoorID(id typeid.KeyDoor) keydoorOption {
-	return func(m *KeyDoorMutation) {
+// withKeyTargetID sets the ID field of the mutation.
+func withKeyTargetID(id typeid.KeyTarget) keytargetOption {
+	return func(m *KeyTargetMutation) {
 		var (
 			err   error
 			once  sync.Once
-			value *KeyDoor
+			value *KeyTarget
 		)
-		m.oldValue = func(ctx context.Context) (*KeyDoor, error) {
+		m.oldValue = func(ctx context.Context) (*KeyTarget, error) {
 			once.Do(func() {
 				if m.done {
 					err = errors.New("querying old values post mutation is not allowed")
 				} else {
-					value, err = m.Client().KeyDoor.Get(ctx, id)
+					value, err = m.Client().KeyTarget.Get(ctx, id)
 				}
 			})
 			return value, err
@@ -7774,10 +13946,10 @@ func withKeyDoorID(id typeid.KeyDoor) keydoorOption {
 	}
 }
 
-// withKeyDoor sets the old KeyDoor of the mutation.
-func withKeyDoor(node *KeyDoor) keydoorOption {
-	return func(m *KeyDoorMutation) {
-		m.oldValue = func(context.Context) (*KeyDoor, error) {
+// withKeyTarget sets the old KeyTarget of the mutation.
+func withKeyTarget(node *KeyTarget) keytargetOption {
+	return func(m *KeyTargetMutation) {
+		m.oldValue = func(context.Context) (*KeyTarget, error) {
 			return node, nil
 		}
 		m.id = &node.ID
@@ -7786,7 +13958,7 @@ func withKeyDoor(node *KeyDoor) keydoorOption {
 
 // Client returns a new `ent.Client` from the mutation. If the mutation was
 // executed in a transaction (ent.Tx), a transactional client is returned.
-func (m KeyDoorMutation) Client() *Client {
+func (m KeyTargetMutation) Client() *Client {
 	client := &Client{config: m.config}
 	client.init()
 	return client
@@ -7794,7 +13966,7 @@ func (m KeyDoorMutation) Client() *Client {
 
 // Tx returns an `ent.Tx` for mutations that were executed in transactions;
 // it returns an error otherwise.
-func (m KeyDoorMutation) Tx() (*Tx, error) {
+func (m KeyTargetMutation) Tx() (*Tx, error) {
 	if _, ok := m.driver.(*txDriver); !ok {
 		return nil, errors.New("ent: mutation is not running in a transaction")
 	}
@@ -7804,14 +13976,14 @@ func (m KeyDoorMutation) Tx() (*Tx, error) {
 }
 
 // SetID sets the value of the id field. Note that this
-// operation is only accepted on creation of KeyDoor entities.
-func (m *KeyDoorMutation) SetID(id typeid.KeyDoor) {
+// operation is only accepted on creation of KeyTarget entities.
+func (m *KeyTargetMutation) SetID(id typeid.KeyTarget) {
 	m.id = &id
 }
 
 // ID returns the ID value in the mutation. Note that the ID is only available
 // if it was provided to the builder or after it was returned from the database.
-func (m *KeyDoorMutation) ID() (id typeid.KeyDoor, exists bool) {
+func (m *KeyTargetMutation) ID() (id typeid.KeyTarget, exists bool) {
 	if m.id == nil {
 		return
 	}
@@ -7822,28 +13994,28 @@ func (m *KeyDoorMutation) ID() (id typeid.KeyDoor, exists bool) {
 // That means, if the mutation is applied within a transaction with an isolation level such
 // as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
 // or updated by the mutation.
-func (m *KeyDoorMutation) IDs(ctx context.Context) ([]typeid.KeyDoor, error) {
+func (m *KeyTargetMutation) IDs(ctx context.Context) ([]typeid.KeyTarget, error) {
 	switch {
 	case m.op.Is(OpUpdateOne | OpDeleteOne):
 		id, exists := m.ID()
 		if exists {
-			return []typeid.KeyDoor{id}, nil
+			return []typeid.KeyTarget{id}, nil
 		}
 		fallthrough
 	case m.op.Is(OpUpdate | OpDelete):
-		return m.Client().KeyDoor.Query().Where(m.predicates...).IDs(ctx)
+		return m.Client().KeyTarget.Query().Where(m.predicates...).IDs(ctx)
 	default:
 		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
 	}
 }
 
 // SetOrgID sets the "org_id" field.
-func (m *KeyDoorMutation) SetOrgID(t typeid.Organization) {
+func (m *KeyTargetMutation) SetOrgID(t typeid.Organization) {
 	m.org_id = &t
 }
 
 // OrgID returns the value of the "org_id" field in the mutation.
-func (m *KeyDoorMutation) OrgID() (r typeid.Organization, exists bool) {
+func (m *KeyTargetMutation) OrgID() (r typeid.Organization, exists bool) {
 	v := m.org_id
 	if v == nil {
 		return
@@ -7851,10 +14023,10 @@ func (m *KeyDoorMutation) OrgID() (r typeid.Organization, exists bool) {
 	return *v, true
 }
 
-// OldOrgID returns the old "org_id" field's value of the KeyDoor entity.
-// If the KeyDoor object wasn't provided to the builder, the object is fetched from the database.
+// OldOrgID returns the old "org_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *KeyDoorMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+func (m *KeyTargetMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
 	}
@@ -7869,17 +14041,17 @@ func (m *KeyDoorMutation) OldOrgID(ctx context.Context) (v typeid.Organization, 
 }
 
 // ResetOrgID resets all changes to the "org_id" field.
-func (m *KeyDoorMutation) ResetOrgID() {
+func (m *KeyTargetMutation) ResetOrgID() {
 	m.org_id = nil
 }
 
 // SetKeyID sets the "key_id" field.
-func (m *KeyDoorMutation) SetKeyID(t typeid.Key) {
+func (m *KeyTargetMutation) SetKeyID(t typeid.Key) {
 	m.key_id = &t
 }
 
 // KeyID returns the value of the "key_id" field in the mutation.
-func (m *KeyDoorMutation) KeyID() (r typeid.Key, exists bool) {
+func (m *KeyTargetMutation) KeyID() (r typeid.Key, exists bool) {
 	v := m.key_id
 	if v == nil {
 		return
@@ -7887,10 +14059,10 @@ func (m *KeyDoorMutation) KeyID() (r typeid.Key, exists bool) {
 	return *v, true
 }
 
-// OldKeyID returns the old "key_id" field's value of the KeyDoor entity.
-// If the KeyDoor object wasn't provided to the builder, the object is fetched from the database.
+// OldKeyID returns the old "key_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *KeyDoorMutation) OldKeyID(ctx context.Context) (v typeid.Key, err error) {
+func (m *KeyTargetMutation) OldKeyID(ctx context.Context) (v typeid.Key, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
 	}
@@ -7905,17 +14077,115 @@ func (m *KeyDoorMutation) OldKeyID(ctx context.Context) (v typeid.Key, err error
 }
 
 // ResetKeyID resets all changes to the "key_id" field.
-func (m *KeyDoorMutation) ResetKeyID() {
+func (m *KeyTargetMutation) ResetKeyID() {
 	m.key_id = nil
 }
 
+// SetUserID sets the "user_id" field.
+func (m *KeyTargetMutation) SetUserID(t typeid.User) {
+	m.user_id = &t
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *KeyTargetMutation) UserID() (r typeid.User, exists bool) {
+	v := m.user_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyTargetMutation) OldUserID(ctx context.Context) (v *typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (m *KeyTargetMutation) ClearUserID() {
+	m.user_id = nil
+	m.clearedFields[keytarget.FieldUserID] = struct{}{}
+}
+
+// UserIDCleared returns if the "user_id" field was cleared in this mutation.
+func (m *KeyTargetMutation) UserIDCleared() bool {
+	_, ok := m.clearedFields[keytarget.FieldUserID]
+	return ok
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *KeyTargetMutation) ResetUserID() {
+	m.user_id = nil
+	delete(m.clearedFields, keytarget.FieldUserID)
+}
+
+// SetUserGroupID sets the "user_group_id" field.
+func (m *KeyTargetMutation) SetUserGroupID(tg typeid.UserGroup) {
+	m.user_group_id = &tg
+}
+
+// UserGroupID returns the value of the "user_group_id" field in the mutation.
+func (m *KeyTargetMutation) UserGroupID() (r typeid.UserGroup, exists bool) {
+	v := m.user_group_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserGroupID returns the old "user_group_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyTargetMutation) OldUserGroupID(ctx context.Context) (v *typeid.UserGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserGroupID: %w", err)
+	}
+	return oldValue.UserGroupID, nil
+}
+
+// ClearUserGroupID clears the value of the "user_group_id" field.
+func (m *KeyTargetMutation) ClearUserGroupID() {
+	m.user_group_id = nil
+	m.clearedFields[keytarget.FieldUserGroupID] = struct{}{}
+}
+
+// UserGroupIDCleared returns if the "user_group_id" field was cleared in this mutation.
+func (m *KeyTargetMutation) UserGroupIDCleared() bool {
+	_, ok := m.clearedFields[keytarget.FieldUserGroupID]
+	return ok
+}
+
+// ResetUserGroupID resets all changes to the "user_group_id" field.
+func (m *KeyTargetMutation) ResetUserGroupID() {
+	m.user_group_id = nil
+	delete(m.clearedFields, keytarget.FieldUserGroupID)
+}
+
 // SetDoorID sets the "door_id" field.
-func (m *KeyDoorMutation) SetDoorID(t typeid.Door) {
+func (m *KeyTargetMutation) SetDoorID(t typeid.Door) {
 	m.door_id = &t
 }
 
 // DoorID returns the value of the "door_id" field in the mutation.
-func (m *KeyDoorMutation) DoorID() (r typeid.Door, exists bool) {
+func (m *KeyTargetMutation) DoorID() (r typeid.Door, exists bool) {
 	v := m.door_id
 	if v == nil {
 		return
@@ -7923,10 +14193,1907 @@ func (m *KeyDoorMutation) DoorID() (r typeid.Door, exists bool) {
 	return *v, true
 }
 
-// OldDoorID returns the old "door_id" field's value of the KeyDoor entity.
-// If the KeyDoor object wasn't provided to the builder, the object is fetched from the database.
+// OldDoorID returns the old "door_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *KeyDoorMutation) OldDoorID(ctx context.Context) (v typeid.Door, err error) {
+func (m *KeyTargetMutation) OldDoorID(ctx context.Context) (v *typeid.Door, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoorID: %w", err)
+	}
+	return oldValue.DoorID, nil
+}
+
+// ClearDoorID clears the value of the "door_id" field.
+func (m *KeyTargetMutation) ClearDoorID() {
+	m.door_id = nil
+	m.clearedFields[keytarget.FieldDoorID] = struct{}{}
+}
+
+// DoorIDCleared returns if the "door_id" field was cleared in this mutation.
+func (m *KeyTargetMutation) DoorIDCleared() bool {
+	_, ok := m.clearedFields[keytarget.FieldDoorID]
+	return ok
+}
+
+// ResetDoorID resets all changes to the "door_id" field.
+func (m *KeyTargetMutation) ResetDoorID() {
+	m.door_id = nil
+	delete(m.clearedFields, keytarget.FieldDoorID)
+}
+
+// SetDoorGroupID sets the "door_group_id" field.
+func (m *KeyTargetMutation) SetDoorGroupID(tg typeid.DoorGroup) {
+	m.door_group_id = &tg
+}
+
+// DoorGroupID returns the value of the "door_group_id" field in the mutation.
+func (m *KeyTargetMutation) DoorGroupID() (r typeid.DoorGroup, exists bool) {
+	v := m.door_group_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoorGroupID returns the old "door_group_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyTargetMutation) OldDoorGroupID(ctx context.Context) (v *typeid.DoorGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoorGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoorGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoorGroupID: %w", err)
+	}
+	return oldValue.DoorGroupID, nil
+}
+
+// ClearDoorGroupID clears the value of the "door_group_id" field.
+func (m *KeyTargetMutation) ClearDoorGroupID() {
+	m.door_group_id = nil
+	m.clearedFields[keytarget.FieldDoorGroupID] = struct{}{}
+}
+
+// DoorGroupIDCleared returns if the "door_group_id" field was cleared in this mutation.
+func (m *KeyTargetMutation) DoorGroupIDCleared() bool {
+	_, ok := m.clearedFields[keytarget.FieldDoorGroupID]
+	return ok
+}
+
+// ResetDoorGroupID resets all changes to the "door_group_id" field.
+func (m *KeyTargetMutation) ResetDoorGroupID() {
+	m.door_group_id = nil
+	delete(m.clearedFields, keytarget.FieldDoorGroupID)
+}
+
+// SetSiteID sets the "site_id" field.
+func (m *KeyTargetMutation) SetSiteID(t typeid.Site) {
+	m.site_id = &t
+}
+
+// SiteID returns the value of the "site_id" field in the mutation.
+func (m *KeyTargetMutation) SiteID() (r typeid.Site, exists bool) {
+	v := m.site_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteID returns the old "site_id" field's value of the KeyTarget entity.
+// If the KeyTarget object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyTargetMutation) OldSiteID(ctx context.Context) (v *typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteID: %w", err)
+	}
+	return oldValue.SiteID, nil
+}
+
+// ClearSiteID clears the value of the "site_id" field.
+func (m *KeyTargetMutation) ClearSiteID() {
+	m.site_id = nil
+	m.clearedFields[keytarget.FieldSiteID] = struct{}{}
+}
+
+// SiteIDCleared returns if the "site_id" field was cleared in this mutation.
+func (m *KeyTargetMutation) SiteIDCleared() bool {
+	_, ok := m.clearedFields[keytarget.FieldSiteID]
+	return ok
+}
+
+// ResetSiteID resets all changes to the "site_id" field.
+func (m *KeyTargetMutation) ResetSiteID() {
+	m.site_id = nil
+	delete(m.clearedFields, keytarget.FieldSiteID)
+}
+
+// Where appends a list predicates to the KeyTargetMutation builder.
+func (m *KeyTargetMutation) Where(ps ...predicate.KeyTarget) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the KeyTargetMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *KeyTargetMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.KeyTarget, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *KeyTargetMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *KeyTargetMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (KeyTarget).
+func (m *KeyTargetMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *KeyTargetMutation) Fields() []string {
+	fields := make([]string, 0, 7)
+	if m.org_id != nil {
+		fields = append(fields, keytarget.FieldOrgID)
+	}
+	if m.key_id != nil {
+		fields = append(fields, keytarget.FieldKeyID)
+	}
+	if m.user_id != nil {
+		fields = append(fields, keytarget.FieldUserID)
+	}
+	if m.user_group_id != nil {
+		fields = append(fields, keytarget.FieldUserGroupID)
+	}
+	if m.door_id != nil {
+		fields = append(fields, keytarget.FieldDoorID)
+	}
+	if m.door_group_id != nil {
+		fields = append(fields, keytarget.FieldDoorGroupID)
+	}
+	if m.site_id != nil {
+		fields = append(fields, keytarget.FieldSiteID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *KeyTargetMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case keytarget.FieldOrgID:
+		return m.OrgID()
+	case keytarget.FieldKeyID:
+		return m.KeyID()
+	case keytarget.FieldUserID:
+		return m.UserID()
+	case keytarget.FieldUserGroupID:
+		return m.UserGroupID()
+	case keytarget.FieldDoorID:
+		return m.DoorID()
+	case keytarget.FieldDoorGroupID:
+		return m.DoorGroupID()
+	case keytarget.FieldSiteID:
+		return m.SiteID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *KeyTargetMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case keytarget.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case keytarget.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case keytarget.FieldUserID:
+		return m.OldUserID(ctx)
+	case keytarget.FieldUserGroupID:
+		return m.OldUserGroupID(ctx)
+	case keytarget.FieldDoorID:
+		return m.OldDoorID(ctx)
+	case keytarget.FieldDoorGroupID:
+		return m.OldDoorGroupID(ctx)
+	case keytarget.FieldSiteID:
+		return m.OldSiteID(ctx)
+	}
+	return nil, fmt.Errorf("unknown KeyTarget field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *KeyTargetMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case keytarget.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case keytarget.FieldKeyID:
+		v, ok := value.(typeid.Key)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case keytarget.FieldUserID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case keytarget.FieldUserGroupID:
+		v, ok := value.(typeid.UserGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserGroupID(v)
+		return nil
+	case keytarget.FieldDoorID:
+		v, ok := value.(typeid.Door)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoorID(v)
+		return nil
+	case keytarget.FieldDoorGroupID:
+		v, ok := value.(typeid.DoorGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoorGroupID(v)
+		return nil
+	case keytarget.FieldSiteID:
+		v, ok := value.(typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown KeyTarget field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *KeyTargetMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *KeyTargetMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *KeyTargetMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown KeyTarget numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *KeyTargetMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(keytarget.FieldUserID) {
+		fields = append(fields, keytarget.FieldUserID)
+	}
+	if m.FieldCleared(keytarget.FieldUserGroupID) {
+		fields = append(fields, keytarget.FieldUserGroupID)
+	}
+	if m.FieldCleared(keytarget.FieldDoorID) {
+		fields = append(fields, keytarget.FieldDoorID)
+	}
+	if m.FieldCleared(keytarget.FieldDoorGroupID) {
+		fields = append(fields, keytarget.FieldDoorGroupID)
+	}
+	if m.FieldCleared(keytarget.FieldSiteID) {
+		fields = append(fields, keytarget.FieldSiteID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *KeyTargetMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *KeyTargetMutation) ClearField(name string) error {
+	switch name {
+	case keytarget.FieldUserID:
+		m.ClearUserID()
+		return nil
+	case keytarget.FieldUserGroupID:
+		m.ClearUserGroupID()
+		return nil
+	case keytarget.FieldDoorID:
+		m.ClearDoorID()
+		return nil
+	case keytarget.FieldDoorGroupID:
+		m.ClearDoorGroupID()
+		return nil
+	case keytarget.FieldSiteID:
+		m.ClearSiteID()
+		return nil
+	}
+	return fmt.Errorf("unknown KeyTarget nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *KeyTargetMutation) ResetField(name string) error {
+	switch name {
+	case keytarget.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case keytarget.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case keytarget.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case keytarget.FieldUserGroupID:
+		m.ResetUserGroupID()
+		return nil
+	case keytarget.FieldDoorID:
+		m.ResetDoorID()
+		return nil
+	case keytarget.FieldDoorGroupID:
+		m.ResetDoorGroupID()
+		return nil
+	case keytarget.FieldSiteID:
+		m.ResetSiteID()
+		return nil
+	}
+	return fmt.Errorf("unknown KeyTarget field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *KeyTargetMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *KeyTargetMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *KeyTargetMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *KeyTargetMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *KeyTargetMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *KeyTargetMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *KeyTargetMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown KeyTarget unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *KeyTargetMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown KeyTarget edge %s", name)
+}
+
+// LockdownMutation represents an operation that mutates the Lockdown nodes in the graph.
+type LockdownMutation struct {
+	config
+	op                   Op
+	typ                  string
+	id                   *typeid.Lockdown
+	org_id               *typeid.Organization
+	created_at           *time.Time
+	updated_at           *time.Time
+	plan_id              *typeid.LockdownPlan
+	state                *lockdown.State
+	requested_by         *string
+	requested_at         *time.Time
+	activated_by         *string
+	activated_at         *time.Time
+	reverts_at           *time.Time
+	release_requested_by *string
+	release_requested_at *time.Time
+	released_by          *string
+	released_at          *time.Time
+	note                 *string
+	clearedFields        map[string]struct{}
+	done                 bool
+	oldValue             func(context.Context) (*Lockdown, error)
+	predicates           []predicate.Lockdown
+}
+
+var _ ent.Mutation = (*LockdownMutation)(nil)
+
+// lockdownOption allows management of the mutation configuration using functional options.
+type lockdownOption func(*LockdownMutation)
+
+// newLockdownMutation creates new mutation for the Lockdown entity.
+func newLockdownMutation(c config, op Op, opts ...lockdownOption) *LockdownMutation {
+	m := &LockdownMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeLockdown,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withLockdownID sets the ID field of the mutation.
+func withLockdownID(id typeid.Lockdown) lockdownOption {
+	return func(m *LockdownMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Lockdown
+		)
+		m.oldValue = func(ctx context.Context) (*Lockdown, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Lockdown.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withLockdown sets the old Lockdown of the mutation.
+func withLockdown(node *Lockdown) lockdownOption {
+	return func(m *LockdownMutation) {
+		m.oldValue = func(context.Context) (*Lockdown, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m LockdownMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m LockdownMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Lockdown entities.
+func (m *LockdownMutation) SetID(id typeid.Lockdown) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *LockdownMutation) ID() (id typeid.Lockdown, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *LockdownMutation) IDs(ctx context.Context) ([]typeid.Lockdown, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.Lockdown{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Lockdown.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *LockdownMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *LockdownMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *LockdownMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *LockdownMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *LockdownMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *LockdownMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *LockdownMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *LockdownMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *LockdownMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetPlanID sets the "plan_id" field.
+func (m *LockdownMutation) SetPlanID(tp typeid.LockdownPlan) {
+	m.plan_id = &tp
+}
+
+// PlanID returns the value of the "plan_id" field in the mutation.
+func (m *LockdownMutation) PlanID() (r typeid.LockdownPlan, exists bool) {
+	v := m.plan_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlanID returns the old "plan_id" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldPlanID(ctx context.Context) (v typeid.LockdownPlan, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlanID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlanID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlanID: %w", err)
+	}
+	return oldValue.PlanID, nil
+}
+
+// ResetPlanID resets all changes to the "plan_id" field.
+func (m *LockdownMutation) ResetPlanID() {
+	m.plan_id = nil
+}
+
+// SetState sets the "state" field.
+func (m *LockdownMutation) SetState(l lockdown.State) {
+	m.state = &l
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *LockdownMutation) State() (r lockdown.State, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldState(ctx context.Context) (v lockdown.State, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *LockdownMutation) ResetState() {
+	m.state = nil
+}
+
+// SetRequestedBy sets the "requested_by" field.
+func (m *LockdownMutation) SetRequestedBy(s string) {
+	m.requested_by = &s
+}
+
+// RequestedBy returns the value of the "requested_by" field in the mutation.
+func (m *LockdownMutation) RequestedBy() (r string, exists bool) {
+	v := m.requested_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequestedBy returns the old "requested_by" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldRequestedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequestedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequestedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequestedBy: %w", err)
+	}
+	return oldValue.RequestedBy, nil
+}
+
+// ResetRequestedBy resets all changes to the "requested_by" field.
+func (m *LockdownMutation) ResetRequestedBy() {
+	m.requested_by = nil
+}
+
+// SetRequestedAt sets the "requested_at" field.
+func (m *LockdownMutation) SetRequestedAt(t time.Time) {
+	m.requested_at = &t
+}
+
+// RequestedAt returns the value of the "requested_at" field in the mutation.
+func (m *LockdownMutation) RequestedAt() (r time.Time, exists bool) {
+	v := m.requested_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequestedAt returns the old "requested_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldRequestedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequestedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequestedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequestedAt: %w", err)
+	}
+	return oldValue.RequestedAt, nil
+}
+
+// ResetRequestedAt resets all changes to the "requested_at" field.
+func (m *LockdownMutation) ResetRequestedAt() {
+	m.requested_at = nil
+}
+
+// SetActivatedBy sets the "activated_by" field.
+func (m *LockdownMutation) SetActivatedBy(s string) {
+	m.activated_by = &s
+}
+
+// ActivatedBy returns the value of the "activated_by" field in the mutation.
+func (m *LockdownMutation) ActivatedBy() (r string, exists bool) {
+	v := m.activated_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActivatedBy returns the old "activated_by" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldActivatedBy(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActivatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActivatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActivatedBy: %w", err)
+	}
+	return oldValue.ActivatedBy, nil
+}
+
+// ClearActivatedBy clears the value of the "activated_by" field.
+func (m *LockdownMutation) ClearActivatedBy() {
+	m.activated_by = nil
+	m.clearedFields[lockdown.FieldActivatedBy] = struct{}{}
+}
+
+// ActivatedByCleared returns if the "activated_by" field was cleared in this mutation.
+func (m *LockdownMutation) ActivatedByCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldActivatedBy]
+	return ok
+}
+
+// ResetActivatedBy resets all changes to the "activated_by" field.
+func (m *LockdownMutation) ResetActivatedBy() {
+	m.activated_by = nil
+	delete(m.clearedFields, lockdown.FieldActivatedBy)
+}
+
+// SetActivatedAt sets the "activated_at" field.
+func (m *LockdownMutation) SetActivatedAt(t time.Time) {
+	m.activated_at = &t
+}
+
+// ActivatedAt returns the value of the "activated_at" field in the mutation.
+func (m *LockdownMutation) ActivatedAt() (r time.Time, exists bool) {
+	v := m.activated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActivatedAt returns the old "activated_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldActivatedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActivatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActivatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActivatedAt: %w", err)
+	}
+	return oldValue.ActivatedAt, nil
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (m *LockdownMutation) ClearActivatedAt() {
+	m.activated_at = nil
+	m.clearedFields[lockdown.FieldActivatedAt] = struct{}{}
+}
+
+// ActivatedAtCleared returns if the "activated_at" field was cleared in this mutation.
+func (m *LockdownMutation) ActivatedAtCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldActivatedAt]
+	return ok
+}
+
+// ResetActivatedAt resets all changes to the "activated_at" field.
+func (m *LockdownMutation) ResetActivatedAt() {
+	m.activated_at = nil
+	delete(m.clearedFields, lockdown.FieldActivatedAt)
+}
+
+// SetRevertsAt sets the "reverts_at" field.
+func (m *LockdownMutation) SetRevertsAt(t time.Time) {
+	m.reverts_at = &t
+}
+
+// RevertsAt returns the value of the "reverts_at" field in the mutation.
+func (m *LockdownMutation) RevertsAt() (r time.Time, exists bool) {
+	v := m.reverts_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevertsAt returns the old "reverts_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldRevertsAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevertsAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevertsAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevertsAt: %w", err)
+	}
+	return oldValue.RevertsAt, nil
+}
+
+// ClearRevertsAt clears the value of the "reverts_at" field.
+func (m *LockdownMutation) ClearRevertsAt() {
+	m.reverts_at = nil
+	m.clearedFields[lockdown.FieldRevertsAt] = struct{}{}
+}
+
+// RevertsAtCleared returns if the "reverts_at" field was cleared in this mutation.
+func (m *LockdownMutation) RevertsAtCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldRevertsAt]
+	return ok
+}
+
+// ResetRevertsAt resets all changes to the "reverts_at" field.
+func (m *LockdownMutation) ResetRevertsAt() {
+	m.reverts_at = nil
+	delete(m.clearedFields, lockdown.FieldRevertsAt)
+}
+
+// SetReleaseRequestedBy sets the "release_requested_by" field.
+func (m *LockdownMutation) SetReleaseRequestedBy(s string) {
+	m.release_requested_by = &s
+}
+
+// ReleaseRequestedBy returns the value of the "release_requested_by" field in the mutation.
+func (m *LockdownMutation) ReleaseRequestedBy() (r string, exists bool) {
+	v := m.release_requested_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleaseRequestedBy returns the old "release_requested_by" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldReleaseRequestedBy(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleaseRequestedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleaseRequestedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleaseRequestedBy: %w", err)
+	}
+	return oldValue.ReleaseRequestedBy, nil
+}
+
+// ClearReleaseRequestedBy clears the value of the "release_requested_by" field.
+func (m *LockdownMutation) ClearReleaseRequestedBy() {
+	m.release_requested_by = nil
+	m.clearedFields[lockdown.FieldReleaseRequestedBy] = struct{}{}
+}
+
+// ReleaseRequestedByCleared returns if the "release_requested_by" field was cleared in this mutation.
+func (m *LockdownMutation) ReleaseRequestedByCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldReleaseRequestedBy]
+	return ok
+}
+
+// ResetReleaseRequestedBy resets all changes to the "release_requested_by" field.
+func (m *LockdownMutation) ResetReleaseRequestedBy() {
+	m.release_requested_by = nil
+	delete(m.clearedFields, lockdown.FieldReleaseRequestedBy)
+}
+
+// SetReleaseRequestedAt sets the "release_requested_at" field.
+func (m *LockdownMutation) SetReleaseRequestedAt(t time.Time) {
+	m.release_requested_at = &t
+}
+
+// ReleaseRequestedAt returns the value of the "release_requested_at" field in the mutation.
+func (m *LockdownMutation) ReleaseRequestedAt() (r time.Time, exists bool) {
+	v := m.release_requested_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleaseRequestedAt returns the old "release_requested_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldReleaseRequestedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleaseRequestedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleaseRequestedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleaseRequestedAt: %w", err)
+	}
+	return oldValue.ReleaseRequestedAt, nil
+}
+
+// ClearReleaseRequestedAt clears the value of the "release_requested_at" field.
+func (m *LockdownMutation) ClearReleaseRequestedAt() {
+	m.release_requested_at = nil
+	m.clearedFields[lockdown.FieldReleaseRequestedAt] = struct{}{}
+}
+
+// ReleaseRequestedAtCleared returns if the "release_requested_at" field was cleared in this mutation.
+func (m *LockdownMutation) ReleaseRequestedAtCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldReleaseRequestedAt]
+	return ok
+}
+
+// ResetReleaseRequestedAt resets all changes to the "release_requested_at" field.
+func (m *LockdownMutation) ResetReleaseRequestedAt() {
+	m.release_requested_at = nil
+	delete(m.clearedFields, lockdown.FieldReleaseRequestedAt)
+}
+
+// SetReleasedBy sets the "released_by" field.
+func (m *LockdownMutation) SetReleasedBy(s string) {
+	m.released_by = &s
+}
+
+// ReleasedBy returns the value of the "released_by" field in the mutation.
+func (m *LockdownMutation) ReleasedBy() (r string, exists bool) {
+	v := m.released_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedBy returns the old "released_by" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldReleasedBy(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedBy: %w", err)
+	}
+	return oldValue.ReleasedBy, nil
+}
+
+// ClearReleasedBy clears the value of the "released_by" field.
+func (m *LockdownMutation) ClearReleasedBy() {
+	m.released_by = nil
+	m.clearedFields[lockdown.FieldReleasedBy] = struct{}{}
+}
+
+// ReleasedByCleared returns if the "released_by" field was cleared in this mutation.
+func (m *LockdownMutation) ReleasedByCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldReleasedBy]
+	return ok
+}
+
+// ResetReleasedBy resets all changes to the "released_by" field.
+func (m *LockdownMutation) ResetReleasedBy() {
+	m.released_by = nil
+	delete(m.clearedFields, lockdown.FieldReleasedBy)
+}
+
+// SetReleasedAt sets the "released_at" field.
+func (m *LockdownMutation) SetReleasedAt(t time.Time) {
+	m.released_at = &t
+}
+
+// ReleasedAt returns the value of the "released_at" field in the mutation.
+func (m *LockdownMutation) ReleasedAt() (r time.Time, exists bool) {
+	v := m.released_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedAt returns the old "released_at" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldReleasedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedAt: %w", err)
+	}
+	return oldValue.ReleasedAt, nil
+}
+
+// ClearReleasedAt clears the value of the "released_at" field.
+func (m *LockdownMutation) ClearReleasedAt() {
+	m.released_at = nil
+	m.clearedFields[lockdown.FieldReleasedAt] = struct{}{}
+}
+
+// ReleasedAtCleared returns if the "released_at" field was cleared in this mutation.
+func (m *LockdownMutation) ReleasedAtCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldReleasedAt]
+	return ok
+}
+
+// ResetReleasedAt resets all changes to the "released_at" field.
+func (m *LockdownMutation) ResetReleasedAt() {
+	m.released_at = nil
+	delete(m.clearedFields, lockdown.FieldReleasedAt)
+}
+
+// SetNote sets the "note" field.
+func (m *LockdownMutation) SetNote(s string) {
+	m.note = &s
+}
+
+// Note returns the value of the "note" field in the mutation.
+func (m *LockdownMutation) Note() (r string, exists bool) {
+	v := m.note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNote returns the old "note" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldNote(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNote: %w", err)
+	}
+	return oldValue.Note, nil
+}
+
+// ClearNote clears the value of the "note" field.
+func (m *LockdownMutation) ClearNote() {
+	m.note = nil
+	m.clearedFields[lockdown.FieldNote] = struct{}{}
+}
+
+// NoteCleared returns if the "note" field was cleared in this mutation.
+func (m *LockdownMutation) NoteCleared() bool {
+	_, ok := m.clearedFields[lockdown.FieldNote]
+	return ok
+}
+
+// ResetNote resets all changes to the "note" field.
+func (m *LockdownMutation) ResetNote() {
+	m.note = nil
+	delete(m.clearedFields, lockdown.FieldNote)
+}
+
+// Where appends a list predicates to the LockdownMutation builder.
+func (m *LockdownMutation) Where(ps ...predicate.Lockdown) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the LockdownMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *LockdownMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Lockdown, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *LockdownMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *LockdownMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Lockdown).
+func (m *LockdownMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *LockdownMutation) Fields() []string {
+	fields := make([]string, 0, 15)
+	if m.org_id != nil {
+		fields = append(fields, lockdown.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, lockdown.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, lockdown.FieldUpdatedAt)
+	}
+	if m.plan_id != nil {
+		fields = append(fields, lockdown.FieldPlanID)
+	}
+	if m.state != nil {
+		fields = append(fields, lockdown.FieldState)
+	}
+	if m.requested_by != nil {
+		fields = append(fields, lockdown.FieldRequestedBy)
+	}
+	if m.requested_at != nil {
+		fields = append(fields, lockdown.FieldRequestedAt)
+	}
+	if m.activated_by != nil {
+		fields = append(fields, lockdown.FieldActivatedBy)
+	}
+	if m.activated_at != nil {
+		fields = append(fields, lockdown.FieldActivatedAt)
+	}
+	if m.reverts_at != nil {
+		fields = append(fields, lockdown.FieldRevertsAt)
+	}
+	if m.release_requested_by != nil {
+		fields = append(fields, lockdown.FieldReleaseRequestedBy)
+	}
+	if m.release_requested_at != nil {
+		fields = append(fields, lockdown.FieldReleaseRequestedAt)
+	}
+	if m.released_by != nil {
+		fields = append(fields, lockdown.FieldReleasedBy)
+	}
+	if m.released_at != nil {
+		fields = append(fields, lockdown.FieldReleasedAt)
+	}
+	if m.note != nil {
+		fields = append(fields, lockdown.FieldNote)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *LockdownMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case lockdown.FieldOrgID:
+		return m.OrgID()
+	case lockdown.FieldCreatedAt:
+		return m.CreatedAt()
+	case lockdown.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case lockdown.FieldPlanID:
+		return m.PlanID()
+	case lockdown.FieldState:
+		return m.State()
+	case lockdown.FieldRequestedBy:
+		return m.RequestedBy()
+	case lockdown.FieldRequestedAt:
+		return m.RequestedAt()
+	case lockdown.FieldActivatedBy:
+		return m.ActivatedBy()
+	case lockdown.FieldActivatedAt:
+		return m.ActivatedAt()
+	case lockdown.FieldRevertsAt:
+		return m.RevertsAt()
+	case lockdown.FieldReleaseRequestedBy:
+		return m.ReleaseRequestedBy()
+	case lockdown.FieldReleaseRequestedAt:
+		return m.ReleaseRequestedAt()
+	case lockdown.FieldReleasedBy:
+		return m.ReleasedBy()
+	case lockdown.FieldReleasedAt:
+		return m.ReleasedAt()
+	case lockdown.FieldNote:
+		return m.Note()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *LockdownMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case lockdown.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case lockdown.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case lockdown.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case lockdown.FieldPlanID:
+		return m.OldPlanID(ctx)
+	case lockdown.FieldState:
+		return m.OldState(ctx)
+	case lockdown.FieldRequestedBy:
+		return m.OldRequestedBy(ctx)
+	case lockdown.FieldRequestedAt:
+		return m.OldRequestedAt(ctx)
+	case lockdown.FieldActivatedBy:
+		return m.OldActivatedBy(ctx)
+	case lockdown.FieldActivatedAt:
+		return m.OldActivatedAt(ctx)
+	case lockdown.FieldRevertsAt:
+		return m.OldRevertsAt(ctx)
+	case lockdown.FieldReleaseRequestedBy:
+		return m.OldReleaseRequestedBy(ctx)
+	case lockdown.FieldReleaseRequestedAt:
+		return m.OldReleaseRequestedAt(ctx)
+	case lockdown.FieldReleasedBy:
+		return m.OldReleasedBy(ctx)
+	case lockdown.FieldReleasedAt:
+		return m.OldReleasedAt(ctx)
+	case lockdown.FieldNote:
+		return m.OldNote(ctx)
+	}
+	return nil, fmt.Errorf("unknown Lockdown field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LockdownMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case lockdown.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case lockdown.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case lockdown.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case lockdown.FieldPlanID:
+		v, ok := value.(typeid.LockdownPlan)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlanID(v)
+		return nil
+	case lockdown.FieldState:
+		v, ok := value.(lockdown.State)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case lockdown.FieldRequestedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequestedBy(v)
+		return nil
+	case lockdown.FieldRequestedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequestedAt(v)
+		return nil
+	case lockdown.FieldActivatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActivatedBy(v)
+		return nil
+	case lockdown.FieldActivatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActivatedAt(v)
+		return nil
+	case lockdown.FieldRevertsAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevertsAt(v)
+		return nil
+	case lockdown.FieldReleaseRequestedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleaseRequestedBy(v)
+		return nil
+	case lockdown.FieldReleaseRequestedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleaseRequestedAt(v)
+		return nil
+	case lockdown.FieldReleasedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedBy(v)
+		return nil
+	case lockdown.FieldReleasedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedAt(v)
+		return nil
+	case lockdown.FieldNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNote(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Lockdown field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *LockdownMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *LockdownMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LockdownMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Lockdown numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *LockdownMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(lockdown.FieldActivatedBy) {
+		fields = append(fields, lockdown.FieldActivatedBy)
+	}
+	if m.FieldCleared(lockdown.FieldActivatedAt) {
+		fields = append(fields, lockdown.FieldActivatedAt)
+	}
+	if m.FieldCleared(lockdown.FieldRevertsAt) {
+		fields = append(fields, lockdown.FieldRevertsAt)
+	}
+	if m.FieldCleared(lockdown.FieldReleaseRequestedBy) {
+		fields = append(fields, lockdown.FieldReleaseRequestedBy)
+	}
+	if m.FieldCleared(lockdown.FieldReleaseRequestedAt) {
+		fields = append(fields, lockdown.FieldReleaseRequestedAt)
+	}
+	if m.FieldCleared(lockdown.FieldReleasedBy) {
+		fields = append(fields, lockdown.FieldReleasedBy)
+	}
+	if m.FieldCleared(lockdown.FieldReleasedAt) {
+		fields = append(fields, lockdown.FieldReleasedAt)
+	}
+	if m.FieldCleared(lockdown.FieldNote) {
+		fields = append(fields, lockdown.FieldNote)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *LockdownMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *LockdownMutation) ClearField(name string) error {
+	switch name {
+	case lockdown.FieldActivatedBy:
+		m.ClearActivatedBy()
+		return nil
+	case lockdown.FieldActivatedAt:
+		m.ClearActivatedAt()
+		return nil
+	case lockdown.FieldRevertsAt:
+		m.ClearRevertsAt()
+		return nil
+	case lockdown.FieldReleaseRequestedBy:
+		m.ClearReleaseRequestedBy()
+		return nil
+	case lockdown.FieldReleaseRequestedAt:
+		m.ClearReleaseRequestedAt()
+		return nil
+	case lockdown.FieldReleasedBy:
+		m.ClearReleasedBy()
+		return nil
+	case lockdown.FieldReleasedAt:
+		m.ClearReleasedAt()
+		return nil
+	case lockdown.FieldNote:
+		m.ClearNote()
+		return nil
+	}
+	return fmt.Errorf("unknown Lockdown nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *LockdownMutation) ResetField(name string) error {
+	switch name {
+	case lockdown.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case lockdown.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case lockdown.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case lockdown.FieldPlanID:
+		m.ResetPlanID()
+		return nil
+	case lockdown.FieldState:
+		m.ResetState()
+		return nil
+	case lockdown.FieldRequestedBy:
+		m.ResetRequestedBy()
+		return nil
+	case lockdown.FieldRequestedAt:
+		m.ResetRequestedAt()
+		return nil
+	case lockdown.FieldActivatedBy:
+		m.ResetActivatedBy()
+		return nil
+	case lockdown.FieldActivatedAt:
+		m.ResetActivatedAt()
+		return nil
+	case lockdown.FieldRevertsAt:
+		m.ResetRevertsAt()
+		return nil
+	case lockdown.FieldReleaseRequestedBy:
+		m.ResetReleaseRequestedBy()
+		return nil
+	case lockdown.FieldReleaseRequestedAt:
+		m.ResetReleaseRequestedAt()
+		return nil
+	case lockdown.FieldReleasedBy:
+		m.ResetReleasedBy()
+		return nil
+	case lockdown.FieldReleasedAt:
+		m.ResetReleasedAt()
+		return nil
+	case lockdown.FieldNote:
+		m.ResetNote()
+		return nil
+	}
+	return fmt.Errorf("unknown Lockdown field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *LockdownMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *LockdownMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *LockdownMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *LockdownMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *LockdownMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *LockdownMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *LockdownMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Lockdown unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *LockdownMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Lockdown edge %s", name)
+}
+
+// LockdownDoorMutation represents an operation that mutates the LockdownDoor nodes in the graph.
+type LockdownDoorMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.LockdownDoor
+	org_id        *typeid.Organization
+	lockdown_id   *typeid.Lockdown
+	door_id       *typeid.Door
+	outcome       *lockdowndoor.Outcome
+	released_at   *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*LockdownDoor, error)
+	predicates    []predicate.LockdownDoor
+}
+
+var _ ent.Mutation = (*LockdownDoorMutation)(nil)
+
+// lockdowndoorOption allows management of the mutation configuration using functional options.
+type lockdowndoorOption func(*LockdownDoorMutation)
+
+// newLockdownDoorMutation creates new mutation for the LockdownDoor entity.
+func newLockdownDoorMutation(c config, op Op, opts ...lockdowndoorOption) *LockdownDoorMutation {
+	m := &LockdownDoorMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeLockdownDoor,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withLockdownDoorID sets the ID field of the mutation.
+func withLockdownDoorID(id typeid.LockdownDoor) lockdowndoorOption {
+	return func(m *LockdownDoorMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *LockdownDoor
+		)
+		m.oldValue = func(ctx context.Context) (*LockdownDoor, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().LockdownDoor.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withLockdownDoor sets the old LockdownDoor of the mutation.
+func withLockdownDoor(node *LockdownDoor) lockdowndoorOption {
+	return func(m *LockdownDoorMutation) {
+		m.oldValue = func(context.Context) (*LockdownDoor, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m LockdownDoorMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m LockdownDoorMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of LockdownDoor entities.
+func (m *LockdownDoorMutation) SetID(id typeid.LockdownDoor) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *LockdownDoorMutation) ID() (id typeid.LockdownDoor, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *LockdownDoorMutation) IDs(ctx context.Context) ([]typeid.LockdownDoor, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.LockdownDoor{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().LockdownDoor.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *LockdownDoorMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *LockdownDoorMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the LockdownDoor entity.
+// If the LockdownDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownDoorMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *LockdownDoorMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetLockdownID sets the "lockdown_id" field.
+func (m *LockdownDoorMutation) SetLockdownID(t typeid.Lockdown) {
+	m.lockdown_id = &t
+}
+
+// LockdownID returns the value of the "lockdown_id" field in the mutation.
+func (m *LockdownDoorMutation) LockdownID() (r typeid.Lockdown, exists bool) {
+	v := m.lockdown_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLockdownID returns the old "lockdown_id" field's value of the LockdownDoor entity.
+// If the LockdownDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownDoorMutation) OldLockdownID(ctx context.Context) (v typeid.Lockdown, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLockdownID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLockdownID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLockdownID: %w", err)
+	}
+	return oldValue.LockdownID, nil
+}
+
+// ResetLockdownID resets all changes to the "lockdown_id" field.
+func (m *LockdownDoorMutation) ResetLockdownID() {
+	m.lockdown_id = nil
+}
+
+// SetDoorID sets the "door_id" field.
+func (m *LockdownDoorMutation) SetDoorID(t typeid.Door) {
+	m.door_id = &t
+}
+
+// DoorID returns the value of the "door_id" field in the mutation.
+func (m *LockdownDoorMutation) DoorID() (r typeid.Door, exists bool) {
+	v := m.door_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoorID returns the old "door_id" field's value of the LockdownDoor entity.
+// If the LockdownDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownDoorMutation) OldDoorID(ctx context.Context) (v typeid.Door, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldDoorID is only allowed on UpdateOne operations")
 	}
@@ -7941,19 +16108,104 @@ func (m *KeyDoorMutation) OldDoorID(ctx context.Context) (v typeid.Door, err err
 }
 
 // ResetDoorID resets all changes to the "door_id" field.
-func (m *KeyDoorMutation) ResetDoorID() {
+func (m *LockdownDoorMutation) ResetDoorID() {
 	m.door_id = nil
 }
 
-// Where appends a list predicates to the KeyDoorMutation builder.
-func (m *KeyDoorMutation) Where(ps ...predicate.KeyDoor) {
+// SetOutcome sets the "outcome" field.
+func (m *LockdownDoorMutation) SetOutcome(l lockdowndoor.Outcome) {
+	m.outcome = &l
+}
+
+// Outcome returns the value of the "outcome" field in the mutation.
+func (m *LockdownDoorMutation) Outcome() (r lockdowndoor.Outcome, exists bool) {
+	v := m.outcome
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOutcome returns the old "outcome" field's value of the LockdownDoor entity.
+// If the LockdownDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownDoorMutation) OldOutcome(ctx context.Context) (v lockdowndoor.Outcome, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOutcome is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOutcome requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOutcome: %w", err)
+	}
+	return oldValue.Outcome, nil
+}
+
+// ResetOutcome resets all changes to the "outcome" field.
+func (m *LockdownDoorMutation) ResetOutcome() {
+	m.outcome = nil
+}
+
+// SetReleasedAt sets the "released_at" field.
+func (m *LockdownDoorMutation) SetReleasedAt(t time.Time) {
+	m.released_at = &t
+}
+
+// ReleasedAt returns the value of the "released_at" field in the mutation.
+func (m *LockdownDoorMutation) ReleasedAt() (r time.Time, exists bool) {
+	v := m.released_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedAt returns the old "released_at" field's value of the LockdownDoor entity.
+// If the LockdownDoor object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownDoorMutation) OldReleasedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedAt: %w", err)
+	}
+	return oldValue.ReleasedAt, nil
+}
+
+// ClearReleasedAt clears the value of the "released_at" field.
+func (m *LockdownDoorMutation) ClearReleasedAt() {
+	m.released_at = nil
+	m.clearedFields[lockdowndoor.FieldReleasedAt] = struct{}{}
+}
+
+// ReleasedAtCleared returns if the "released_at" field was cleared in this mutation.
+func (m *LockdownDoorMutation) ReleasedAtCleared() bool {
+	_, ok := m.clearedFields[lockdowndoor.FieldReleasedAt]
+	return ok
+}
+
+// ResetReleasedAt resets all changes to the "released_at" field.
+func (m *LockdownDoorMutation) ResetReleasedAt() {
+	m.released_at = nil
+	delete(m.clearedFields, lockdowndoor.FieldReleasedAt)
+}
+
+// Where appends a list predicates to the LockdownDoorMutation builder.
+func (m *LockdownDoorMutation) Where(ps ...predicate.LockdownDoor) {
 	m.predicates = append(m.predicates, ps...)
 }
 
-// WhereP appends storage-level predicates to the KeyDoorMutation builder. Using this method,
+// WhereP appends storage-level predicates to the LockdownDoorMutation builder. Using this method,
 // users can use type-assertion to append predicates that do not depend on any generated package.
-func (m *KeyDoorMutation) WhereP(ps ...func(*sql.Selector)) {
-	p := make([]predicate.KeyDoor, len(ps))
+func (m *LockdownDoorMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.LockdownDoor, len(ps))
 	for i := range ps {
 		p[i] = ps[i]
 	}
@@ -7961,33 +16213,39 @@ func (m *KeyDoorMutation) WhereP(ps ...func(*sql.Selector)) {
 }
 
 // Op returns the operation name.
-func (m *KeyDoorMutation) Op() Op {
+func (m *LockdownDoorMutation) Op() Op {
 	return m.op
 }
 
 // SetOp allows setting the mutation operation.
-func (m *KeyDoorMutation) SetOp(op Op) {
+func (m *LockdownDoorMutation) SetOp(op Op) {
 	m.op = op
 }
 
-// Type returns the node type of this mutation (KeyDoor).
-func (m *KeyDoorMutation) Type() string {
+// Type returns the node type of this mutation (LockdownDoor).
+func (m *LockdownDoorMutation) Type() string {
 	return m.typ
 }
 
 // Fields returns all fields that were changed during this mutation. Note that in
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
-func (m *KeyDoorMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+func (m *LockdownDoorMutation) Fields() []string {
+	fields := make([]string, 0, 5)
 	if m.org_id != nil {
-		fields = append(fields, keydoor.FieldOrgID)
+		fields = append(fields, lockdowndoor.FieldOrgID)
 	}
-	if m.key_id != nil {
-		fields = append(fields, keydoor.FieldKeyID)
+	if m.lockdown_id != nil {
+		fields = append(fields, lockdowndoor.FieldLockdownID)
 	}
 	if m.door_id != nil {
-		fields = append(fields, keydoor.FieldDoorID)
+		fields = append(fields, lockdowndoor.FieldDoorID)
+	}
+	if m.outcome != nil {
+		fields = append(fields, lockdowndoor.FieldOutcome)
+	}
+	if m.released_at != nil {
+		fields = append(fields, lockdowndoor.FieldReleasedAt)
 	}
 	return fields
 }
@@ -7995,14 +16253,18 @@ func (m *KeyDoorMutation) Fields() []string {
 // Field returns the value of a field with the given name. The second boolean
 // return value indicates that this field was not set, or was not defined in the
 // schema.
-func (m *KeyDoorMutation) Field(name string) (ent.Value, bool) {
+func (m *LockdownDoorMutation) Field(name string) (ent.Value, bool) {
 	switch name {
-	case keydoor.FieldOrgID:
+	case lockdowndoor.FieldOrgID:
 		return m.OrgID()
-	case keydoor.FieldKeyID:
-		return m.KeyID()
-	case keydoor.FieldDoorID:
+	case lockdowndoor.FieldLockdownID:
+		return m.LockdownID()
+	case lockdowndoor.FieldDoorID:
 		return m.DoorID()
+	case lockdowndoor.FieldOutcome:
+		return m.Outcome()
+	case lockdowndoor.FieldReleasedAt:
+		return m.ReleasedAt()
 	}
 	return nil, false
 }
@@ -8010,152 +16272,1186 @@ func (m *KeyDoorMutation) Field(name string) (ent.Value, bool) {
 // OldField returns the old value of the field from the database. An error is
 // returned if the mutation operation is not UpdateOne, or the query to the
 // database failed.
-func (m *KeyDoorMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+func (m *LockdownDoorMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
 	switch name {
-	case keydoor.FieldOrgID:
+	case lockdowndoor.FieldOrgID:
 		return m.OldOrgID(ctx)
-	case keydoor.FieldKeyID:
-		return m.OldKeyID(ctx)
-	case keydoor.FieldDoorID:
+	case lockdowndoor.FieldLockdownID:
+		return m.OldLockdownID(ctx)
+	case lockdowndoor.FieldDoorID:
 		return m.OldDoorID(ctx)
+	case lockdowndoor.FieldOutcome:
+		return m.OldOutcome(ctx)
+	case lockdowndoor.FieldReleasedAt:
+		return m.OldReleasedAt(ctx)
 	}
-	return nil, fmt.Errorf("unknown KeyDoor field %s", name)
+	return nil, fmt.Errorf("unknown LockdownDoor field %s", name)
 }
 
 // SetField sets the value of a field with the given name. It returns an error if
 // the field is not defined in the schema, or if the type mismatched the field
 // type.
-func (m *KeyDoorMutation) SetField(name string, value ent.Value) error {
+func (m *LockdownDoorMutation) SetField(name string, value ent.Value) error {
 	switch name {
-	case keydoor.FieldOrgID:
+	case lockdowndoor.FieldOrgID:
 		v, ok := value.(typeid.Organization)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetOrgID(v)
 		return nil
-	case keydoor.FieldKeyID:
-		v, ok := value.(typeid.Key)
+	case lockdowndoor.FieldLockdownID:
+		v, ok := value.(typeid.Lockdown)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
-		m.SetKeyID(v)
+		m.SetLockdownID(v)
 		return nil
-	case keydoor.FieldDoorID:
+	case lockdowndoor.FieldDoorID:
 		v, ok := value.(typeid.Door)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDoorID(v)
 		return nil
+	case lockdowndoor.FieldOutcome:
+		v, ok := value.(lockdowndoor.Outcome)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOutcome(v)
+		return nil
+	case lockdowndoor.FieldReleasedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedAt(v)
+		return nil
 	}
-	return fmt.Errorf("unknown KeyDoor field %s", name)
+	return fmt.Errorf("unknown LockdownDoor field %s", name)
 }
 
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
-func (m *KeyDoorMutation) AddedFields() []string {
+func (m *LockdownDoorMutation) AddedFields() []string {
 	return nil
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
-func (m *KeyDoorMutation) AddedField(name string) (ent.Value, bool) {
+func (m *LockdownDoorMutation) AddedField(name string) (ent.Value, bool) {
 	return nil, false
 }
 
 // AddField adds the value to the field with the given name. It returns an error if
 // the field is not defined in the schema, or if the type mismatched the field
 // type.
-func (m *KeyDoorMutation) AddField(name string, value ent.Value) error {
+func (m *LockdownDoorMutation) AddField(name string, value ent.Value) error {
 	switch name {
 	}
-	return fmt.Errorf("unknown KeyDoor numeric field %s", name)
+	return fmt.Errorf("unknown LockdownDoor numeric field %s", name)
 }
 
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
-func (m *KeyDoorMutation) ClearedFields() []string {
-	return nil
+func (m *LockdownDoorMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(lockdowndoor.FieldReleasedAt) {
+		fields = append(fields, lockdowndoor.FieldReleasedAt)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
 // cleared in this mutation.
-func (m *KeyDoorMutation) FieldCleared(name string) bool {
+func (m *LockdownDoorMutation) FieldCleared(name string) bool {
 	_, ok := m.clearedFields[name]
 	return ok
 }
 
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
-func (m *KeyDoorMutation) ClearField(name string) error {
-	return fmt.Errorf("unknown KeyDoor nullable field %s", name)
+func (m *LockdownDoorMutation) ClearField(name string) error {
+	switch name {
+	case lockdowndoor.FieldReleasedAt:
+		m.ClearReleasedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown LockdownDoor nullable field %s", name)
 }
 
 // ResetField resets all changes in the mutation for the field with the given name.
 // It returns an error if the field is not defined in the schema.
-func (m *KeyDoorMutation) ResetField(name string) error {
+func (m *LockdownDoorMutation) ResetField(name string) error {
 	switch name {
-	case keydoor.FieldOrgID:
+	case lockdowndoor.FieldOrgID:
 		m.ResetOrgID()
 		return nil
-	case keydoor.FieldKeyID:
-		m.ResetKeyID()
+	case lockdowndoor.FieldLockdownID:
+		m.ResetLockdownID()
 		return nil
-	case keydoor.FieldDoorID:
+	case lockdowndoor.FieldDoorID:
 		m.ResetDoorID()
 		return nil
+	case lockdowndoor.FieldOutcome:
+		m.ResetOutcome()
+		return nil
+	case lockdowndoor.FieldReleasedAt:
+		m.ResetReleasedAt()
+		return nil
 	}
-	return fmt.Errorf("unknown KeyDoor field %s", name)
+	return fmt.Errorf("unknown LockdownDoor field %s", name)
 }
 
 // AddedEdges returns all edge names that were set/added in this mutation.
-func (m *KeyDoorMutation) AddedEdges() []string {
+func (m *LockdownDoorMutation) AddedEdges() []string {
 	edges := make([]string, 0, 0)
 	return edges
 }
 
 // AddedIDs returns all IDs (to other nodes) that were added for the given edge
 // name in this mutation.
-func (m *KeyDoorMutation) AddedIDs(name string) []ent.Value {
+func (m *LockdownDoorMutation) AddedIDs(name string) []ent.Value {
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
-func (m *KeyDoorMutation) RemovedEdges() []string {
+func (m *LockdownDoorMutation) RemovedEdges() []string {
 	edges := make([]string, 0, 0)
 	return edges
 }
 
 // RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
 // the given name in this mutation.
-func (m *KeyDoorMutation) RemovedIDs(name string) []ent.Value {
+func (m *LockdownDoorMutation) RemovedIDs(name string) []ent.Value {
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
-func (m *KeyDoorMutation) ClearedEdges() []string {
+func (m *LockdownDoorMutation) ClearedEdges() []string {
 	edges := make([]string, 0, 0)
 	return edges
 }
 
 // EdgeCleared returns a boolean which indicates if the edge with the given name
 // was cleared in this mutation.
-func (m *KeyDoorMutation) EdgeCleared(name string) bool {
+func (m *LockdownDoorMutation) EdgeCleared(name string) bool {
 	return false
 }
 
 // ClearEdge clears the value of the edge with the given name. It returns an error
 // if that edge is not defined in the schema.
-func (m *KeyDoorMutation) ClearEdge(name string) error {
-	return fmt.Errorf("unknown KeyDoor unique edge %s", name)
+func (m *LockdownDoorMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown LockdownDoor unique edge %s", name)
 }
 
 // ResetEdge resets all changes to the edge with the given name in this mutation.
 // It returns an error if the edge is not defined in the schema.
-func (m *KeyDoorMutation) ResetEdge(name string) error {
-	return fmt.Errorf("unknown KeyDoor edge %s", name)
+func (m *LockdownDoorMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown LockdownDoor edge %s", name)
+}
+
+// LockdownPlanMutation represents an operation that mutates the LockdownPlan nodes in the graph.
+type LockdownPlanMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *typeid.LockdownPlan
+	org_id             *typeid.Organization
+	created_at         *time.Time
+	updated_at         *time.Time
+	name               *string
+	site_ids           *[]typeid.Site
+	appendsite_ids     []typeid.Site
+	door_ids           *[]typeid.Door
+	appenddoor_ids     []typeid.Door
+	trigger_group_id   *typeid.UserGroup
+	release_group_id   *typeid.UserGroup
+	two_person_trigger *bool
+	two_person_release *bool
+	revert_seconds     *int
+	addrevert_seconds  *int
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*LockdownPlan, error)
+	predicates         []predicate.LockdownPlan
+}
+
+var _ ent.Mutation = (*LockdownPlanMutation)(nil)
+
+// lockdownplanOption allows management of the mutation configuration using functional options.
+type lockdownplanOption func(*LockdownPlanMutation)
+
+// newLockdownPlanMutation creates new mutation for the LockdownPlan entity.
+func newLockdownPlanMutation(c config, op Op, opts ...lockdownplanOption) *LockdownPlanMutation {
+	m := &LockdownPlanMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeLockdownPlan,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withLockdownPlanID sets the ID field of the mutation.
+func withLockdownPlanID(id typeid.LockdownPlan) lockdownplanOption {
+	return func(m *LockdownPlanMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *LockdownPlan
+		)
+		m.oldValue = func(ctx context.Context) (*LockdownPlan, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().LockdownPlan.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withLockdownPlan sets the old LockdownPlan of the mutation.
+func withLockdownPlan(node *LockdownPlan) lockdownplanOption {
+	return func(m *LockdownPlanMutation) {
+		m.oldValue = func(context.Context) (*LockdownPlan, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m LockdownPlanMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m LockdownPlanMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of LockdownPlan entities.
+func (m *LockdownPlanMutation) SetID(id typeid.LockdownPlan) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *LockdownPlanMutation) ID() (id typeid.LockdownPlan, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *LockdownPlanMutation) IDs(ctx context.Context) ([]typeid.LockdownPlan, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.LockdownPlan{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().LockdownPlan.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *LockdownPlanMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *LockdownPlanMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *LockdownPlanMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *LockdownPlanMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *LockdownPlanMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *LockdownPlanMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *LockdownPlanMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *LockdownPlanMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *LockdownPlanMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetName sets the "name" field.
+func (m *LockdownPlanMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *LockdownPlanMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *LockdownPlanMutation) ResetName() {
+	m.name = nil
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (m *LockdownPlanMutation) SetSiteIds(t []typeid.Site) {
+	m.site_ids = &t
+	m.appendsite_ids = nil
+}
+
+// SiteIds returns the value of the "site_ids" field in the mutation.
+func (m *LockdownPlanMutation) SiteIds() (r []typeid.Site, exists bool) {
+	v := m.site_ids
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteIds returns the old "site_ids" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldSiteIds(ctx context.Context) (v []typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteIds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteIds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteIds: %w", err)
+	}
+	return oldValue.SiteIds, nil
+}
+
+// AppendSiteIds adds t to the "site_ids" field.
+func (m *LockdownPlanMutation) AppendSiteIds(t []typeid.Site) {
+	m.appendsite_ids = append(m.appendsite_ids, t...)
+}
+
+// AppendedSiteIds returns the list of values that were appended to the "site_ids" field in this mutation.
+func (m *LockdownPlanMutation) AppendedSiteIds() ([]typeid.Site, bool) {
+	if len(m.appendsite_ids) == 0 {
+		return nil, false
+	}
+	return m.appendsite_ids, true
+}
+
+// ResetSiteIds resets all changes to the "site_ids" field.
+func (m *LockdownPlanMutation) ResetSiteIds() {
+	m.site_ids = nil
+	m.appendsite_ids = nil
+}
+
+// SetDoorIds sets the "door_ids" field.
+func (m *LockdownPlanMutation) SetDoorIds(t []typeid.Door) {
+	m.door_ids = &t
+	m.appenddoor_ids = nil
+}
+
+// DoorIds returns the value of the "door_ids" field in the mutation.
+func (m *LockdownPlanMutation) DoorIds() (r []typeid.Door, exists bool) {
+	v := m.door_ids
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoorIds returns the old "door_ids" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldDoorIds(ctx context.Context) (v []typeid.Door, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoorIds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoorIds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoorIds: %w", err)
+	}
+	return oldValue.DoorIds, nil
+}
+
+// AppendDoorIds adds t to the "door_ids" field.
+func (m *LockdownPlanMutation) AppendDoorIds(t []typeid.Door) {
+	m.appenddoor_ids = append(m.appenddoor_ids, t...)
+}
+
+// AppendedDoorIds returns the list of values that were appended to the "door_ids" field in this mutation.
+func (m *LockdownPlanMutation) AppendedDoorIds() ([]typeid.Door, bool) {
+	if len(m.appenddoor_ids) == 0 {
+		return nil, false
+	}
+	return m.appenddoor_ids, true
+}
+
+// ResetDoorIds resets all changes to the "door_ids" field.
+func (m *LockdownPlanMutation) ResetDoorIds() {
+	m.door_ids = nil
+	m.appenddoor_ids = nil
+}
+
+// SetTriggerGroupID sets the "trigger_group_id" field.
+func (m *LockdownPlanMutation) SetTriggerGroupID(tg typeid.UserGroup) {
+	m.trigger_group_id = &tg
+}
+
+// TriggerGroupID returns the value of the "trigger_group_id" field in the mutation.
+func (m *LockdownPlanMutation) TriggerGroupID() (r typeid.UserGroup, exists bool) {
+	v := m.trigger_group_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTriggerGroupID returns the old "trigger_group_id" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldTriggerGroupID(ctx context.Context) (v *typeid.UserGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTriggerGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTriggerGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTriggerGroupID: %w", err)
+	}
+	return oldValue.TriggerGroupID, nil
+}
+
+// ClearTriggerGroupID clears the value of the "trigger_group_id" field.
+func (m *LockdownPlanMutation) ClearTriggerGroupID() {
+	m.trigger_group_id = nil
+	m.clearedFields[lockdownplan.FieldTriggerGroupID] = struct{}{}
+}
+
+// TriggerGroupIDCleared returns if the "trigger_group_id" field was cleared in this mutation.
+func (m *LockdownPlanMutation) TriggerGroupIDCleared() bool {
+	_, ok := m.clearedFields[lockdownplan.FieldTriggerGroupID]
+	return ok
+}
+
+// ResetTriggerGroupID resets all changes to the "trigger_group_id" field.
+func (m *LockdownPlanMutation) ResetTriggerGroupID() {
+	m.trigger_group_id = nil
+	delete(m.clearedFields, lockdownplan.FieldTriggerGroupID)
+}
+
+// SetReleaseGroupID sets the "release_group_id" field.
+func (m *LockdownPlanMutation) SetReleaseGroupID(tg typeid.UserGroup) {
+	m.release_group_id = &tg
+}
+
+// ReleaseGroupID returns the value of the "release_group_id" field in the mutation.
+func (m *LockdownPlanMutation) ReleaseGroupID() (r typeid.UserGroup, exists bool) {
+	v := m.release_group_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleaseGroupID returns the old "release_group_id" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldReleaseGroupID(ctx context.Context) (v *typeid.UserGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleaseGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleaseGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleaseGroupID: %w", err)
+	}
+	return oldValue.ReleaseGroupID, nil
+}
+
+// ClearReleaseGroupID clears the value of the "release_group_id" field.
+func (m *LockdownPlanMutation) ClearReleaseGroupID() {
+	m.release_group_id = nil
+	m.clearedFields[lockdownplan.FieldReleaseGroupID] = struct{}{}
+}
+
+// ReleaseGroupIDCleared returns if the "release_group_id" field was cleared in this mutation.
+func (m *LockdownPlanMutation) ReleaseGroupIDCleared() bool {
+	_, ok := m.clearedFields[lockdownplan.FieldReleaseGroupID]
+	return ok
+}
+
+// ResetReleaseGroupID resets all changes to the "release_group_id" field.
+func (m *LockdownPlanMutation) ResetReleaseGroupID() {
+	m.release_group_id = nil
+	delete(m.clearedFields, lockdownplan.FieldReleaseGroupID)
+}
+
+// SetTwoPersonTrigger sets the "two_person_trigger" field.
+func (m *LockdownPlanMutation) SetTwoPersonTrigger(b bool) {
+	m.two_person_trigger = &b
+}
+
+// TwoPersonTrigger returns the value of the "two_person_trigger" field in the mutation.
+func (m *LockdownPlanMutation) TwoPersonTrigger() (r bool, exists bool) {
+	v := m.two_person_trigger
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTwoPersonTrigger returns the old "two_person_trigger" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldTwoPersonTrigger(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTwoPersonTrigger is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTwoPersonTrigger requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTwoPersonTrigger: %w", err)
+	}
+	return oldValue.TwoPersonTrigger, nil
+}
+
+// ResetTwoPersonTrigger resets all changes to the "two_person_trigger" field.
+func (m *LockdownPlanMutation) ResetTwoPersonTrigger() {
+	m.two_person_trigger = nil
+}
+
+// SetTwoPersonRelease sets the "two_person_release" field.
+func (m *LockdownPlanMutation) SetTwoPersonRelease(b bool) {
+	m.two_person_release = &b
+}
+
+// TwoPersonRelease returns the value of the "two_person_release" field in the mutation.
+func (m *LockdownPlanMutation) TwoPersonRelease() (r bool, exists bool) {
+	v := m.two_person_release
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTwoPersonRelease returns the old "two_person_release" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldTwoPersonRelease(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTwoPersonRelease is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTwoPersonRelease requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTwoPersonRelease: %w", err)
+	}
+	return oldValue.TwoPersonRelease, nil
+}
+
+// ResetTwoPersonRelease resets all changes to the "two_person_release" field.
+func (m *LockdownPlanMutation) ResetTwoPersonRelease() {
+	m.two_person_release = nil
+}
+
+// SetRevertSeconds sets the "revert_seconds" field.
+func (m *LockdownPlanMutation) SetRevertSeconds(i int) {
+	m.revert_seconds = &i
+	m.addrevert_seconds = nil
+}
+
+// RevertSeconds returns the value of the "revert_seconds" field in the mutation.
+func (m *LockdownPlanMutation) RevertSeconds() (r int, exists bool) {
+	v := m.revert_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevertSeconds returns the old "revert_seconds" field's value of the LockdownPlan entity.
+// If the LockdownPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownPlanMutation) OldRevertSeconds(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevertSeconds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevertSeconds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevertSeconds: %w", err)
+	}
+	return oldValue.RevertSeconds, nil
+}
+
+// AddRevertSeconds adds i to the "revert_seconds" field.
+func (m *LockdownPlanMutation) AddRevertSeconds(i int) {
+	if m.addrevert_seconds != nil {
+		*m.addrevert_seconds += i
+	} else {
+		m.addrevert_seconds = &i
+	}
+}
+
+// AddedRevertSeconds returns the value that was added to the "revert_seconds" field in this mutation.
+func (m *LockdownPlanMutation) AddedRevertSeconds() (r int, exists bool) {
+	v := m.addrevert_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearRevertSeconds clears the value of the "revert_seconds" field.
+func (m *LockdownPlanMutation) ClearRevertSeconds() {
+	m.revert_seconds = nil
+	m.addrevert_seconds = nil
+	m.clearedFields[lockdownplan.FieldRevertSeconds] = struct{}{}
+}
+
+// RevertSecondsCleared returns if the "revert_seconds" field was cleared in this mutation.
+func (m *LockdownPlanMutation) RevertSecondsCleared() bool {
+	_, ok := m.clearedFields[lockdownplan.FieldRevertSeconds]
+	return ok
+}
+
+// ResetRevertSeconds resets all changes to the "revert_seconds" field.
+func (m *LockdownPlanMutation) ResetRevertSeconds() {
+	m.revert_seconds = nil
+	m.addrevert_seconds = nil
+	delete(m.clearedFields, lockdownplan.FieldRevertSeconds)
+}
+
+// Where appends a list predicates to the LockdownPlanMutation builder.
+func (m *LockdownPlanMutation) Where(ps ...predicate.LockdownPlan) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the LockdownPlanMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *LockdownPlanMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.LockdownPlan, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *LockdownPlanMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *LockdownPlanMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (LockdownPlan).
+func (m *LockdownPlanMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *LockdownPlanMutation) Fields() []string {
+	fields := make([]string, 0, 11)
+	if m.org_id != nil {
+		fields = append(fields, lockdownplan.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, lockdownplan.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, lockdownplan.FieldUpdatedAt)
+	}
+	if m.name != nil {
+		fields = append(fields, lockdownplan.FieldName)
+	}
+	if m.site_ids != nil {
+		fields = append(fields, lockdownplan.FieldSiteIds)
+	}
+	if m.door_ids != nil {
+		fields = append(fields, lockdownplan.FieldDoorIds)
+	}
+	if m.trigger_group_id != nil {
+		fields = append(fields, lockdownplan.FieldTriggerGroupID)
+	}
+	if m.release_group_id != nil {
+		fields = append(fields, lockdownplan.FieldReleaseGroupID)
+	}
+	if m.two_person_trigger != nil {
+		fields = append(fields, lockdownplan.FieldTwoPersonTrigger)
+	}
+	if m.two_person_release != nil {
+		fields = append(fields, lockdownplan.FieldTwoPersonRelease)
+	}
+	if m.revert_seconds != nil {
+		fields = append(fields, lockdownplan.FieldRevertSeconds)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *LockdownPlanMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case lockdownplan.FieldOrgID:
+		return m.OrgID()
+	case lockdownplan.FieldCreatedAt:
+		return m.CreatedAt()
+	case lockdownplan.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case lockdownplan.FieldName:
+		return m.Name()
+	case lockdownplan.FieldSiteIds:
+		return m.SiteIds()
+	case lockdownplan.FieldDoorIds:
+		return m.DoorIds()
+	case lockdownplan.FieldTriggerGroupID:
+		return m.TriggerGroupID()
+	case lockdownplan.FieldReleaseGroupID:
+		return m.ReleaseGroupID()
+	case lockdownplan.FieldTwoPersonTrigger:
+		return m.TwoPersonTrigger()
+	case lockdownplan.FieldTwoPersonRelease:
+		return m.TwoPersonRelease()
+	case lockdownplan.FieldRevertSeconds:
+		return m.RevertSeconds()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *LockdownPlanMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case lockdownplan.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case lockdownplan.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case lockdownplan.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case lockdownplan.FieldName:
+		return m.OldName(ctx)
+	case lockdownplan.FieldSiteIds:
+		return m.OldSiteIds(ctx)
+	case lockdownplan.FieldDoorIds:
+		return m.OldDoorIds(ctx)
+	case lockdownplan.FieldTriggerGroupID:
+		return m.OldTriggerGroupID(ctx)
+	case lockdownplan.FieldReleaseGroupID:
+		return m.OldReleaseGroupID(ctx)
+	case lockdownplan.FieldTwoPersonTrigger:
+		return m.OldTwoPersonTrigger(ctx)
+	case lockdownplan.FieldTwoPersonRelease:
+		return m.OldTwoPersonRelease(ctx)
+	case lockdownplan.FieldRevertSeconds:
+		return m.OldRevertSeconds(ctx)
+	}
+	return nil, fmt.Errorf("unknown LockdownPlan field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LockdownPlanMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case lockdownplan.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case lockdownplan.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case lockdownplan.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case lockdownplan.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case lockdownplan.FieldSiteIds:
+		v, ok := value.([]typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteIds(v)
+		return nil
+	case lockdownplan.FieldDoorIds:
+		v, ok := value.([]typeid.Door)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoorIds(v)
+		return nil
+	case lockdownplan.FieldTriggerGroupID:
+		v, ok := value.(typeid.UserGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTriggerGroupID(v)
+		return nil
+	case lockdownplan.FieldReleaseGroupID:
+		v, ok := value.(typeid.UserGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleaseGroupID(v)
+		return nil
+	case lockdownplan.FieldTwoPersonTrigger:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTwoPersonTrigger(v)
+		return nil
+	case lockdownplan.FieldTwoPersonRelease:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTwoPersonRelease(v)
+		return nil
+	case lockdownplan.FieldRevertSeconds:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevertSeconds(v)
+		return nil
+	}
+	return fmt.Errorf("unknown LockdownPlan field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *LockdownPlanMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevert_seconds != nil {
+		fields = append(fields, lockdownplan.FieldRevertSeconds)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *LockdownPlanMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case lockdownplan.FieldRevertSeconds:
+		return m.AddedRevertSeconds()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LockdownPlanMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case lockdownplan.FieldRevertSeconds:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevertSeconds(v)
+		return nil
+	}
+	return fmt.Errorf("unknown LockdownPlan numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *LockdownPlanMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(lockdownplan.FieldTriggerGroupID) {
+		fields = append(fields, lockdownplan.FieldTriggerGroupID)
+	}
+	if m.FieldCleared(lockdownplan.FieldReleaseGroupID) {
+		fields = append(fields, lockdownplan.FieldReleaseGroupID)
+	}
+	if m.FieldCleared(lockdownplan.FieldRevertSeconds) {
+		fields = append(fields, lockdownplan.FieldRevertSeconds)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *LockdownPlanMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *LockdownPlanMutation) ClearField(name string) error {
+	switch name {
+	case lockdownplan.FieldTriggerGroupID:
+		m.ClearTriggerGroupID()
+		return nil
+	case lockdownplan.FieldReleaseGroupID:
+		m.ClearReleaseGroupID()
+		return nil
+	case lockdownplan.FieldRevertSeconds:
+		m.ClearRevertSeconds()
+		return nil
+	}
+	return fmt.Errorf("unknown LockdownPlan nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *LockdownPlanMutation) ResetField(name string) error {
+	switch name {
+	case lockdownplan.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case lockdownplan.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case lockdownplan.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case lockdownplan.FieldName:
+		m.ResetName()
+		return nil
+	case lockdownplan.FieldSiteIds:
+		m.ResetSiteIds()
+		return nil
+	case lockdownplan.FieldDoorIds:
+		m.ResetDoorIds()
+		return nil
+	case lockdownplan.FieldTriggerGroupID:
+		m.ResetTriggerGroupID()
+		return nil
+	case lockdownplan.FieldReleaseGroupID:
+		m.ResetReleaseGroupID()
+		return nil
+	case lockdownplan.FieldTwoPersonTrigger:
+		m.ResetTwoPersonTrigger()
+		return nil
+	case lockdownplan.FieldTwoPersonRelease:
+		m.ResetTwoPersonRelease()
+		return nil
+	case lockdownplan.FieldRevertSeconds:
+		m.ResetRevertSeconds()
+		return nil
+	}
+	return fmt.Errorf("unknown LockdownPlan field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *LockdownPlanMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *LockdownPlanMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *LockdownPlanMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *LockdownPlanMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *LockdownPlanMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *LockdownPlanMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *LockdownPlanMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown LockdownPlan unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *LockdownPlanMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown LockdownPlan edge %s", name)
 }
 
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.
@@ -8598,21 +17894,1300 @@ func (m *OrganizationMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Organization edge %s", name)
 }
 
-// SiteMutation represents an operation that mutates the Site nodes in the graph.
-type SiteMutation struct {
+// PresenceMutation represents an operation that mutates the Presence nodes in the graph.
+type PresenceMutation struct {
 	config
 	op            Op
 	typ           string
-	id            *typeid.Site
+	id            *typeid.Presence
+	org_id        *typeid.Organization
+	area_id       *typeid.Area
+	user_id       *typeid.User
+	state         *presence.State
+	since         *time.Time
+	door_id       *typeid.Door
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Presence, error)
+	predicates    []predicate.Presence
+}
+
+var _ ent.Mutation = (*PresenceMutation)(nil)
+
+// presenceOption allows management of the mutation configuration using functional options.
+type presenceOption func(*PresenceMutation)
+
+// newPresenceMutation creates new mutation for the Presence entity.
+func newPresenceMutation(c config, op Op, opts ...presenceOption) *PresenceMutation {
+	m := &PresenceMutation{
+		config:        c,
+		op:            op,
+		typ:           TypePresence,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withPresenceID sets the ID field of the mutation.
+func withPresenceID(id typeid.Presence) presenceOption {
+	return func(m *PresenceMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Presence
+		)
+		m.oldValue = func(ctx context.Context) (*Presence, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Presence.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withPresence sets the old Presence of the mutation.
+func withPresence(node *Presence) presenceOption {
+	return func(m *PresenceMutation) {
+		m.oldValue = func(context.Context) (*Presence, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m PresenceMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m PresenceMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Presence entities.
+func (m *PresenceMutation) SetID(id typeid.Presence) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *PresenceMutation) ID() (id typeid.Presence, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *PresenceMutation) IDs(ctx context.Context) ([]typeid.Presence, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.Presence{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Presence.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *PresenceMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *PresenceMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *PresenceMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetAreaID sets the "area_id" field.
+func (m *PresenceMutation) SetAreaID(t typeid.Area) {
+	m.area_id = &t
+}
+
+// AreaID returns the value of the "area_id" field in the mutation.
+func (m *PresenceMutation) AreaID() (r typeid.Area, exists bool) {
+	v := m.area_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAreaID returns the old "area_id" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldAreaID(ctx context.Context) (v typeid.Area, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAreaID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAreaID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAreaID: %w", err)
+	}
+	return oldValue.AreaID, nil
+}
+
+// ResetAreaID resets all changes to the "area_id" field.
+func (m *PresenceMutation) ResetAreaID() {
+	m.area_id = nil
+}
+
+// SetUserID sets the "user_id" field.
+func (m *PresenceMutation) SetUserID(t typeid.User) {
+	m.user_id = &t
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *PresenceMutation) UserID() (r typeid.User, exists bool) {
+	v := m.user_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldUserID(ctx context.Context) (v typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *PresenceMutation) ResetUserID() {
+	m.user_id = nil
+}
+
+// SetState sets the "state" field.
+func (m *PresenceMutation) SetState(pr presence.State) {
+	m.state = &pr
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *PresenceMutation) State() (r presence.State, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldState(ctx context.Context) (v presence.State, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *PresenceMutation) ResetState() {
+	m.state = nil
+}
+
+// SetSince sets the "since" field.
+func (m *PresenceMutation) SetSince(t time.Time) {
+	m.since = &t
+}
+
+// Since returns the value of the "since" field in the mutation.
+func (m *PresenceMutation) Since() (r time.Time, exists bool) {
+	v := m.since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSince returns the old "since" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldSince(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSince: %w", err)
+	}
+	return oldValue.Since, nil
+}
+
+// ResetSince resets all changes to the "since" field.
+func (m *PresenceMutation) ResetSince() {
+	m.since = nil
+}
+
+// SetDoorID sets the "door_id" field.
+func (m *PresenceMutation) SetDoorID(t typeid.Door) {
+	m.door_id = &t
+}
+
+// DoorID returns the value of the "door_id" field in the mutation.
+func (m *PresenceMutation) DoorID() (r typeid.Door, exists bool) {
+	v := m.door_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoorID returns the old "door_id" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldDoorID(ctx context.Context) (v *typeid.Door, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoorID: %w", err)
+	}
+	return oldValue.DoorID, nil
+}
+
+// ClearDoorID clears the value of the "door_id" field.
+func (m *PresenceMutation) ClearDoorID() {
+	m.door_id = nil
+	m.clearedFields[presence.FieldDoorID] = struct{}{}
+}
+
+// DoorIDCleared returns if the "door_id" field was cleared in this mutation.
+func (m *PresenceMutation) DoorIDCleared() bool {
+	_, ok := m.clearedFields[presence.FieldDoorID]
+	return ok
+}
+
+// ResetDoorID resets all changes to the "door_id" field.
+func (m *PresenceMutation) ResetDoorID() {
+	m.door_id = nil
+	delete(m.clearedFields, presence.FieldDoorID)
+}
+
+// Where appends a list predicates to the PresenceMutation builder.
+func (m *PresenceMutation) Where(ps ...predicate.Presence) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the PresenceMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *PresenceMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Presence, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *PresenceMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *PresenceMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Presence).
+func (m *PresenceMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *PresenceMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.org_id != nil {
+		fields = append(fields, presence.FieldOrgID)
+	}
+	if m.area_id != nil {
+		fields = append(fields, presence.FieldAreaID)
+	}
+	if m.user_id != nil {
+		fields = append(fields, presence.FieldUserID)
+	}
+	if m.state != nil {
+		fields = append(fields, presence.FieldState)
+	}
+	if m.since != nil {
+		fields = append(fields, presence.FieldSince)
+	}
+	if m.door_id != nil {
+		fields = append(fields, presence.FieldDoorID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *PresenceMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case presence.FieldOrgID:
+		return m.OrgID()
+	case presence.FieldAreaID:
+		return m.AreaID()
+	case presence.FieldUserID:
+		return m.UserID()
+	case presence.FieldState:
+		return m.State()
+	case presence.FieldSince:
+		return m.Since()
+	case presence.FieldDoorID:
+		return m.DoorID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *PresenceMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case presence.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case presence.FieldAreaID:
+		return m.OldAreaID(ctx)
+	case presence.FieldUserID:
+		return m.OldUserID(ctx)
+	case presence.FieldState:
+		return m.OldState(ctx)
+	case presence.FieldSince:
+		return m.OldSince(ctx)
+	case presence.FieldDoorID:
+		return m.OldDoorID(ctx)
+	}
+	return nil, fmt.Errorf("unknown Presence field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PresenceMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case presence.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case presence.FieldAreaID:
+		v, ok := value.(typeid.Area)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAreaID(v)
+		return nil
+	case presence.FieldUserID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case presence.FieldState:
+		v, ok := value.(presence.State)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case presence.FieldSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSince(v)
+		return nil
+	case presence.FieldDoorID:
+		v, ok := value.(typeid.Door)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoorID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Presence field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *PresenceMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *PresenceMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PresenceMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Presence numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *PresenceMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(presence.FieldDoorID) {
+		fields = append(fields, presence.FieldDoorID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *PresenceMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *PresenceMutation) ClearField(name string) error {
+	switch name {
+	case presence.FieldDoorID:
+		m.ClearDoorID()
+		return nil
+	}
+	return fmt.Errorf("unknown Presence nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *PresenceMutation) ResetField(name string) error {
+	switch name {
+	case presence.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case presence.FieldAreaID:
+		m.ResetAreaID()
+		return nil
+	case presence.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case presence.FieldState:
+		m.ResetState()
+		return nil
+	case presence.FieldSince:
+		m.ResetSince()
+		return nil
+	case presence.FieldDoorID:
+		m.ResetDoorID()
+		return nil
+	}
+	return fmt.Errorf("unknown Presence field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *PresenceMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *PresenceMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *PresenceMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *PresenceMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *PresenceMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *PresenceMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *PresenceMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Presence unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *PresenceMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Presence edge %s", name)
+}
+
+// ScheduleMutation represents an operation that mutates the Schedule nodes in the graph.
+type ScheduleMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.Schedule
 	org_id        *typeid.Organization
 	created_at    *time.Time
 	updated_at    *time.Time
 	name          *string
-	time_zone     *string
+	windows       *[]schema.Window
+	appendwindows []schema.Window
+	revision      *int
+	addrevision   *int
 	clearedFields map[string]struct{}
 	done          bool
-	oldValue      func(context.Context) (*Site, error)
-	predicates    []predicate.Site
+	oldValue      func(context.Context) (*Schedule, error)
+	predicates    []predicate.Schedule
+}
+
+var _ ent.Mutation = (*ScheduleMutation)(nil)
+
+// scheduleOption allows management of the mutation configuration using functional options.
+type scheduleOption func(*ScheduleMutation)
+
+// newScheduleMutation creates new mutation for the Schedule entity.
+func newScheduleMutation(c config, op Op, opts ...scheduleOption) *ScheduleMutation {
+	m := &ScheduleMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSchedule,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withScheduleID sets the ID field of the mutation.
+func withScheduleID(id typeid.Schedule) scheduleOption {
+	return func(m *ScheduleMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Schedule
+		)
+		m.oldValue = func(ctx context.Context) (*Schedule, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Schedule.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSchedule sets the old Schedule of the mutation.
+func withSchedule(node *Schedule) scheduleOption {
+	return func(m *ScheduleMutation) {
+		m.oldValue = func(context.Context) (*Schedule, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ScheduleMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ScheduleMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Schedule entities.
+func (m *ScheduleMutation) SetID(id typeid.Schedule) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ScheduleMutation) ID() (id typeid.Schedule, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ScheduleMutation) IDs(ctx context.Context) ([]typeid.Schedule, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.Schedule{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Schedule.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *ScheduleMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *ScheduleMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *ScheduleMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ScheduleMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ScheduleMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ScheduleMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *ScheduleMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *ScheduleMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *ScheduleMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetName sets the "name" field.
+func (m *ScheduleMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *ScheduleMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *ScheduleMutation) ResetName() {
+	m.name = nil
+}
+
+// SetWindows sets the "windows" field.
+func (m *ScheduleMutation) SetWindows(s []schema.Window) {
+	m.windows = &s
+	m.appendwindows = nil
+}
+
+// Windows returns the value of the "windows" field in the mutation.
+func (m *ScheduleMutation) Windows() (r []schema.Window, exists bool) {
+	v := m.windows
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWindows returns the old "windows" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldWindows(ctx context.Context) (v []schema.Window, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWindows is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWindows requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWindows: %w", err)
+	}
+	return oldValue.Windows, nil
+}
+
+// AppendWindows adds s to the "windows" field.
+func (m *ScheduleMutation) AppendWindows(s []schema.Window) {
+	m.appendwindows = append(m.appendwindows, s...)
+}
+
+// AppendedWindows returns the list of values that were appended to the "windows" field in this mutation.
+func (m *ScheduleMutation) AppendedWindows() ([]schema.Window, bool) {
+	if len(m.appendwindows) == 0 {
+		return nil, false
+	}
+	return m.appendwindows, true
+}
+
+// ResetWindows resets all changes to the "windows" field.
+func (m *ScheduleMutation) ResetWindows() {
+	m.windows = nil
+	m.appendwindows = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *ScheduleMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *ScheduleMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *ScheduleMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *ScheduleMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *ScheduleMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// Where appends a list predicates to the ScheduleMutation builder.
+func (m *ScheduleMutation) Where(ps ...predicate.Schedule) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ScheduleMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ScheduleMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Schedule, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ScheduleMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ScheduleMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Schedule).
+func (m *ScheduleMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ScheduleMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.org_id != nil {
+		fields = append(fields, schedule.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, schedule.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, schedule.FieldUpdatedAt)
+	}
+	if m.name != nil {
+		fields = append(fields, schedule.FieldName)
+	}
+	if m.windows != nil {
+		fields = append(fields, schedule.FieldWindows)
+	}
+	if m.revision != nil {
+		fields = append(fields, schedule.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ScheduleMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case schedule.FieldOrgID:
+		return m.OrgID()
+	case schedule.FieldCreatedAt:
+		return m.CreatedAt()
+	case schedule.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case schedule.FieldName:
+		return m.Name()
+	case schedule.FieldWindows:
+		return m.Windows()
+	case schedule.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ScheduleMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case schedule.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case schedule.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case schedule.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case schedule.FieldName:
+		return m.OldName(ctx)
+	case schedule.FieldWindows:
+		return m.OldWindows(ctx)
+	case schedule.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown Schedule field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ScheduleMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case schedule.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case schedule.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case schedule.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case schedule.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case schedule.FieldWindows:
+		v, ok := value.([]schema.Window)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWindows(v)
+		return nil
+	case schedule.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ScheduleMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, schedule.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ScheduleMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case schedule.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ScheduleMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case schedule.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ScheduleMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ScheduleMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ScheduleMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Schedule nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ScheduleMutation) ResetField(name string) error {
+	switch name {
+	case schedule.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case schedule.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case schedule.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case schedule.FieldName:
+		m.ResetName()
+		return nil
+	case schedule.FieldWindows:
+		m.ResetWindows()
+		return nil
+	case schedule.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ScheduleMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ScheduleMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ScheduleMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ScheduleMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ScheduleMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ScheduleMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ScheduleMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Schedule unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ScheduleMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Schedule edge %s", name)
+}
+
+// SiteMutation represents an operation that mutates the Site nodes in the graph.
+type SiteMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *typeid.Site
+	org_id              *typeid.Organization
+	created_at          *time.Time
+	updated_at          *time.Time
+	name                *string
+	holiday_calendar_id *typeid.HolidayCalendar
+	time_zone           *string
+	clearedFields       map[string]struct{}
+	done                bool
+	oldValue            func(context.Context) (*Site, error)
+	predicates          []predicate.Site
 }
 
 var _ ent.Mutation = (*SiteMutation)(nil)
@@ -8863,6 +19438,55 @@ func (m *SiteMutation) ResetName() {
 	m.name = nil
 }
 
+// SetHolidayCalendarID sets the "holiday_calendar_id" field.
+func (m *SiteMutation) SetHolidayCalendarID(tc typeid.HolidayCalendar) {
+	m.holiday_calendar_id = &tc
+}
+
+// HolidayCalendarID returns the value of the "holiday_calendar_id" field in the mutation.
+func (m *SiteMutation) HolidayCalendarID() (r typeid.HolidayCalendar, exists bool) {
+	v := m.holiday_calendar_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHolidayCalendarID returns the old "holiday_calendar_id" field's value of the Site entity.
+// If the Site object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SiteMutation) OldHolidayCalendarID(ctx context.Context) (v *typeid.HolidayCalendar, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHolidayCalendarID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHolidayCalendarID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHolidayCalendarID: %w", err)
+	}
+	return oldValue.HolidayCalendarID, nil
+}
+
+// ClearHolidayCalendarID clears the value of the "holiday_calendar_id" field.
+func (m *SiteMutation) ClearHolidayCalendarID() {
+	m.holiday_calendar_id = nil
+	m.clearedFields[site.FieldHolidayCalendarID] = struct{}{}
+}
+
+// HolidayCalendarIDCleared returns if the "holiday_calendar_id" field was cleared in this mutation.
+func (m *SiteMutation) HolidayCalendarIDCleared() bool {
+	_, ok := m.clearedFields[site.FieldHolidayCalendarID]
+	return ok
+}
+
+// ResetHolidayCalendarID resets all changes to the "holiday_calendar_id" field.
+func (m *SiteMutation) ResetHolidayCalendarID() {
+	m.holiday_calendar_id = nil
+	delete(m.clearedFields, site.FieldHolidayCalendarID)
+}
+
 // SetTimeZone sets the "time_zone" field.
 func (m *SiteMutation) SetTimeZone(s string) {
 	m.time_zone = &s
@@ -8933,7 +19557,7 @@ func (m *SiteMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *SiteMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 6)
 	if m.org_id != nil {
 		fields = append(fields, site.FieldOrgID)
 	}
@@ -8945,6 +19569,9 @@ func (m *SiteMutation) Fields() []string {
 	}
 	if m.name != nil {
 		fields = append(fields, site.FieldName)
+	}
+	if m.holiday_calendar_id != nil {
+		fields = append(fields, site.FieldHolidayCalendarID)
 	}
 	if m.time_zone != nil {
 		fields = append(fields, site.FieldTimeZone)
@@ -8965,6 +19592,8 @@ func (m *SiteMutation) Field(name string) (ent.Value, bool) {
 		return m.UpdatedAt()
 	case site.FieldName:
 		return m.Name()
+	case site.FieldHolidayCalendarID:
+		return m.HolidayCalendarID()
 	case site.FieldTimeZone:
 		return m.TimeZone()
 	}
@@ -8984,6 +19613,8 @@ func (m *SiteMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldUpdatedAt(ctx)
 	case site.FieldName:
 		return m.OldName(ctx)
+	case site.FieldHolidayCalendarID:
+		return m.OldHolidayCalendarID(ctx)
 	case site.FieldTimeZone:
 		return m.OldTimeZone(ctx)
 	}
@@ -9023,6 +19654,13 @@ func (m *SiteMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetName(v)
 		return nil
+	case site.FieldHolidayCalendarID:
+		v, ok := value.(typeid.HolidayCalendar)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHolidayCalendarID(v)
+		return nil
 	case site.FieldTimeZone:
 		v, ok := value.(string)
 		if !ok {
@@ -9059,7 +19697,11 @@ func (m *SiteMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *SiteMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(site.FieldHolidayCalendarID) {
+		fields = append(fields, site.FieldHolidayCalendarID)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -9072,6 +19714,11 @@ func (m *SiteMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *SiteMutation) ClearField(name string) error {
+	switch name {
+	case site.FieldHolidayCalendarID:
+		m.ClearHolidayCalendarID()
+		return nil
+	}
 	return fmt.Errorf("unknown Site nullable field %s", name)
 }
 
@@ -9090,6 +19737,9 @@ func (m *SiteMutation) ResetField(name string) error {
 		return nil
 	case site.FieldName:
 		m.ResetName()
+		return nil
+	case site.FieldHolidayCalendarID:
+		m.ResetHolidayCalendarID()
 		return nil
 	case site.FieldTimeZone:
 		m.ResetTimeZone()
@@ -9430,7 +20080,7 @@ func (m *UserMutation) Email() (r string, exists bool) {
 // OldEmail returns the old "email" field's value of the User entity.
 // If the User object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *UserMutation) OldEmail(ctx context.Context) (v string, err error) {
+func (m *UserMutation) OldEmail(ctx context.Context) (v *string, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldEmail is only allowed on UpdateOne operations")
 	}
@@ -9444,9 +20094,22 @@ func (m *UserMutation) OldEmail(ctx context.Context) (v string, err error) {
 	return oldValue.Email, nil
 }
 
+// ClearEmail clears the value of the "email" field.
+func (m *UserMutation) ClearEmail() {
+	m.email = nil
+	m.clearedFields[user.FieldEmail] = struct{}{}
+}
+
+// EmailCleared returns if the "email" field was cleared in this mutation.
+func (m *UserMutation) EmailCleared() bool {
+	_, ok := m.clearedFields[user.FieldEmail]
+	return ok
+}
+
 // ResetEmail resets all changes to the "email" field.
 func (m *UserMutation) ResetEmail() {
 	m.email = nil
+	delete(m.clearedFields, user.FieldEmail)
 }
 
 // SetRole sets the "role" field.
@@ -9709,7 +20372,11 @@ func (m *UserMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *UserMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(user.FieldEmail) {
+		fields = append(fields, user.FieldEmail)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -9722,6 +20389,11 @@ func (m *UserMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *UserMutation) ClearField(name string) error {
+	switch name {
+	case user.FieldEmail:
+		m.ClearEmail()
+		return nil
+	}
 	return fmt.Errorf("unknown User nullable field %s", name)
 }
 
@@ -9800,6 +20472,2132 @@ func (m *UserMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *UserMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown User edge %s", name)
+}
+
+// UserGroupMutation represents an operation that mutates the UserGroup nodes in the graph.
+type UserGroupMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.UserGroup
+	org_id        *typeid.Organization
+	created_at    *time.Time
+	updated_at    *time.Time
+	name          *string
+	parent_id     *typeid.UserGroup
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*UserGroup, error)
+	predicates    []predicate.UserGroup
+}
+
+var _ ent.Mutation = (*UserGroupMutation)(nil)
+
+// usergroupOption allows management of the mutation configuration using functional options.
+type usergroupOption func(*UserGroupMutation)
+
+// newUserGroupMutation creates new mutation for the UserGroup entity.
+func newUserGroupMutation(c config, op Op, opts ...usergroupOption) *UserGroupMutation {
+	m := &UserGroupMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUserGroup,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUserGroupID sets the ID field of the mutation.
+func withUserGroupID(id typeid.UserGroup) usergroupOption {
+	return func(m *UserGroupMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UserGroup
+		)
+		m.oldValue = func(ctx context.Context) (*UserGroup, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UserGroup.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUserGroup sets the old UserGroup of the mutation.
+func withUserGroup(node *UserGroup) usergroupOption {
+	return func(m *UserGroupMutation) {
+		m.oldValue = func(context.Context) (*UserGroup, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UserGroupMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UserGroupMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UserGroup entities.
+func (m *UserGroupMutation) SetID(id typeid.UserGroup) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UserGroupMutation) ID() (id typeid.UserGroup, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UserGroupMutation) IDs(ctx context.Context) ([]typeid.UserGroup, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.UserGroup{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UserGroup.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *UserGroupMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *UserGroupMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the UserGroup entity.
+// If the UserGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *UserGroupMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UserGroupMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UserGroupMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the UserGroup entity.
+// If the UserGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UserGroupMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *UserGroupMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *UserGroupMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the UserGroup entity.
+// If the UserGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *UserGroupMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetName sets the "name" field.
+func (m *UserGroupMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *UserGroupMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the UserGroup entity.
+// If the UserGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *UserGroupMutation) ResetName() {
+	m.name = nil
+}
+
+// SetParentID sets the "parent_id" field.
+func (m *UserGroupMutation) SetParentID(tg typeid.UserGroup) {
+	m.parent_id = &tg
+}
+
+// ParentID returns the value of the "parent_id" field in the mutation.
+func (m *UserGroupMutation) ParentID() (r typeid.UserGroup, exists bool) {
+	v := m.parent_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldParentID returns the old "parent_id" field's value of the UserGroup entity.
+// If the UserGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMutation) OldParentID(ctx context.Context) (v *typeid.UserGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldParentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldParentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldParentID: %w", err)
+	}
+	return oldValue.ParentID, nil
+}
+
+// ClearParentID clears the value of the "parent_id" field.
+func (m *UserGroupMutation) ClearParentID() {
+	m.parent_id = nil
+	m.clearedFields[usergroup.FieldParentID] = struct{}{}
+}
+
+// ParentIDCleared returns if the "parent_id" field was cleared in this mutation.
+func (m *UserGroupMutation) ParentIDCleared() bool {
+	_, ok := m.clearedFields[usergroup.FieldParentID]
+	return ok
+}
+
+// ResetParentID resets all changes to the "parent_id" field.
+func (m *UserGroupMutation) ResetParentID() {
+	m.parent_id = nil
+	delete(m.clearedFields, usergroup.FieldParentID)
+}
+
+// Where appends a list predicates to the UserGroupMutation builder.
+func (m *UserGroupMutation) Where(ps ...predicate.UserGroup) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UserGroupMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UserGroupMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UserGroup, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UserGroupMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UserGroupMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UserGroup).
+func (m *UserGroupMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UserGroupMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.org_id != nil {
+		fields = append(fields, usergroup.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, usergroup.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, usergroup.FieldUpdatedAt)
+	}
+	if m.name != nil {
+		fields = append(fields, usergroup.FieldName)
+	}
+	if m.parent_id != nil {
+		fields = append(fields, usergroup.FieldParentID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UserGroupMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usergroup.FieldOrgID:
+		return m.OrgID()
+	case usergroup.FieldCreatedAt:
+		return m.CreatedAt()
+	case usergroup.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case usergroup.FieldName:
+		return m.Name()
+	case usergroup.FieldParentID:
+		return m.ParentID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UserGroupMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usergroup.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case usergroup.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case usergroup.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case usergroup.FieldName:
+		return m.OldName(ctx)
+	case usergroup.FieldParentID:
+		return m.OldParentID(ctx)
+	}
+	return nil, fmt.Errorf("unknown UserGroup field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserGroupMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usergroup.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case usergroup.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case usergroup.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case usergroup.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case usergroup.FieldParentID:
+		v, ok := value.(typeid.UserGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetParentID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UserGroup field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UserGroupMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UserGroupMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserGroupMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown UserGroup numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UserGroupMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(usergroup.FieldParentID) {
+		fields = append(fields, usergroup.FieldParentID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UserGroupMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UserGroupMutation) ClearField(name string) error {
+	switch name {
+	case usergroup.FieldParentID:
+		m.ClearParentID()
+		return nil
+	}
+	return fmt.Errorf("unknown UserGroup nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UserGroupMutation) ResetField(name string) error {
+	switch name {
+	case usergroup.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case usergroup.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case usergroup.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case usergroup.FieldName:
+		m.ResetName()
+		return nil
+	case usergroup.FieldParentID:
+		m.ResetParentID()
+		return nil
+	}
+	return fmt.Errorf("unknown UserGroup field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UserGroupMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UserGroupMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UserGroupMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UserGroupMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UserGroupMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UserGroupMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UserGroupMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown UserGroup unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UserGroupMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown UserGroup edge %s", name)
+}
+
+// UserGroupMemberMutation represents an operation that mutates the UserGroupMember nodes in the graph.
+type UserGroupMemberMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.UserGroupMember
+	org_id        *typeid.Organization
+	user_group_id *typeid.UserGroup
+	user_id       *typeid.User
+	valid_from    *time.Time
+	valid_until   *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*UserGroupMember, error)
+	predicates    []predicate.UserGroupMember
+}
+
+var _ ent.Mutation = (*UserGroupMemberMutation)(nil)
+
+// usergroupmemberOption allows management of the mutation configuration using functional options.
+type usergroupmemberOption func(*UserGroupMemberMutation)
+
+// newUserGroupMemberMutation creates new mutation for the UserGroupMember entity.
+func newUserGroupMemberMutation(c config, op Op, opts ...usergroupmemberOption) *UserGroupMemberMutation {
+	m := &UserGroupMemberMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUserGroupMember,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUserGroupMemberID sets the ID field of the mutation.
+func withUserGroupMemberID(id typeid.UserGroupMember) usergroupmemberOption {
+	return func(m *UserGroupMemberMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UserGroupMember
+		)
+		m.oldValue = func(ctx context.Context) (*UserGroupMember, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UserGroupMember.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUserGroupMember sets the old UserGroupMember of the mutation.
+func withUserGroupMember(node *UserGroupMember) usergroupmemberOption {
+	return func(m *UserGroupMemberMutation) {
+		m.oldValue = func(context.Context) (*UserGroupMember, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UserGroupMemberMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UserGroupMemberMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UserGroupMember entities.
+func (m *UserGroupMemberMutation) SetID(id typeid.UserGroupMember) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UserGroupMemberMutation) ID() (id typeid.UserGroupMember, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UserGroupMemberMutation) IDs(ctx context.Context) ([]typeid.UserGroupMember, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.UserGroupMember{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UserGroupMember.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *UserGroupMemberMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *UserGroupMemberMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the UserGroupMember entity.
+// If the UserGroupMember object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMemberMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *UserGroupMemberMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetUserGroupID sets the "user_group_id" field.
+func (m *UserGroupMemberMutation) SetUserGroupID(tg typeid.UserGroup) {
+	m.user_group_id = &tg
+}
+
+// UserGroupID returns the value of the "user_group_id" field in the mutation.
+func (m *UserGroupMemberMutation) UserGroupID() (r typeid.UserGroup, exists bool) {
+	v := m.user_group_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserGroupID returns the old "user_group_id" field's value of the UserGroupMember entity.
+// If the UserGroupMember object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMemberMutation) OldUserGroupID(ctx context.Context) (v typeid.UserGroup, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserGroupID: %w", err)
+	}
+	return oldValue.UserGroupID, nil
+}
+
+// ResetUserGroupID resets all changes to the "user_group_id" field.
+func (m *UserGroupMemberMutation) ResetUserGroupID() {
+	m.user_group_id = nil
+}
+
+// SetUserID sets the "user_id" field.
+func (m *UserGroupMemberMutation) SetUserID(t typeid.User) {
+	m.user_id = &t
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *UserGroupMemberMutation) UserID() (r typeid.User, exists bool) {
+	v := m.user_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the UserGroupMember entity.
+// If the UserGroupMember object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMemberMutation) OldUserID(ctx context.Context) (v typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *UserGroupMemberMutation) ResetUserID() {
+	m.user_id = nil
+}
+
+// SetValidFrom sets the "valid_from" field.
+func (m *UserGroupMemberMutation) SetValidFrom(t time.Time) {
+	m.valid_from = &t
+}
+
+// ValidFrom returns the value of the "valid_from" field in the mutation.
+func (m *UserGroupMemberMutation) ValidFrom() (r time.Time, exists bool) {
+	v := m.valid_from
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidFrom returns the old "valid_from" field's value of the UserGroupMember entity.
+// If the UserGroupMember object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMemberMutation) OldValidFrom(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidFrom is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidFrom requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidFrom: %w", err)
+	}
+	return oldValue.ValidFrom, nil
+}
+
+// ClearValidFrom clears the value of the "valid_from" field.
+func (m *UserGroupMemberMutation) ClearValidFrom() {
+	m.valid_from = nil
+	m.clearedFields[usergroupmember.FieldValidFrom] = struct{}{}
+}
+
+// ValidFromCleared returns if the "valid_from" field was cleared in this mutation.
+func (m *UserGroupMemberMutation) ValidFromCleared() bool {
+	_, ok := m.clearedFields[usergroupmember.FieldValidFrom]
+	return ok
+}
+
+// ResetValidFrom resets all changes to the "valid_from" field.
+func (m *UserGroupMemberMutation) ResetValidFrom() {
+	m.valid_from = nil
+	delete(m.clearedFields, usergroupmember.FieldValidFrom)
+}
+
+// SetValidUntil sets the "valid_until" field.
+func (m *UserGroupMemberMutation) SetValidUntil(t time.Time) {
+	m.valid_until = &t
+}
+
+// ValidUntil returns the value of the "valid_until" field in the mutation.
+func (m *UserGroupMemberMutation) ValidUntil() (r time.Time, exists bool) {
+	v := m.valid_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidUntil returns the old "valid_until" field's value of the UserGroupMember entity.
+// If the UserGroupMember object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMemberMutation) OldValidUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidUntil: %w", err)
+	}
+	return oldValue.ValidUntil, nil
+}
+
+// ClearValidUntil clears the value of the "valid_until" field.
+func (m *UserGroupMemberMutation) ClearValidUntil() {
+	m.valid_until = nil
+	m.clearedFields[usergroupmember.FieldValidUntil] = struct{}{}
+}
+
+// ValidUntilCleared returns if the "valid_until" field was cleared in this mutation.
+func (m *UserGroupMemberMutation) ValidUntilCleared() bool {
+	_, ok := m.clearedFields[usergroupmember.FieldValidUntil]
+	return ok
+}
+
+// ResetValidUntil resets all changes to the "valid_until" field.
+func (m *UserGroupMemberMutation) ResetValidUntil() {
+	m.valid_until = nil
+	delete(m.clearedFields, usergroupmember.FieldValidUntil)
+}
+
+// Where appends a list predicates to the UserGroupMemberMutation builder.
+func (m *UserGroupMemberMutation) Where(ps ...predicate.UserGroupMember) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UserGroupMemberMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UserGroupMemberMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UserGroupMember, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UserGroupMemberMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UserGroupMemberMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UserGroupMember).
+func (m *UserGroupMemberMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UserGroupMemberMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.org_id != nil {
+		fields = append(fields, usergroupmember.FieldOrgID)
+	}
+	if m.user_group_id != nil {
+		fields = append(fields, usergroupmember.FieldUserGroupID)
+	}
+	if m.user_id != nil {
+		fields = append(fields, usergroupmember.FieldUserID)
+	}
+	if m.valid_from != nil {
+		fields = append(fields, usergroupmember.FieldValidFrom)
+	}
+	if m.valid_until != nil {
+		fields = append(fields, usergroupmember.FieldValidUntil)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UserGroupMemberMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usergroupmember.FieldOrgID:
+		return m.OrgID()
+	case usergroupmember.FieldUserGroupID:
+		return m.UserGroupID()
+	case usergroupmember.FieldUserID:
+		return m.UserID()
+	case usergroupmember.FieldValidFrom:
+		return m.ValidFrom()
+	case usergroupmember.FieldValidUntil:
+		return m.ValidUntil()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UserGroupMemberMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usergroupmember.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case usergroupmember.FieldUserGroupID:
+		return m.OldUserGroupID(ctx)
+	case usergroupmember.FieldUserID:
+		return m.OldUserID(ctx)
+	case usergroupmember.FieldValidFrom:
+		return m.OldValidFrom(ctx)
+	case usergroupmember.FieldValidUntil:
+		return m.OldValidUntil(ctx)
+	}
+	return nil, fmt.Errorf("unknown UserGroupMember field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserGroupMemberMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usergroupmember.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case usergroupmember.FieldUserGroupID:
+		v, ok := value.(typeid.UserGroup)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserGroupID(v)
+		return nil
+	case usergroupmember.FieldUserID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case usergroupmember.FieldValidFrom:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidFrom(v)
+		return nil
+	case usergroupmember.FieldValidUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidUntil(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UserGroupMember field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UserGroupMemberMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UserGroupMemberMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserGroupMemberMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown UserGroupMember numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UserGroupMemberMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(usergroupmember.FieldValidFrom) {
+		fields = append(fields, usergroupmember.FieldValidFrom)
+	}
+	if m.FieldCleared(usergroupmember.FieldValidUntil) {
+		fields = append(fields, usergroupmember.FieldValidUntil)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UserGroupMemberMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UserGroupMemberMutation) ClearField(name string) error {
+	switch name {
+	case usergroupmember.FieldValidFrom:
+		m.ClearValidFrom()
+		return nil
+	case usergroupmember.FieldValidUntil:
+		m.ClearValidUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown UserGroupMember nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UserGroupMemberMutation) ResetField(name string) error {
+	switch name {
+	case usergroupmember.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case usergroupmember.FieldUserGroupID:
+		m.ResetUserGroupID()
+		return nil
+	case usergroupmember.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case usergroupmember.FieldValidFrom:
+		m.ResetValidFrom()
+		return nil
+	case usergroupmember.FieldValidUntil:
+		m.ResetValidUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown UserGroupMember field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UserGroupMemberMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UserGroupMemberMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UserGroupMemberMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UserGroupMemberMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UserGroupMemberMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UserGroupMemberMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UserGroupMemberMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown UserGroupMember unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UserGroupMemberMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown UserGroupMember edge %s", name)
+}
+
+// VisitMutation represents an operation that mutates the Visit nodes in the graph.
+type VisitMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.Visit
+	org_id        *typeid.Organization
+	created_at    *time.Time
+	updated_at    *time.Time
+	host_id       *typeid.User
+	site_id       *typeid.Site
+	key_id        *typeid.Key
+	name          *string
+	state         *visit.State
+	starts_at     *time.Time
+	ends_at       *time.Time
+	arrived_at    *time.Time
+	ended_at      *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Visit, error)
+	predicates    []predicate.Visit
+}
+
+var _ ent.Mutation = (*VisitMutation)(nil)
+
+// visitOption allows management of the mutation configuration using functional options.
+type visitOption func(*VisitMutation)
+
+// newVisitMutation creates new mutation for the Visit entity.
+func newVisitMutation(c config, op Op, opts ...visitOption) *VisitMutation {
+	m := &VisitMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeVisit,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withVisitID sets the ID field of the mutation.
+func withVisitID(id typeid.Visit) visitOption {
+	return func(m *VisitMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Visit
+		)
+		m.oldValue = func(ctx context.Context) (*Visit, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Visit.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withVisit sets the old Visit of the mutation.
+func withVisit(node *Visit) visitOption {
+	return func(m *VisitMutation) {
+		m.oldValue = func(context.Context) (*Visit, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m VisitMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m VisitMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Visit entities.
+func (m *VisitMutation) SetID(id typeid.Visit) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *VisitMutation) ID() (id typeid.Visit, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *VisitMutation) IDs(ctx context.Context) ([]typeid.Visit, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.Visit{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Visit.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *VisitMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *VisitMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *VisitMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *VisitMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *VisitMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *VisitMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *VisitMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *VisitMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *VisitMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetHostID sets the "host_id" field.
+func (m *VisitMutation) SetHostID(t typeid.User) {
+	m.host_id = &t
+}
+
+// HostID returns the value of the "host_id" field in the mutation.
+func (m *VisitMutation) HostID() (r typeid.User, exists bool) {
+	v := m.host_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHostID returns the old "host_id" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldHostID(ctx context.Context) (v typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHostID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHostID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHostID: %w", err)
+	}
+	return oldValue.HostID, nil
+}
+
+// ResetHostID resets all changes to the "host_id" field.
+func (m *VisitMutation) ResetHostID() {
+	m.host_id = nil
+}
+
+// SetSiteID sets the "site_id" field.
+func (m *VisitMutation) SetSiteID(t typeid.Site) {
+	m.site_id = &t
+}
+
+// SiteID returns the value of the "site_id" field in the mutation.
+func (m *VisitMutation) SiteID() (r typeid.Site, exists bool) {
+	v := m.site_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteID returns the old "site_id" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldSiteID(ctx context.Context) (v typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteID: %w", err)
+	}
+	return oldValue.SiteID, nil
+}
+
+// ResetSiteID resets all changes to the "site_id" field.
+func (m *VisitMutation) ResetSiteID() {
+	m.site_id = nil
+}
+
+// SetKeyID sets the "key_id" field.
+func (m *VisitMutation) SetKeyID(t typeid.Key) {
+	m.key_id = &t
+}
+
+// KeyID returns the value of the "key_id" field in the mutation.
+func (m *VisitMutation) KeyID() (r typeid.Key, exists bool) {
+	v := m.key_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyID returns the old "key_id" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldKeyID(ctx context.Context) (v typeid.Key, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyID: %w", err)
+	}
+	return oldValue.KeyID, nil
+}
+
+// ResetKeyID resets all changes to the "key_id" field.
+func (m *VisitMutation) ResetKeyID() {
+	m.key_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *VisitMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *VisitMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *VisitMutation) ResetName() {
+	m.name = nil
+}
+
+// SetState sets the "state" field.
+func (m *VisitMutation) SetState(v visit.State) {
+	m.state = &v
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *VisitMutation) State() (r visit.State, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldState(ctx context.Context) (v visit.State, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *VisitMutation) ResetState() {
+	m.state = nil
+}
+
+// SetStartsAt sets the "starts_at" field.
+func (m *VisitMutation) SetStartsAt(t time.Time) {
+	m.starts_at = &t
+}
+
+// StartsAt returns the value of the "starts_at" field in the mutation.
+func (m *VisitMutation) StartsAt() (r time.Time, exists bool) {
+	v := m.starts_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartsAt returns the old "starts_at" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldStartsAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartsAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartsAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartsAt: %w", err)
+	}
+	return oldValue.StartsAt, nil
+}
+
+// ResetStartsAt resets all changes to the "starts_at" field.
+func (m *VisitMutation) ResetStartsAt() {
+	m.starts_at = nil
+}
+
+// SetEndsAt sets the "ends_at" field.
+func (m *VisitMutation) SetEndsAt(t time.Time) {
+	m.ends_at = &t
+}
+
+// EndsAt returns the value of the "ends_at" field in the mutation.
+func (m *VisitMutation) EndsAt() (r time.Time, exists bool) {
+	v := m.ends_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndsAt returns the old "ends_at" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldEndsAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndsAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndsAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndsAt: %w", err)
+	}
+	return oldValue.EndsAt, nil
+}
+
+// ResetEndsAt resets all changes to the "ends_at" field.
+func (m *VisitMutation) ResetEndsAt() {
+	m.ends_at = nil
+}
+
+// SetArrivedAt sets the "arrived_at" field.
+func (m *VisitMutation) SetArrivedAt(t time.Time) {
+	m.arrived_at = &t
+}
+
+// ArrivedAt returns the value of the "arrived_at" field in the mutation.
+func (m *VisitMutation) ArrivedAt() (r time.Time, exists bool) {
+	v := m.arrived_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldArrivedAt returns the old "arrived_at" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldArrivedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldArrivedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldArrivedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldArrivedAt: %w", err)
+	}
+	return oldValue.ArrivedAt, nil
+}
+
+// ClearArrivedAt clears the value of the "arrived_at" field.
+func (m *VisitMutation) ClearArrivedAt() {
+	m.arrived_at = nil
+	m.clearedFields[visit.FieldArrivedAt] = struct{}{}
+}
+
+// ArrivedAtCleared returns if the "arrived_at" field was cleared in this mutation.
+func (m *VisitMutation) ArrivedAtCleared() bool {
+	_, ok := m.clearedFields[visit.FieldArrivedAt]
+	return ok
+}
+
+// ResetArrivedAt resets all changes to the "arrived_at" field.
+func (m *VisitMutation) ResetArrivedAt() {
+	m.arrived_at = nil
+	delete(m.clearedFields, visit.FieldArrivedAt)
+}
+
+// SetEndedAt sets the "ended_at" field.
+func (m *VisitMutation) SetEndedAt(t time.Time) {
+	m.ended_at = &t
+}
+
+// EndedAt returns the value of the "ended_at" field in the mutation.
+func (m *VisitMutation) EndedAt() (r time.Time, exists bool) {
+	v := m.ended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndedAt returns the old "ended_at" field's value of the Visit entity.
+// If the Visit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *VisitMutation) OldEndedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndedAt: %w", err)
+	}
+	return oldValue.EndedAt, nil
+}
+
+// ClearEndedAt clears the value of the "ended_at" field.
+func (m *VisitMutation) ClearEndedAt() {
+	m.ended_at = nil
+	m.clearedFields[visit.FieldEndedAt] = struct{}{}
+}
+
+// EndedAtCleared returns if the "ended_at" field was cleared in this mutation.
+func (m *VisitMutation) EndedAtCleared() bool {
+	_, ok := m.clearedFields[visit.FieldEndedAt]
+	return ok
+}
+
+// ResetEndedAt resets all changes to the "ended_at" field.
+func (m *VisitMutation) ResetEndedAt() {
+	m.ended_at = nil
+	delete(m.clearedFields, visit.FieldEndedAt)
+}
+
+// Where appends a list predicates to the VisitMutation builder.
+func (m *VisitMutation) Where(ps ...predicate.Visit) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the VisitMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *VisitMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Visit, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *VisitMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *VisitMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Visit).
+func (m *VisitMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *VisitMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.org_id != nil {
+		fields = append(fields, visit.FieldOrgID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, visit.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, visit.FieldUpdatedAt)
+	}
+	if m.host_id != nil {
+		fields = append(fields, visit.FieldHostID)
+	}
+	if m.site_id != nil {
+		fields = append(fields, visit.FieldSiteID)
+	}
+	if m.key_id != nil {
+		fields = append(fields, visit.FieldKeyID)
+	}
+	if m.name != nil {
+		fields = append(fields, visit.FieldName)
+	}
+	if m.state != nil {
+		fields = append(fields, visit.FieldState)
+	}
+	if m.starts_at != nil {
+		fields = append(fields, visit.FieldStartsAt)
+	}
+	if m.ends_at != nil {
+		fields = append(fields, visit.FieldEndsAt)
+	}
+	if m.arrived_at != nil {
+		fields = append(fields, visit.FieldArrivedAt)
+	}
+	if m.ended_at != nil {
+		fields = append(fields, visit.FieldEndedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *VisitMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case visit.FieldOrgID:
+		return m.OrgID()
+	case visit.FieldCreatedAt:
+		return m.CreatedAt()
+	case visit.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case visit.FieldHostID:
+		return m.HostID()
+	case visit.FieldSiteID:
+		return m.SiteID()
+	case visit.FieldKeyID:
+		return m.KeyID()
+	case visit.FieldName:
+		return m.Name()
+	case visit.FieldState:
+		return m.State()
+	case visit.FieldStartsAt:
+		return m.StartsAt()
+	case visit.FieldEndsAt:
+		return m.EndsAt()
+	case visit.FieldArrivedAt:
+		return m.ArrivedAt()
+	case visit.FieldEndedAt:
+		return m.EndedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *VisitMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case visit.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case visit.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case visit.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case visit.FieldHostID:
+		return m.OldHostID(ctx)
+	case visit.FieldSiteID:
+		return m.OldSiteID(ctx)
+	case visit.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case visit.FieldName:
+		return m.OldName(ctx)
+	case visit.FieldState:
+		return m.OldState(ctx)
+	case visit.FieldStartsAt:
+		return m.OldStartsAt(ctx)
+	case visit.FieldEndsAt:
+		return m.OldEndsAt(ctx)
+	case visit.FieldArrivedAt:
+		return m.OldArrivedAt(ctx)
+	case visit.FieldEndedAt:
+		return m.OldEndedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Visit field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *VisitMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case visit.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case visit.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case visit.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case visit.FieldHostID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHostID(v)
+		return nil
+	case visit.FieldSiteID:
+		v, ok := value.(typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteID(v)
+		return nil
+	case visit.FieldKeyID:
+		v, ok := value.(typeid.Key)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case visit.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case visit.FieldState:
+		v, ok := value.(visit.State)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case visit.FieldStartsAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartsAt(v)
+		return nil
+	case visit.FieldEndsAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndsAt(v)
+		return nil
+	case visit.FieldArrivedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetArrivedAt(v)
+		return nil
+	case visit.FieldEndedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Visit field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *VisitMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *VisitMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *VisitMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Visit numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *VisitMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(visit.FieldArrivedAt) {
+		fields = append(fields, visit.FieldArrivedAt)
+	}
+	if m.FieldCleared(visit.FieldEndedAt) {
+		fields = append(fields, visit.FieldEndedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *VisitMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *VisitMutation) ClearField(name string) error {
+	switch name {
+	case visit.FieldArrivedAt:
+		m.ClearArrivedAt()
+		return nil
+	case visit.FieldEndedAt:
+		m.ClearEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Visit nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *VisitMutation) ResetField(name string) error {
+	switch name {
+	case visit.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case visit.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case visit.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case visit.FieldHostID:
+		m.ResetHostID()
+		return nil
+	case visit.FieldSiteID:
+		m.ResetSiteID()
+		return nil
+	case visit.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case visit.FieldName:
+		m.ResetName()
+		return nil
+	case visit.FieldState:
+		m.ResetState()
+		return nil
+	case visit.FieldStartsAt:
+		m.ResetStartsAt()
+		return nil
+	case visit.FieldEndsAt:
+		m.ResetEndsAt()
+		return nil
+	case visit.FieldArrivedAt:
+		m.ResetArrivedAt()
+		return nil
+	case visit.FieldEndedAt:
+		m.ResetEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Visit field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *VisitMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *VisitMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *VisitMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *VisitMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *VisitMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *VisitMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *VisitMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Visit unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *VisitMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Visit edge %s", name)
 }
 
 // WebhookAttemptMutation represents an operation that mutates the WebhookAttempt nodes in the graph.

@@ -6,17 +6,30 @@ import (
 	"time"
 
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
+	"github.com/cardea/cardea/ent/keytarget"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/organization"
+	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/ent/visit"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookcursor"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -65,16 +78,106 @@ func init() {
 	apitokenDescID := apitokenFields[0].Descriptor()
 	// apitoken.DefaultID holds the default value on creation for the id field.
 	apitoken.DefaultID = apitokenDescID.Default.(func() typeid.APIToken)
+	areaMixin := schema.Area{}.Mixin()
+	areaMixinFields1 := areaMixin[1].Fields()
+	_ = areaMixinFields1
+	areaFields := schema.Area{}.Fields()
+	_ = areaFields
+	// areaDescCreatedAt is the schema descriptor for created_at field.
+	areaDescCreatedAt := areaMixinFields1[0].Descriptor()
+	// area.DefaultCreatedAt holds the default value on creation for the created_at field.
+	area.DefaultCreatedAt = areaDescCreatedAt.Default.(func() time.Time)
+	// areaDescUpdatedAt is the schema descriptor for updated_at field.
+	areaDescUpdatedAt := areaMixinFields1[1].Descriptor()
+	// area.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	area.DefaultUpdatedAt = areaDescUpdatedAt.Default.(func() time.Time)
+	// area.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	area.UpdateDefaultUpdatedAt = areaDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// areaDescName is the schema descriptor for name field.
+	areaDescName := areaFields[2].Descriptor()
+	// area.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	area.NameValidator = func() func(string) error {
+		validators := areaDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// areaDescOccupancyLimit is the schema descriptor for occupancy_limit field.
+	areaDescOccupancyLimit := areaFields[3].Descriptor()
+	// area.OccupancyLimitValidator is a validator for the "occupancy_limit" field. It is called by the builders before save.
+	area.OccupancyLimitValidator = areaDescOccupancyLimit.Validators[0].(func(int) error)
+	// areaDescID is the schema descriptor for id field.
+	areaDescID := areaFields[0].Descriptor()
+	// area.DefaultID holds the default value on creation for the id field.
+	area.DefaultID = areaDescID.Default.(func() typeid.Area)
 	commandFields := schema.Command{}.Fields()
 	_ = commandFields
+	// commandDescAsOperator is the schema descriptor for as_operator field.
+	commandDescAsOperator := commandFields[11].Descriptor()
+	// command.DefaultAsOperator holds the default value on creation for the as_operator field.
+	command.DefaultAsOperator = commandDescAsOperator.Default.(bool)
+	// commandDescNote is the schema descriptor for note field.
+	commandDescNote := commandFields[12].Descriptor()
+	// command.NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	command.NoteValidator = commandDescNote.Validators[0].(func(string) error)
 	// commandDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	commandDescIdempotencyKey := commandFields[10].Descriptor()
+	commandDescIdempotencyKey := commandFields[13].Descriptor()
 	// command.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	command.IdempotencyKeyValidator = commandDescIdempotencyKey.Validators[0].(func(string) error)
 	// commandDescID is the schema descriptor for id field.
 	commandDescID := commandFields[0].Descriptor()
 	// command.DefaultID holds the default value on creation for the id field.
 	command.DefaultID = commandDescID.Default.(func() typeid.Command)
+	credentialMixin := schema.Credential{}.Mixin()
+	credentialMixinFields1 := credentialMixin[1].Fields()
+	_ = credentialMixinFields1
+	credentialFields := schema.Credential{}.Fields()
+	_ = credentialFields
+	// credentialDescCreatedAt is the schema descriptor for created_at field.
+	credentialDescCreatedAt := credentialMixinFields1[0].Descriptor()
+	// credential.DefaultCreatedAt holds the default value on creation for the created_at field.
+	credential.DefaultCreatedAt = credentialDescCreatedAt.Default.(func() time.Time)
+	// credentialDescUpdatedAt is the schema descriptor for updated_at field.
+	credentialDescUpdatedAt := credentialMixinFields1[1].Descriptor()
+	// credential.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	credential.DefaultUpdatedAt = credentialDescUpdatedAt.Default.(func() time.Time)
+	// credential.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	credential.UpdateDefaultUpdatedAt = credentialDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// credentialDescLabel is the schema descriptor for label field.
+	credentialDescLabel := credentialFields[3].Descriptor()
+	// credential.LabelValidator is a validator for the "label" field. It is called by the builders before save.
+	credential.LabelValidator = credentialDescLabel.Validators[0].(func(string) error)
+	// credentialDescHint is the schema descriptor for hint field.
+	credentialDescHint := credentialFields[4].Descriptor()
+	// credential.HintValidator is a validator for the "hint" field. It is called by the builders before save.
+	credential.HintValidator = credentialDescHint.Validators[0].(func(string) error)
+	// credentialDescDuress is the schema descriptor for duress field.
+	credentialDescDuress := credentialFields[5].Descriptor()
+	// credential.DefaultDuress holds the default value on creation for the duress field.
+	credential.DefaultDuress = credentialDescDuress.Default.(bool)
+	// credentialDescCardFormat is the schema descriptor for card_format field.
+	credentialDescCardFormat := credentialFields[7].Descriptor()
+	// credential.CardFormatValidator is a validator for the "card_format" field. It is called by the builders before save.
+	credential.CardFormatValidator = credentialDescCardFormat.Validators[0].(func(string) error)
+	// credentialDescFailures is the schema descriptor for failures field.
+	credentialDescFailures := credentialFields[13].Descriptor()
+	// credential.DefaultFailures holds the default value on creation for the failures field.
+	credential.DefaultFailures = credentialDescFailures.Default.(int)
+	// credential.FailuresValidator is a validator for the "failures" field. It is called by the builders before save.
+	credential.FailuresValidator = credentialDescFailures.Validators[0].(func(int) error)
+	// credentialDescID is the schema descriptor for id field.
+	credentialDescID := credentialFields[0].Descriptor()
+	// credential.DefaultID holds the default value on creation for the id field.
+	credential.DefaultID = credentialDescID.Default.(func() typeid.Credential)
 	deviceMixin := schema.Device{}.Mixin()
 	deviceMixinFields1 := deviceMixin[1].Fields()
 	_ = deviceMixinFields1
@@ -177,14 +280,24 @@ func init() {
 			return nil
 		}
 	}()
+	// doorDescFirstPersonIn is the schema descriptor for first_person_in field.
+	doorDescFirstPersonIn := doorFields[9].Descriptor()
+	// door.DefaultFirstPersonIn holds the default value on creation for the first_person_in field.
+	door.DefaultFirstPersonIn = doorDescFirstPersonIn.Default.(bool)
+	// doorDescPinFailures is the schema descriptor for pin_failures field.
+	doorDescPinFailures := doorFields[16].Descriptor()
+	// door.DefaultPinFailures holds the default value on creation for the pin_failures field.
+	door.DefaultPinFailures = doorDescPinFailures.Default.(int)
+	// door.PinFailuresValidator is a validator for the "pin_failures" field. It is called by the builders before save.
+	door.PinFailuresValidator = doorDescPinFailures.Validators[0].(func(int) error)
 	// doorDescRelockSeconds is the schema descriptor for relock_seconds field.
-	doorDescRelockSeconds := doorFields[10].Descriptor()
+	doorDescRelockSeconds := doorFields[22].Descriptor()
 	// door.DefaultRelockSeconds holds the default value on creation for the relock_seconds field.
 	door.DefaultRelockSeconds = doorDescRelockSeconds.Default.(int)
 	// door.RelockSecondsValidator is a validator for the "relock_seconds" field. It is called by the builders before save.
 	door.RelockSecondsValidator = doorDescRelockSeconds.Validators[0].(func(int) error)
 	// doorDescHeldOpenSeconds is the schema descriptor for held_open_seconds field.
-	doorDescHeldOpenSeconds := doorFields[11].Descriptor()
+	doorDescHeldOpenSeconds := doorFields[23].Descriptor()
 	// door.DefaultHeldOpenSeconds holds the default value on creation for the held_open_seconds field.
 	door.DefaultHeldOpenSeconds = doorDescHeldOpenSeconds.Default.(int)
 	// door.HeldOpenSecondsValidator is a validator for the "held_open_seconds" field. It is called by the builders before save.
@@ -193,6 +306,49 @@ func init() {
 	doorDescID := doorFields[0].Descriptor()
 	// door.DefaultID holds the default value on creation for the id field.
 	door.DefaultID = doorDescID.Default.(func() typeid.Door)
+	doorgroupMixin := schema.DoorGroup{}.Mixin()
+	doorgroupMixinFields1 := doorgroupMixin[1].Fields()
+	_ = doorgroupMixinFields1
+	doorgroupFields := schema.DoorGroup{}.Fields()
+	_ = doorgroupFields
+	// doorgroupDescCreatedAt is the schema descriptor for created_at field.
+	doorgroupDescCreatedAt := doorgroupMixinFields1[0].Descriptor()
+	// doorgroup.DefaultCreatedAt holds the default value on creation for the created_at field.
+	doorgroup.DefaultCreatedAt = doorgroupDescCreatedAt.Default.(func() time.Time)
+	// doorgroupDescUpdatedAt is the schema descriptor for updated_at field.
+	doorgroupDescUpdatedAt := doorgroupMixinFields1[1].Descriptor()
+	// doorgroup.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	doorgroup.DefaultUpdatedAt = doorgroupDescUpdatedAt.Default.(func() time.Time)
+	// doorgroup.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	doorgroup.UpdateDefaultUpdatedAt = doorgroupDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// doorgroupDescName is the schema descriptor for name field.
+	doorgroupDescName := doorgroupFields[1].Descriptor()
+	// doorgroup.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	doorgroup.NameValidator = func() func(string) error {
+		validators := doorgroupDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// doorgroupDescID is the schema descriptor for id field.
+	doorgroupDescID := doorgroupFields[0].Descriptor()
+	// doorgroup.DefaultID holds the default value on creation for the id field.
+	doorgroup.DefaultID = doorgroupDescID.Default.(func() typeid.DoorGroup)
+	doorgroupdoorFields := schema.DoorGroupDoor{}.Fields()
+	_ = doorgroupdoorFields
+	// doorgroupdoorDescID is the schema descriptor for id field.
+	doorgroupdoorDescID := doorgroupdoorFields[0].Descriptor()
+	// doorgroupdoor.DefaultID holds the default value on creation for the id field.
+	doorgroupdoor.DefaultID = doorgroupdoorDescID.Default.(func() typeid.DoorGroupDoor)
 	eventFields := schema.Event{}.Fields()
 	_ = eventFields
 	// eventDescSeq is the schema descriptor for seq field.
@@ -207,6 +363,49 @@ func init() {
 	eventDescLeafHash := eventFields[19].Descriptor()
 	// event.LeafHashValidator is a validator for the "leaf_hash" field. It is called by the builders before save.
 	event.LeafHashValidator = eventDescLeafHash.Validators[0].(func([]byte) error)
+	holidaycalendarMixin := schema.HolidayCalendar{}.Mixin()
+	holidaycalendarMixinFields1 := holidaycalendarMixin[1].Fields()
+	_ = holidaycalendarMixinFields1
+	holidaycalendarFields := schema.HolidayCalendar{}.Fields()
+	_ = holidaycalendarFields
+	// holidaycalendarDescCreatedAt is the schema descriptor for created_at field.
+	holidaycalendarDescCreatedAt := holidaycalendarMixinFields1[0].Descriptor()
+	// holidaycalendar.DefaultCreatedAt holds the default value on creation for the created_at field.
+	holidaycalendar.DefaultCreatedAt = holidaycalendarDescCreatedAt.Default.(func() time.Time)
+	// holidaycalendarDescUpdatedAt is the schema descriptor for updated_at field.
+	holidaycalendarDescUpdatedAt := holidaycalendarMixinFields1[1].Descriptor()
+	// holidaycalendar.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	holidaycalendar.DefaultUpdatedAt = holidaycalendarDescUpdatedAt.Default.(func() time.Time)
+	// holidaycalendar.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	holidaycalendar.UpdateDefaultUpdatedAt = holidaycalendarDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// holidaycalendarDescName is the schema descriptor for name field.
+	holidaycalendarDescName := holidaycalendarFields[1].Descriptor()
+	// holidaycalendar.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	holidaycalendar.NameValidator = func() func(string) error {
+		validators := holidaycalendarDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// holidaycalendarDescRevision is the schema descriptor for revision field.
+	holidaycalendarDescRevision := holidaycalendarFields[3].Descriptor()
+	// holidaycalendar.DefaultRevision holds the default value on creation for the revision field.
+	holidaycalendar.DefaultRevision = holidaycalendarDescRevision.Default.(int)
+	// holidaycalendar.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	holidaycalendar.RevisionValidator = holidaycalendarDescRevision.Validators[0].(func(int) error)
+	// holidaycalendarDescID is the schema descriptor for id field.
+	holidaycalendarDescID := holidaycalendarFields[0].Descriptor()
+	// holidaycalendar.DefaultID holds the default value on creation for the id field.
+	holidaycalendar.DefaultID = holidaycalendarDescID.Default.(func() typeid.HolidayCalendar)
 	journalheadFields := schema.JournalHead{}.Fields()
 	_ = journalheadFields
 	// journalheadDescSeq is the schema descriptor for seq field.
@@ -228,16 +427,126 @@ func init() {
 	key.DefaultUpdatedAt = keyDescUpdatedAt.Default.(func() time.Time)
 	// key.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
 	key.UpdateDefaultUpdatedAt = keyDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// keyDescUses is the schema descriptor for uses field.
+	keyDescUses := keyFields[6].Descriptor()
+	// key.UsesValidator is a validator for the "uses" field. It is called by the builders before save.
+	key.UsesValidator = keyDescUses.Validators[0].(func(int) error)
+	// keyDescUsesLeft is the schema descriptor for uses_left field.
+	keyDescUsesLeft := keyFields[7].Descriptor()
+	// key.UsesLeftValidator is a validator for the "uses_left" field. It is called by the builders before save.
+	key.UsesLeftValidator = keyDescUsesLeft.Validators[0].(func(int) error)
+	// keyDescRemote is the schema descriptor for remote field.
+	keyDescRemote := keyFields[8].Descriptor()
+	// key.DefaultRemote holds the default value on creation for the remote field.
+	key.DefaultRemote = keyDescRemote.Default.(bool)
+	// keyDescSharesLeft is the schema descriptor for shares_left field.
+	keyDescSharesLeft := keyFields[9].Descriptor()
+	// key.DefaultSharesLeft holds the default value on creation for the shares_left field.
+	key.DefaultSharesLeft = keyDescSharesLeft.Default.(int)
+	// key.SharesLeftValidator is a validator for the "shares_left" field. It is called by the builders before save.
+	key.SharesLeftValidator = keyDescSharesLeft.Validators[0].(func(int) error)
+	// keyDescDepth is the schema descriptor for depth field.
+	keyDescDepth := keyFields[11].Descriptor()
+	// key.DefaultDepth holds the default value on creation for the depth field.
+	key.DefaultDepth = keyDescDepth.Default.(int)
+	// key.DepthValidator is a validator for the "depth" field. It is called by the builders before save.
+	key.DepthValidator = keyDescDepth.Validators[0].(func(int) error)
+	// keyDescRecipient is the schema descriptor for recipient field.
+	keyDescRecipient := keyFields[13].Descriptor()
+	// key.RecipientValidator is a validator for the "recipient" field. It is called by the builders before save.
+	key.RecipientValidator = keyDescRecipient.Validators[0].(func(string) error)
+	// keyDescLinkHash is the schema descriptor for link_hash field.
+	keyDescLinkHash := keyFields[14].Descriptor()
+	// key.LinkHashValidator is a validator for the "link_hash" field. It is called by the builders before save.
+	key.LinkHashValidator = keyDescLinkHash.Validators[0].(func([]byte) error)
 	// keyDescID is the schema descriptor for id field.
 	keyDescID := keyFields[0].Descriptor()
 	// key.DefaultID holds the default value on creation for the id field.
 	key.DefaultID = keyDescID.Default.(func() typeid.Key)
-	keydoorFields := schema.KeyDoor{}.Fields()
-	_ = keydoorFields
-	// keydoorDescID is the schema descriptor for id field.
-	keydoorDescID := keydoorFields[0].Descriptor()
-	// keydoor.DefaultID holds the default value on creation for the id field.
-	keydoor.DefaultID = keydoorDescID.Default.(func() typeid.KeyDoor)
+	keytargetFields := schema.KeyTarget{}.Fields()
+	_ = keytargetFields
+	// keytargetDescID is the schema descriptor for id field.
+	keytargetDescID := keytargetFields[0].Descriptor()
+	// keytarget.DefaultID holds the default value on creation for the id field.
+	keytarget.DefaultID = keytargetDescID.Default.(func() typeid.KeyTarget)
+	lockdownMixin := schema.Lockdown{}.Mixin()
+	lockdownMixinFields1 := lockdownMixin[1].Fields()
+	_ = lockdownMixinFields1
+	lockdownFields := schema.Lockdown{}.Fields()
+	_ = lockdownFields
+	// lockdownDescCreatedAt is the schema descriptor for created_at field.
+	lockdownDescCreatedAt := lockdownMixinFields1[0].Descriptor()
+	// lockdown.DefaultCreatedAt holds the default value on creation for the created_at field.
+	lockdown.DefaultCreatedAt = lockdownDescCreatedAt.Default.(func() time.Time)
+	// lockdownDescUpdatedAt is the schema descriptor for updated_at field.
+	lockdownDescUpdatedAt := lockdownMixinFields1[1].Descriptor()
+	// lockdown.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	lockdown.DefaultUpdatedAt = lockdownDescUpdatedAt.Default.(func() time.Time)
+	// lockdown.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	lockdown.UpdateDefaultUpdatedAt = lockdownDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// lockdownDescNote is the schema descriptor for note field.
+	lockdownDescNote := lockdownFields[12].Descriptor()
+	// lockdown.NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	lockdown.NoteValidator = lockdownDescNote.Validators[0].(func(string) error)
+	// lockdownDescID is the schema descriptor for id field.
+	lockdownDescID := lockdownFields[0].Descriptor()
+	// lockdown.DefaultID holds the default value on creation for the id field.
+	lockdown.DefaultID = lockdownDescID.Default.(func() typeid.Lockdown)
+	lockdowndoorFields := schema.LockdownDoor{}.Fields()
+	_ = lockdowndoorFields
+	// lockdowndoorDescID is the schema descriptor for id field.
+	lockdowndoorDescID := lockdowndoorFields[0].Descriptor()
+	// lockdowndoor.DefaultID holds the default value on creation for the id field.
+	lockdowndoor.DefaultID = lockdowndoorDescID.Default.(func() typeid.LockdownDoor)
+	lockdownplanMixin := schema.LockdownPlan{}.Mixin()
+	lockdownplanMixinFields1 := lockdownplanMixin[1].Fields()
+	_ = lockdownplanMixinFields1
+	lockdownplanFields := schema.LockdownPlan{}.Fields()
+	_ = lockdownplanFields
+	// lockdownplanDescCreatedAt is the schema descriptor for created_at field.
+	lockdownplanDescCreatedAt := lockdownplanMixinFields1[0].Descriptor()
+	// lockdownplan.DefaultCreatedAt holds the default value on creation for the created_at field.
+	lockdownplan.DefaultCreatedAt = lockdownplanDescCreatedAt.Default.(func() time.Time)
+	// lockdownplanDescUpdatedAt is the schema descriptor for updated_at field.
+	lockdownplanDescUpdatedAt := lockdownplanMixinFields1[1].Descriptor()
+	// lockdownplan.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	lockdownplan.DefaultUpdatedAt = lockdownplanDescUpdatedAt.Default.(func() time.Time)
+	// lockdownplan.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	lockdownplan.UpdateDefaultUpdatedAt = lockdownplanDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// lockdownplanDescName is the schema descriptor for name field.
+	lockdownplanDescName := lockdownplanFields[1].Descriptor()
+	// lockdownplan.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	lockdownplan.NameValidator = func() func(string) error {
+		validators := lockdownplanDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// lockdownplanDescTwoPersonTrigger is the schema descriptor for two_person_trigger field.
+	lockdownplanDescTwoPersonTrigger := lockdownplanFields[6].Descriptor()
+	// lockdownplan.DefaultTwoPersonTrigger holds the default value on creation for the two_person_trigger field.
+	lockdownplan.DefaultTwoPersonTrigger = lockdownplanDescTwoPersonTrigger.Default.(bool)
+	// lockdownplanDescTwoPersonRelease is the schema descriptor for two_person_release field.
+	lockdownplanDescTwoPersonRelease := lockdownplanFields[7].Descriptor()
+	// lockdownplan.DefaultTwoPersonRelease holds the default value on creation for the two_person_release field.
+	lockdownplan.DefaultTwoPersonRelease = lockdownplanDescTwoPersonRelease.Default.(bool)
+	// lockdownplanDescRevertSeconds is the schema descriptor for revert_seconds field.
+	lockdownplanDescRevertSeconds := lockdownplanFields[8].Descriptor()
+	// lockdownplan.RevertSecondsValidator is a validator for the "revert_seconds" field. It is called by the builders before save.
+	lockdownplan.RevertSecondsValidator = lockdownplanDescRevertSeconds.Validators[0].(func(int) error)
+	// lockdownplanDescID is the schema descriptor for id field.
+	lockdownplanDescID := lockdownplanFields[0].Descriptor()
+	// lockdownplan.DefaultID holds the default value on creation for the id field.
+	lockdownplan.DefaultID = lockdownplanDescID.Default.(func() typeid.LockdownPlan)
 	organizationMixin := schema.Organization{}.Mixin()
 	organizationMixinFields0 := organizationMixin[0].Fields()
 	_ = organizationMixinFields0
@@ -275,6 +584,55 @@ func init() {
 	organizationDescID := organizationFields[0].Descriptor()
 	// organization.DefaultID holds the default value on creation for the id field.
 	organization.DefaultID = organizationDescID.Default.(func() typeid.Organization)
+	presenceFields := schema.Presence{}.Fields()
+	_ = presenceFields
+	// presenceDescID is the schema descriptor for id field.
+	presenceDescID := presenceFields[0].Descriptor()
+	// presence.DefaultID holds the default value on creation for the id field.
+	presence.DefaultID = presenceDescID.Default.(func() typeid.Presence)
+	scheduleMixin := schema.Schedule{}.Mixin()
+	scheduleMixinFields1 := scheduleMixin[1].Fields()
+	_ = scheduleMixinFields1
+	scheduleFields := schema.Schedule{}.Fields()
+	_ = scheduleFields
+	// scheduleDescCreatedAt is the schema descriptor for created_at field.
+	scheduleDescCreatedAt := scheduleMixinFields1[0].Descriptor()
+	// schedule.DefaultCreatedAt holds the default value on creation for the created_at field.
+	schedule.DefaultCreatedAt = scheduleDescCreatedAt.Default.(func() time.Time)
+	// scheduleDescUpdatedAt is the schema descriptor for updated_at field.
+	scheduleDescUpdatedAt := scheduleMixinFields1[1].Descriptor()
+	// schedule.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	schedule.DefaultUpdatedAt = scheduleDescUpdatedAt.Default.(func() time.Time)
+	// schedule.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	schedule.UpdateDefaultUpdatedAt = scheduleDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// scheduleDescName is the schema descriptor for name field.
+	scheduleDescName := scheduleFields[1].Descriptor()
+	// schedule.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	schedule.NameValidator = func() func(string) error {
+		validators := scheduleDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// scheduleDescRevision is the schema descriptor for revision field.
+	scheduleDescRevision := scheduleFields[3].Descriptor()
+	// schedule.DefaultRevision holds the default value on creation for the revision field.
+	schedule.DefaultRevision = scheduleDescRevision.Default.(int)
+	// schedule.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	schedule.RevisionValidator = scheduleDescRevision.Validators[0].(func(int) error)
+	// scheduleDescID is the schema descriptor for id field.
+	scheduleDescID := scheduleFields[0].Descriptor()
+	// schedule.DefaultID holds the default value on creation for the id field.
+	schedule.DefaultID = scheduleDescID.Default.(func() typeid.Schedule)
 	siteMixin := schema.Site{}.Mixin()
 	siteMixinFields1 := siteMixin[1].Fields()
 	_ = siteMixinFields1
@@ -309,7 +667,7 @@ func init() {
 		}
 	}()
 	// siteDescTimeZone is the schema descriptor for time_zone field.
-	siteDescTimeZone := siteFields[2].Descriptor()
+	siteDescTimeZone := siteFields[3].Descriptor()
 	// site.TimeZoneValidator is a validator for the "time_zone" field. It is called by the builders before save.
 	site.TimeZoneValidator = siteDescTimeZone.Validators[0].(func(string) error)
 	// siteDescID is the schema descriptor for id field.
@@ -352,25 +710,91 @@ func init() {
 	// userDescEmail is the schema descriptor for email field.
 	userDescEmail := userFields[2].Descriptor()
 	// user.EmailValidator is a validator for the "email" field. It is called by the builders before save.
-	user.EmailValidator = func() func(string) error {
-		validators := userDescEmail.Validators
+	user.EmailValidator = userDescEmail.Validators[0].(func(string) error)
+	// userDescID is the schema descriptor for id field.
+	userDescID := userFields[0].Descriptor()
+	// user.DefaultID holds the default value on creation for the id field.
+	user.DefaultID = userDescID.Default.(func() typeid.User)
+	usergroupMixin := schema.UserGroup{}.Mixin()
+	usergroupMixinFields1 := usergroupMixin[1].Fields()
+	_ = usergroupMixinFields1
+	usergroupFields := schema.UserGroup{}.Fields()
+	_ = usergroupFields
+	// usergroupDescCreatedAt is the schema descriptor for created_at field.
+	usergroupDescCreatedAt := usergroupMixinFields1[0].Descriptor()
+	// usergroup.DefaultCreatedAt holds the default value on creation for the created_at field.
+	usergroup.DefaultCreatedAt = usergroupDescCreatedAt.Default.(func() time.Time)
+	// usergroupDescUpdatedAt is the schema descriptor for updated_at field.
+	usergroupDescUpdatedAt := usergroupMixinFields1[1].Descriptor()
+	// usergroup.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	usergroup.DefaultUpdatedAt = usergroupDescUpdatedAt.Default.(func() time.Time)
+	// usergroup.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	usergroup.UpdateDefaultUpdatedAt = usergroupDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// usergroupDescName is the schema descriptor for name field.
+	usergroupDescName := usergroupFields[1].Descriptor()
+	// usergroup.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	usergroup.NameValidator = func() func(string) error {
+		validators := usergroupDescName.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),
 		}
-		return func(email string) error {
+		return func(name string) error {
 			for _, fn := range fns {
-				if err := fn(email); err != nil {
+				if err := fn(name); err != nil {
 					return err
 				}
 			}
 			return nil
 		}
 	}()
-	// userDescID is the schema descriptor for id field.
-	userDescID := userFields[0].Descriptor()
-	// user.DefaultID holds the default value on creation for the id field.
-	user.DefaultID = userDescID.Default.(func() typeid.User)
+	// usergroupDescID is the schema descriptor for id field.
+	usergroupDescID := usergroupFields[0].Descriptor()
+	// usergroup.DefaultID holds the default value on creation for the id field.
+	usergroup.DefaultID = usergroupDescID.Default.(func() typeid.UserGroup)
+	usergroupmemberFields := schema.UserGroupMember{}.Fields()
+	_ = usergroupmemberFields
+	// usergroupmemberDescID is the schema descriptor for id field.
+	usergroupmemberDescID := usergroupmemberFields[0].Descriptor()
+	// usergroupmember.DefaultID holds the default value on creation for the id field.
+	usergroupmember.DefaultID = usergroupmemberDescID.Default.(func() typeid.UserGroupMember)
+	visitMixin := schema.Visit{}.Mixin()
+	visitMixinFields1 := visitMixin[1].Fields()
+	_ = visitMixinFields1
+	visitFields := schema.Visit{}.Fields()
+	_ = visitFields
+	// visitDescCreatedAt is the schema descriptor for created_at field.
+	visitDescCreatedAt := visitMixinFields1[0].Descriptor()
+	// visit.DefaultCreatedAt holds the default value on creation for the created_at field.
+	visit.DefaultCreatedAt = visitDescCreatedAt.Default.(func() time.Time)
+	// visitDescUpdatedAt is the schema descriptor for updated_at field.
+	visitDescUpdatedAt := visitMixinFields1[1].Descriptor()
+	// visit.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	visit.DefaultUpdatedAt = visitDescUpdatedAt.Default.(func() time.Time)
+	// visit.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	visit.UpdateDefaultUpdatedAt = visitDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// visitDescName is the schema descriptor for name field.
+	visitDescName := visitFields[4].Descriptor()
+	// visit.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	visit.NameValidator = func() func(string) error {
+		validators := visitDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// visitDescID is the schema descriptor for id field.
+	visitDescID := visitFields[0].Descriptor()
+	// visit.DefaultID holds the default value on creation for the id field.
+	visit.DefaultID = visitDescID.Default.(func() typeid.Visit)
 	webhookattemptFields := schema.WebhookAttempt{}.Fields()
 	_ = webhookattemptFields
 	// webhookattemptDescNumber is the schema descriptor for number field.

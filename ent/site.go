@@ -26,6 +26,8 @@ type Site struct {
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// HolidayCalendarID holds the value of the "holiday_calendar_id" field.
+	HolidayCalendarID *typeid.HolidayCalendar `json:"holiday_calendar_id,omitempty"`
 	// IANA name, such as Europe/Rome
 	TimeZone     string `json:"time_zone,omitempty"`
 	selectValues sql.SelectValues
@@ -36,6 +38,8 @@ func (*Site) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case site.FieldHolidayCalendarID:
+			values[i] = &sql.NullScanner{S: new(typeid.HolidayCalendar)}
 		case site.FieldName, site.FieldTimeZone:
 			values[i] = new(sql.NullString)
 		case site.FieldCreatedAt, site.FieldUpdatedAt:
@@ -88,6 +92,13 @@ func (_m *Site) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field name", values[i])
 			} else if value.Valid {
 				_m.Name = value.String
+			}
+		case site.FieldHolidayCalendarID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field holiday_calendar_id", values[i])
+			} else if value.Valid {
+				_m.HolidayCalendarID = new(typeid.HolidayCalendar)
+				*_m.HolidayCalendarID = *value.S.(*typeid.HolidayCalendar)
 			}
 		case site.FieldTimeZone:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -142,6 +153,11 @@ func (_m *Site) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	if v := _m.HolidayCalendarID; v != nil {
+		builder.WriteString("holiday_calendar_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("time_zone=")
 	builder.WriteString(_m.TimeZone)

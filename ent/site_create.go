@@ -61,6 +61,20 @@ func (_c *SiteCreate) SetName(v string) *SiteCreate {
 	return _c
 }
 
+// SetHolidayCalendarID sets the "holiday_calendar_id" field.
+func (_c *SiteCreate) SetHolidayCalendarID(v typeid.HolidayCalendar) *SiteCreate {
+	_c.mutation.SetHolidayCalendarID(v)
+	return _c
+}
+
+// SetNillableHolidayCalendarID sets the "holiday_calendar_id" field if the given value is not nil.
+func (_c *SiteCreate) SetNillableHolidayCalendarID(v *typeid.HolidayCalendar) *SiteCreate {
+	if v != nil {
+		_c.SetHolidayCalendarID(*v)
+	}
+	return _c
+}
+
 // SetTimeZone sets the "time_zone" field.
 func (_c *SiteCreate) SetTimeZone(v string) *SiteCreate {
 	_c.mutation.SetTimeZone(v)
@@ -207,6 +221,10 @@ func (_c *SiteCreate) createSpec() (*Site, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(site.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.HolidayCalendarID(); ok {
+		_spec.SetField(site.FieldHolidayCalendarID, field.TypeUUID, value)
+		_node.HolidayCalendarID = &value
 	}
 	if value, ok := _c.mutation.TimeZone(); ok {
 		_spec.SetField(site.FieldTimeZone, field.TypeString, value)

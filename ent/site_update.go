@@ -13,6 +13,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/site"
+	"github.com/cardea/cardea/typeid"
 )
 
 // SiteUpdate is the builder for updating Site entities.
@@ -46,6 +47,26 @@ func (_u *SiteUpdate) SetNillableName(v *string) *SiteUpdate {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetHolidayCalendarID sets the "holiday_calendar_id" field.
+func (_u *SiteUpdate) SetHolidayCalendarID(v typeid.HolidayCalendar) *SiteUpdate {
+	_u.mutation.SetHolidayCalendarID(v)
+	return _u
+}
+
+// SetNillableHolidayCalendarID sets the "holiday_calendar_id" field if the given value is not nil.
+func (_u *SiteUpdate) SetNillableHolidayCalendarID(v *typeid.HolidayCalendar) *SiteUpdate {
+	if v != nil {
+		_u.SetHolidayCalendarID(*v)
+	}
+	return _u
+}
+
+// ClearHolidayCalendarID clears the value of the "holiday_calendar_id" field.
+func (_u *SiteUpdate) ClearHolidayCalendarID() *SiteUpdate {
+	_u.mutation.ClearHolidayCalendarID()
 	return _u
 }
 
@@ -143,6 +164,12 @@ func (_u *SiteUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(site.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.HolidayCalendarID(); ok {
+		_spec.SetField(site.FieldHolidayCalendarID, field.TypeUUID, value)
+	}
+	if _u.mutation.HolidayCalendarIDCleared() {
+		_spec.ClearField(site.FieldHolidayCalendarID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.TimeZone(); ok {
 		_spec.SetField(site.FieldTimeZone, field.TypeString, value)
 	}
@@ -185,6 +212,26 @@ func (_u *SiteUpdateOne) SetNillableName(v *string) *SiteUpdateOne {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetHolidayCalendarID sets the "holiday_calendar_id" field.
+func (_u *SiteUpdateOne) SetHolidayCalendarID(v typeid.HolidayCalendar) *SiteUpdateOne {
+	_u.mutation.SetHolidayCalendarID(v)
+	return _u
+}
+
+// SetNillableHolidayCalendarID sets the "holiday_calendar_id" field if the given value is not nil.
+func (_u *SiteUpdateOne) SetNillableHolidayCalendarID(v *typeid.HolidayCalendar) *SiteUpdateOne {
+	if v != nil {
+		_u.SetHolidayCalendarID(*v)
+	}
+	return _u
+}
+
+// ClearHolidayCalendarID clears the value of the "holiday_calendar_id" field.
+func (_u *SiteUpdateOne) ClearHolidayCalendarID() *SiteUpdateOne {
+	_u.mutation.ClearHolidayCalendarID()
 	return _u
 }
 
@@ -311,6 +358,12 @@ func (_u *SiteUpdateOne) sqlSave(ctx context.Context) (_node *Site, err error) {
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(site.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.HolidayCalendarID(); ok {
+		_spec.SetField(site.FieldHolidayCalendarID, field.TypeUUID, value)
+	}
+	if _u.mutation.HolidayCalendarIDCleared() {
+		_spec.ClearField(site.FieldHolidayCalendarID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.TimeZone(); ok {
 		_spec.SetField(site.FieldTimeZone, field.TypeString, value)

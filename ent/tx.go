@@ -16,26 +16,52 @@ type Tx struct {
 	config
 	// APIToken is the client for interacting with the APIToken builders.
 	APIToken *APITokenClient
+	// Area is the client for interacting with the Area builders.
+	Area *AreaClient
 	// Command is the client for interacting with the Command builders.
 	Command *CommandClient
+	// Credential is the client for interacting with the Credential builders.
+	Credential *CredentialClient
 	// Device is the client for interacting with the Device builders.
 	Device *DeviceClient
 	// Door is the client for interacting with the Door builders.
 	Door *DoorClient
+	// DoorGroup is the client for interacting with the DoorGroup builders.
+	DoorGroup *DoorGroupClient
+	// DoorGroupDoor is the client for interacting with the DoorGroupDoor builders.
+	DoorGroupDoor *DoorGroupDoorClient
 	// Event is the client for interacting with the Event builders.
 	Event *EventClient
+	// HolidayCalendar is the client for interacting with the HolidayCalendar builders.
+	HolidayCalendar *HolidayCalendarClient
 	// JournalHead is the client for interacting with the JournalHead builders.
 	JournalHead *JournalHeadClient
 	// Key is the client for interacting with the Key builders.
 	Key *KeyClient
-	// KeyDoor is the client for interacting with the KeyDoor builders.
-	KeyDoor *KeyDoorClient
+	// KeyTarget is the client for interacting with the KeyTarget builders.
+	KeyTarget *KeyTargetClient
+	// Lockdown is the client for interacting with the Lockdown builders.
+	Lockdown *LockdownClient
+	// LockdownDoor is the client for interacting with the LockdownDoor builders.
+	LockdownDoor *LockdownDoorClient
+	// LockdownPlan is the client for interacting with the LockdownPlan builders.
+	LockdownPlan *LockdownPlanClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// Presence is the client for interacting with the Presence builders.
+	Presence *PresenceClient
+	// Schedule is the client for interacting with the Schedule builders.
+	Schedule *ScheduleClient
 	// Site is the client for interacting with the Site builders.
 	Site *SiteClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
+	// UserGroup is the client for interacting with the UserGroup builders.
+	UserGroup *UserGroupClient
+	// UserGroupMember is the client for interacting with the UserGroupMember builders.
+	UserGroupMember *UserGroupMemberClient
+	// Visit is the client for interacting with the Visit builders.
+	Visit *VisitClient
 	// WebhookAttempt is the client for interacting with the WebhookAttempt builders.
 	WebhookAttempt *WebhookAttemptClient
 	// WebhookCursor is the client for interacting with the WebhookCursor builders.
@@ -176,16 +202,29 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.APIToken = NewAPITokenClient(tx.config)
+	tx.Area = NewAreaClient(tx.config)
 	tx.Command = NewCommandClient(tx.config)
+	tx.Credential = NewCredentialClient(tx.config)
 	tx.Device = NewDeviceClient(tx.config)
 	tx.Door = NewDoorClient(tx.config)
+	tx.DoorGroup = NewDoorGroupClient(tx.config)
+	tx.DoorGroupDoor = NewDoorGroupDoorClient(tx.config)
 	tx.Event = NewEventClient(tx.config)
+	tx.HolidayCalendar = NewHolidayCalendarClient(tx.config)
 	tx.JournalHead = NewJournalHeadClient(tx.config)
 	tx.Key = NewKeyClient(tx.config)
-	tx.KeyDoor = NewKeyDoorClient(tx.config)
+	tx.KeyTarget = NewKeyTargetClient(tx.config)
+	tx.Lockdown = NewLockdownClient(tx.config)
+	tx.LockdownDoor = NewLockdownDoorClient(tx.config)
+	tx.LockdownPlan = NewLockdownPlanClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
+	tx.Presence = NewPresenceClient(tx.config)
+	tx.Schedule = NewScheduleClient(tx.config)
 	tx.Site = NewSiteClient(tx.config)
 	tx.User = NewUserClient(tx.config)
+	tx.UserGroup = NewUserGroupClient(tx.config)
+	tx.UserGroupMember = NewUserGroupMemberClient(tx.config)
+	tx.Visit = NewVisitClient(tx.config)
 	tx.WebhookAttempt = NewWebhookAttemptClient(tx.config)
 	tx.WebhookCursor = NewWebhookCursorClient(tx.config)
 	tx.WebhookDelivery = NewWebhookDeliveryClient(tx.config)

@@ -22,7 +22,7 @@ func (r *doorResolver) Device(ctx context.Context, obj *ent.Door) (*ent.Device, 
 }
 
 func (r *doorResolver) EffectiveMode(ctx context.Context, obj *ent.Door) (*shape.EffectiveMode, error) {
-	return &shape.EffectiveMode{Mode: obj.Mode, Cause: shape.ModeCauseStanding}, nil
+	return &shape.EffectiveMode{Mode: obj.Mode, Cause: schema.ModeCauseStanding}, nil
 }
 
 func (r *doorResolver) IsStale(ctx context.Context, obj *ent.Door) (bool, error) {

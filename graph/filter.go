@@ -14,7 +14,6 @@ import (
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
 	"github.com/cardea/cardea/graph/shape"
 	"github.com/cardea/cardea/journal"
 )
@@ -39,51 +38,55 @@ func childOf(column string) func(*sql.Selector, operand) *sql.Predicate {
 	}
 }
 
-// opens is true of keys for a door: for itself, or for its site.
+// opens is true of keys for a door: for itself, for a group that it is in, or for its site.
 func opens(s *sql.Selector, of operand) *sql.Predicate {
-	return sql.Or(
-		among(s.C(key.FieldID), keydoor.FieldKeyID, keydoor.Table, keydoor.FieldDoorID, of),
-		among(s.C(key.FieldSiteID), door.FieldSiteID, door.Table, door.FieldID, of),
-	)
-}
-
-// openedBy is true of doors that a key is for, or whose site it is for.
-func openedBy(s *sql.Selector, of operand) *sql.Predicate {
-	return sql.Or(
-		among(s.C(door.FieldID), keydoor.FieldDoorID, keydoor.Table, keydoor.FieldKeyID, of),
-		among(s.C(door.FieldSiteID), key.FieldSiteID, key.Table, key.FieldID, of),
-	)
-}
-
-// among is: column IN (SELECT selected FROM table WHERE matched = of).
-func among(column, selected, table, matched string, of operand) *sql.Predicate {
+	column := s.C(key.FieldID)
 	return sql.P(func(b *sql.Builder) {
-		b.Ident(column).WriteString(" IN (SELECT ").Ident("via").WriteByte('.').Ident(selected).
-			WriteString(" FROM ").Ident(table).WriteString(" AS via WHERE via.").Ident(matched).
-			WriteString(" = ")
+		b.Ident(column).WriteString(` IN (SELECT via.key_id FROM key_targets AS via WHERE
+			(via.org_id, COALESCE(via.door_id, via.door_group_id, via.site_id)) IN (
+			SELECT d.org_id, unnest(ARRAY[d.id, d.site_id]) FROM doors AS d WHERE d.id = `)
 		of(b)
-		b.WriteByte(')')
+		b.WriteString(` UNION ALL SELECT m.org_id, unnest(ARRAY[g.id, g.parent_id])
+			FROM door_group_doors AS m JOIN door_groups AS g
+			ON g.org_id = m.org_id AND g.id = m.door_group_id WHERE m.door_id = `)
+		of(b)
+		b.WriteString("))")
+	})
+}
+
+// openedBy is true of doors that a key is for, by whatever way.
+func openedBy(s *sql.Selector, of operand) *sql.Predicate {
+	id, site := s.C(door.FieldID), s.C(door.FieldSiteID)
+	return sql.P(func(b *sql.Builder) {
+		b.WriteByte('(').Ident(id).WriteString(
+			" IN (SELECT via.door_id FROM key_targets AS via WHERE via.key_id = ")
+		of(b)
+		b.WriteString(` UNION ALL SELECT m.door_id FROM key_targets AS via JOIN door_groups AS g
+			ON g.org_id = via.org_id AND via.door_group_id IN (g.id, g.parent_id)
+			JOIN door_group_doors AS m ON m.org_id = g.org_id AND m.door_group_id = g.id
+			WHERE via.key_id = `)
+		of(b)
+		b.WriteString(") OR ").Ident(site).WriteString(
+			" IN (SELECT via.site_id FROM key_targets AS via WHERE via.key_id = ")
+		of(b)
+		b.WriteString("))")
 	})
 }
 
 // hasStatus is true of keys that access.StatusOf gives the status at an instant.
 func hasStatus(status access.KeyStatus, at time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		revoked := sql.NotNull(s.C(key.FieldRevokedAt))
-		expired := sql.LTE(s.C(key.FieldValidUntil), at)
-		started := sql.Or(sql.IsNull(s.C(key.FieldValidFrom)), sql.LTE(s.C(key.FieldValidFrom), at))
-		current := sql.And(sql.IsNull(s.C(key.FieldRevokedAt)), sql.Or(
-			sql.IsNull(s.C(key.FieldValidUntil)), sql.GT(s.C(key.FieldValidUntil), at)))
-		switch status {
-		case access.KeyRevoked:
-			s.Where(revoked)
-		case access.KeyExpired:
-			s.Where(sql.And(sql.IsNull(s.C(key.FieldRevokedAt)), expired))
-		case access.KeyPending:
-			s.Where(sql.And(current, sql.GT(s.C(key.FieldValidFrom), at)))
-		case access.KeyActive:
-			s.Where(sql.And(current, started))
-		}
+		s.Where(sql.P(func(b *sql.Builder) {
+			b.WriteString("CASE WHEN ").Ident(s.C(key.FieldRevokedAt)).
+				WriteString(" IS NOT NULL THEN 'REVOKED' WHEN ").Ident(s.C(key.FieldValidUntil)).
+				WriteString(" <= ").Arg(at).WriteString(" THEN 'EXPIRED' WHEN ").
+				Ident(s.C(key.FieldUsesLeft)).WriteString(" = 0 THEN 'USED_UP' WHEN ").
+				Ident(s.C(key.FieldSuspendedAt)).WriteString(" IS NOT NULL THEN 'SUSPENDED' WHEN (").
+				Ident(s.C(key.FieldUserID)).WriteString(" IS NULL AND ").
+				Ident(s.C(key.FieldUserGroupID)).WriteString(" IS NULL) OR ").
+				Ident(s.C(key.FieldValidFrom)).WriteString(" > ").Arg(at).
+				WriteString(" THEN 'PENDING' ELSE 'ACTIVE' END = ").Arg(string(status))
+		}))
 	}
 }
 

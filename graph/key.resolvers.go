@@ -12,7 +12,7 @@ import (
 )
 
 func (r *keyResolver) User(ctx context.Context, obj *ent.Key) (*ent.User, error) {
-	return loadersOf(ctx).users.load(ctx, obj.UserID)
+	return load(ctx, obj.UserID, loadersOf(ctx).users)
 }
 
 func (r *keyResolver) Doors(ctx context.Context, obj *ent.Key, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Door], error) {
@@ -24,7 +24,7 @@ func (r *keyResolver) Doors(ctx context.Context, obj *ent.Key, first *int, after
 }
 
 func (r *keyResolver) Site(ctx context.Context, obj *ent.Key) (*ent.Site, error) {
-	return load(ctx, obj.SiteID, loadersOf(ctx).sites)
+	return loadersOf(ctx).keySites.load(ctx, obj.ID)
 }
 
 func (r *keyResolver) Status(ctx context.Context, obj *ent.Key) (access.KeyStatus, error) {

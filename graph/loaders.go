@@ -14,6 +14,7 @@ import (
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/keytarget"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -45,6 +46,7 @@ type loaders struct {
 	keyDoors           *loader[nested[typeid.Key], *shape.DoorConnection]
 	endpointDeliveries *loader[nested[typeid.WebhookEndpoint], *shape.WebhookDeliveryConnection]
 	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
+	keySites           *loader[typeid.Key, *ent.Site]
 }
 
 func (r *resolver) newLoaders() *loaders {
@@ -73,6 +75,7 @@ func (r *resolver) newLoaders() *loaders {
 		keyDoors:           newNested(r.doorsOfKeys),
 		endpointDeliveries: newNested(r.deliveriesOfEndpoints),
 		attempts:           newLoader(r.attemptsOfDeliveries),
+		keySites:           newLoader(r.sitesOfKeys),
 	}
 }
 
@@ -232,6 +235,25 @@ func (r *resolver) attemptsOfDeliveries(
 	found := make(map[typeid.WebhookDelivery][]*ent.WebhookAttempt, len(of))
 	for _, row := range rows {
 		found[row.DeliveryID] = append(found[row.DeliveryID], row)
+	}
+	return found, nil
+}
+
+// sitesOfKeys reads the sites that keys are for as a whole.
+func (r *resolver) sitesOfKeys(
+	ctx context.Context, of []typeid.Key,
+) (map[typeid.Key]*ent.Site, error) {
+	targets, err := r.db.KeyTarget.Query().Where(func(s *sql.Selector) {
+		s.Where(isAny(s.C(keytarget.FieldKeyID), of))
+	}, keytarget.SiteIDNotNil()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load what keys open: %w", err)
+	}
+	found := make(map[typeid.Key]*ent.Site, len(targets))
+	for _, t := range targets {
+		if found[t.KeyID], err = loadersOf(ctx).sites.load(ctx, *t.SiteID); err != nil {
+			return nil, err
+		}
 	}
 	return found, nil
 }

@@ -30,7 +30,7 @@ func TestNodes(t *testing.T) {
 	mine := w.ask(w.member, read, vars{"ids": []any{door.ID, key.ID, w.admin.user.ID}}).ok()
 	equal(t, mine.text("nodes.0.__typename"), "Door")
 	equal(t, mine.at("nodes.2"), nil)
-	w.ask(w.admin, read, vars{"ids": []any{typeid.New[typeid.KeyDoor]()}}).refused("BAD_USER_INPUT ids")
+	w.ask(w.admin, read, vars{"ids": []any{typeid.New[typeid.KeyTarget]()}}).refused("BAD_USER_INPUT ids")
 	equal(t, w.ask(w.admin, `query($id: ID!) { node(id: $id) { ... on Door { name site { name } } } }`,
 		vars{"id": door.ID}).ok().text("node.site.name"), "Harbour")
 }

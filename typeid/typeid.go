@@ -46,8 +46,34 @@ type (
 	User struct{ of[user] }
 	// Key identifies a key.
 	Key struct{ of[key] }
-	// KeyDoor identifies one door of a key.
-	KeyDoor struct{ of[keyDoor] }
+	// KeyTarget identifies something that a key opens.
+	KeyTarget struct{ of[keyTarget] }
+	// UserGroup identifies a group of people.
+	UserGroup struct{ of[userGroup] }
+	// UserGroupMember identifies one person of a group.
+	UserGroupMember struct{ of[userGroupMember] }
+	// DoorGroup identifies a group of doors.
+	DoorGroup struct{ of[doorGroup] }
+	// DoorGroupDoor identifies one door of a group.
+	DoorGroupDoor struct{ of[doorGroupDoor] }
+	// Schedule identifies a schedule.
+	Schedule struct{ of[schedule] }
+	// HolidayCalendar identifies a holiday calendar.
+	HolidayCalendar struct{ of[holidayCalendar] }
+	// LockdownPlan identifies a lockdown plan.
+	LockdownPlan struct{ of[lockdownPlan] }
+	// Lockdown identifies one use of a lockdown plan.
+	Lockdown struct{ of[lockdown] }
+	// LockdownDoor identifies one door of a lockdown.
+	LockdownDoor struct{ of[lockdownDoor] }
+	// Area identifies an area of a site.
+	Area struct{ of[area] }
+	// Presence identifies where one person is with respect to one area.
+	Presence struct{ of[presence] }
+	// Credential identifies a PIN, a card or a phone; it is not the secret.
+	Credential struct{ of[credential] }
+	// Visit identifies a visit.
+	Visit struct{ of[visit] }
 	// APIToken identifies an API token; it is not the secret.
 	APIToken struct{ of[apiToken] }
 	// Command identifies a command to a device.
@@ -69,7 +95,20 @@ type (
 	device          struct{}
 	user            struct{}
 	key             struct{}
-	keyDoor         struct{}
+	keyTarget       struct{}
+	userGroup       struct{}
+	userGroupMember struct{}
+	doorGroup       struct{}
+	doorGroupDoor   struct{}
+	schedule        struct{}
+	holidayCalendar struct{}
+	lockdownPlan    struct{}
+	lockdown        struct{}
+	lockdownDoor    struct{}
+	area            struct{}
+	presence        struct{}
+	credential      struct{}
+	visit           struct{}
 	apiToken        struct{}
 	command         struct{}
 	event           struct{}
@@ -84,7 +123,20 @@ func (door) prefix() string            { return "door" }
 func (device) prefix() string          { return "device" }
 func (user) prefix() string            { return "user" }
 func (key) prefix() string             { return "key" }
-func (keyDoor) prefix() string         { return "keydoor" }
+func (keyTarget) prefix() string       { return "keytarget" }
+func (userGroup) prefix() string       { return "usergroup" }
+func (userGroupMember) prefix() string { return "usergroupmember" }
+func (doorGroup) prefix() string       { return "doorgroup" }
+func (doorGroupDoor) prefix() string   { return "doorgroupdoor" }
+func (schedule) prefix() string        { return "schedule" }
+func (holidayCalendar) prefix() string { return "calendar" }
+func (lockdownPlan) prefix() string    { return "plan" }
+func (lockdown) prefix() string        { return "lockdown" }
+func (lockdownDoor) prefix() string    { return "lockdowndoor" }
+func (area) prefix() string            { return "area" }
+func (presence) prefix() string        { return "presence" }
+func (credential) prefix() string      { return "credential" }
+func (visit) prefix() string           { return "visit" }
 func (apiToken) prefix() string        { return "token" }
 func (command) prefix() string         { return "cmd" }
 func (event) prefix() string           { return "event" }

@@ -127,27 +127,29 @@ func (l *loaded) loadDevicesAndDoors(load *copier, doors int, now time.Time) {
 
 // loadKeys makes every fourth key for a site, the others for three doors.
 func (l *loaded) loadKeys(load *copier, keys int, now time.Time, random *rand.Rand) {
-	load.table("keys", []string{"id", "org_id", "user_id", "site_id", "created_at", "updated_at"},
-		func(y yield) {
-			for i := range keys {
-				l.keys = append(l.keys, typeid.New[typeid.Key]())
-				var site any
-				if i%4 == 0 {
-					site = l.sites[random.IntN(len(l.sites))]
-				}
-				y(l.keys[i], l.org, l.users[i%len(l.users)], site, now, now)
-			}
-		})
-	load.table("key_doors", []string{"id", "org_id", "key_id", "door_id"}, func(y yield) {
-		for i, key := range l.keys {
-			first := random.IntN(len(l.doors))
-			for d := range min(3, len(l.doors)) {
-				if i%4 != 0 {
-					y(typeid.New[typeid.KeyDoor](), l.org, key, l.doors[(first+d)%len(l.doors)])
-				}
-			}
+	load.table("keys", []string{"id", "org_id", "user_id", "remote", "shares_left", "depth",
+		"created_at", "updated_at"}, func(y yield) {
+		for i := range keys {
+			l.keys = append(l.keys, typeid.New[typeid.Key]())
+			y(l.keys[i], l.org, l.users[i%len(l.users)], true, 0, 0, now, now)
 		}
 	})
+	load.table("key_targets", []string{"id", "org_id", "key_id", "user_id", "door_id", "site_id"},
+		func(y yield) {
+			target := func(i int, door, site any) {
+				y(typeid.New[typeid.KeyTarget](), l.org, l.keys[i], l.users[i%len(l.users)], door, site)
+			}
+			for i := range l.keys {
+				if i%4 == 0 {
+					target(i, nil, l.sites[random.IntN(len(l.sites))])
+					continue
+				}
+				first := random.IntN(len(l.doors))
+				for d := range min(3, len(l.doors)) {
+					target(i, l.doors[(first+d)%len(l.doors)], nil)
+				}
+			}
+		})
 }
 
 // loadJournal makes people come and go for the past weeks, one event every few seconds.

@@ -36,6 +36,12 @@ const (
 	FieldRequesterID = "requester_id"
 	// FieldRequesterUserID holds the string denoting the requester_user_id field in the database.
 	FieldRequesterUserID = "requester_user_id"
+	// FieldKeyID holds the string denoting the key_id field in the database.
+	FieldKeyID = "key_id"
+	// FieldAsOperator holds the string denoting the as_operator field in the database.
+	FieldAsOperator = "as_operator"
+	// FieldNote holds the string denoting the note field in the database.
+	FieldNote = "note"
 	// FieldIdempotencyKey holds the string denoting the idempotency_key field in the database.
 	FieldIdempotencyKey = "idempotency_key"
 	// FieldClientContext holds the string denoting the client_context field in the database.
@@ -67,6 +73,9 @@ var Columns = []string{
 	FieldRequesterKind,
 	FieldRequesterID,
 	FieldRequesterUserID,
+	FieldKeyID,
+	FieldAsOperator,
+	FieldNote,
 	FieldIdempotencyKey,
 	FieldClientContext,
 	FieldRequestedAt,
@@ -87,6 +96,10 @@ func ValidColumn(column string) bool {
 }
 
 var (
+	// DefaultAsOperator holds the default value on creation for the "as_operator" field.
+	DefaultAsOperator bool
+	// NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	NoteValidator func(string) error
 	// IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	IdempotencyKeyValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
@@ -152,7 +165,7 @@ func StageValidator(s Stage) error {
 // ReasonValidator is a validator for the "reason" field enum values. It is called by the builders before save.
 func ReasonValidator(r schema.Reason) error {
 	switch r {
-	case "GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "UNKNOWN_CREDENTIAL", "NOT_YET_VALID", "EXPIRED", "CREDENTIAL_REVOKED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "LOCKDOWN", "DOOR_DISABLED", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED":
+	case "GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "GRANTED_OVERRIDE", "UNKNOWN_CREDENTIAL", "FACILITY_MISMATCH", "BAD_FORMAT", "INVALID_PIN", "TOO_MANY_ATTEMPTS", "CREDENTIAL_SUSPENDED", "CREDENTIAL_REVOKED", "KEY_SUSPENDED", "KEY_REVOKED", "KEY_USED_UP", "NOT_YET_VALID", "EXPIRED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "HOLIDAY", "FIRST_PERSON_PENDING", "LOCKDOWN", "DOOR_DISABLED", "DOOR_LOCKED", "ANTI_PASSBACK", "OCCUPANCY_LIMIT", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED":
 		return nil
 	default:
 		return fmt.Errorf("command: invalid enum value for reason field: %q", r)
@@ -253,6 +266,21 @@ func ByRequesterID(opts ...sql.OrderTermOption) OrderOption {
 // ByRequesterUserID orders the results by the requester_user_id field.
 func ByRequesterUserID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRequesterUserID, opts...).ToFunc()
+}
+
+// ByKeyID orders the results by the key_id field.
+func ByKeyID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldKeyID, opts...).ToFunc()
+}
+
+// ByAsOperator orders the results by the as_operator field.
+func ByAsOperator(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAsOperator, opts...).ToFunc()
+}
+
+// ByNote orders the results by the note field.
+func ByNote(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNote, opts...).ToFunc()
 }
 
 // ByIdempotencyKey orders the results by the idempotency_key field.

@@ -82,6 +82,21 @@ func RequesterUserID(v typeid.User) predicate.Command {
 	return predicate.Command(sql.FieldEQ(FieldRequesterUserID, v))
 }
 
+// KeyID applies equality check predicate on the "key_id" field. It's identical to KeyIDEQ.
+func KeyID(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldEQ(FieldKeyID, v))
+}
+
+// AsOperator applies equality check predicate on the "as_operator" field. It's identical to AsOperatorEQ.
+func AsOperator(v bool) predicate.Command {
+	return predicate.Command(sql.FieldEQ(FieldAsOperator, v))
+}
+
+// Note applies equality check predicate on the "note" field. It's identical to NoteEQ.
+func Note(v string) predicate.Command {
+	return predicate.Command(sql.FieldEQ(FieldNote, v))
+}
+
 // IdempotencyKey applies equality check predicate on the "idempotency_key" field. It's identical to IdempotencyKeyEQ.
 func IdempotencyKey(v string) predicate.Command {
 	return predicate.Command(sql.FieldEQ(FieldIdempotencyKey, v))
@@ -485,6 +500,141 @@ func RequesterUserIDIsNil() predicate.Command {
 // RequesterUserIDNotNil applies the NotNil predicate on the "requester_user_id" field.
 func RequesterUserIDNotNil() predicate.Command {
 	return predicate.Command(sql.FieldNotNull(FieldRequesterUserID))
+}
+
+// KeyIDEQ applies the EQ predicate on the "key_id" field.
+func KeyIDEQ(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldEQ(FieldKeyID, v))
+}
+
+// KeyIDNEQ applies the NEQ predicate on the "key_id" field.
+func KeyIDNEQ(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldNEQ(FieldKeyID, v))
+}
+
+// KeyIDIn applies the In predicate on the "key_id" field.
+func KeyIDIn(vs ...typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldIn(FieldKeyID, vs...))
+}
+
+// KeyIDNotIn applies the NotIn predicate on the "key_id" field.
+func KeyIDNotIn(vs ...typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldNotIn(FieldKeyID, vs...))
+}
+
+// KeyIDGT applies the GT predicate on the "key_id" field.
+func KeyIDGT(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldGT(FieldKeyID, v))
+}
+
+// KeyIDGTE applies the GTE predicate on the "key_id" field.
+func KeyIDGTE(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldGTE(FieldKeyID, v))
+}
+
+// KeyIDLT applies the LT predicate on the "key_id" field.
+func KeyIDLT(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldLT(FieldKeyID, v))
+}
+
+// KeyIDLTE applies the LTE predicate on the "key_id" field.
+func KeyIDLTE(v typeid.Key) predicate.Command {
+	return predicate.Command(sql.FieldLTE(FieldKeyID, v))
+}
+
+// KeyIDIsNil applies the IsNil predicate on the "key_id" field.
+func KeyIDIsNil() predicate.Command {
+	return predicate.Command(sql.FieldIsNull(FieldKeyID))
+}
+
+// KeyIDNotNil applies the NotNil predicate on the "key_id" field.
+func KeyIDNotNil() predicate.Command {
+	return predicate.Command(sql.FieldNotNull(FieldKeyID))
+}
+
+// AsOperatorEQ applies the EQ predicate on the "as_operator" field.
+func AsOperatorEQ(v bool) predicate.Command {
+	return predicate.Command(sql.FieldEQ(FieldAsOperator, v))
+}
+
+// AsOperatorNEQ applies the NEQ predicate on the "as_operator" field.
+func AsOperatorNEQ(v bool) predicate.Command {
+	return predicate.Command(sql.FieldNEQ(FieldAsOperator, v))
+}
+
+// NoteEQ applies the EQ predicate on the "note" field.
+func NoteEQ(v string) predicate.Command {
+	return predicate.Command(sql.FieldEQ(FieldNote, v))
+}
+
+// NoteNEQ applies the NEQ predicate on the "note" field.
+func NoteNEQ(v string) predicate.Command {
+	return predicate.Command(sql.FieldNEQ(FieldNote, v))
+}
+
+// NoteIn applies the In predicate on the "note" field.
+func NoteIn(vs ...string) predicate.Command {
+	return predicate.Command(sql.FieldIn(FieldNote, vs...))
+}
+
+// NoteNotIn applies the NotIn predicate on the "note" field.
+func NoteNotIn(vs ...string) predicate.Command {
+	return predicate.Command(sql.FieldNotIn(FieldNote, vs...))
+}
+
+// NoteGT applies the GT predicate on the "note" field.
+func NoteGT(v string) predicate.Command {
+	return predicate.Command(sql.FieldGT(FieldNote, v))
+}
+
+// NoteGTE applies the GTE predicate on the "note" field.
+func NoteGTE(v string) predicate.Command {
+	return predicate.Command(sql.FieldGTE(FieldNote, v))
+}
+
+// NoteLT applies the LT predicate on the "note" field.
+func NoteLT(v string) predicate.Command {
+	return predicate.Command(sql.FieldLT(FieldNote, v))
+}
+
+// NoteLTE applies the LTE predicate on the "note" field.
+func NoteLTE(v string) predicate.Command {
+	return predicate.Command(sql.FieldLTE(FieldNote, v))
+}
+
+// NoteContains applies the Contains predicate on the "note" field.
+func NoteContains(v string) predicate.Command {
+	return predicate.Command(sql.FieldContains(FieldNote, v))
+}
+
+// NoteHasPrefix applies the HasPrefix predicate on the "note" field.
+func NoteHasPrefix(v string) predicate.Command {
+	return predicate.Command(sql.FieldHasPrefix(FieldNote, v))
+}
+
+// NoteHasSuffix applies the HasSuffix predicate on the "note" field.
+func NoteHasSuffix(v string) predicate.Command {
+	return predicate.Command(sql.FieldHasSuffix(FieldNote, v))
+}
+
+// NoteIsNil applies the IsNil predicate on the "note" field.
+func NoteIsNil() predicate.Command {
+	return predicate.Command(sql.FieldIsNull(FieldNote))
+}
+
+// NoteNotNil applies the NotNil predicate on the "note" field.
+func NoteNotNil() predicate.Command {
+	return predicate.Command(sql.FieldNotNull(FieldNote))
+}
+
+// NoteEqualFold applies the EqualFold predicate on the "note" field.
+func NoteEqualFold(v string) predicate.Command {
+	return predicate.Command(sql.FieldEqualFold(FieldNote, v))
+}
+
+// NoteContainsFold applies the ContainsFold predicate on the "note" field.
+func NoteContainsFold(v string) predicate.Command {
+	return predicate.Command(sql.FieldContainsFold(FieldNote, v))
 }
 
 // IdempotencyKeyEQ applies the EQ predicate on the "idempotency_key" field.

@@ -32,6 +32,30 @@ const (
 	FieldName = "name"
 	// FieldMode holds the string denoting the mode field in the database.
 	FieldMode = "mode"
+	// FieldOverrideMode holds the string denoting the override_mode field in the database.
+	FieldOverrideMode = "override_mode"
+	// FieldOverrideUntil holds the string denoting the override_until field in the database.
+	FieldOverrideUntil = "override_until"
+	// FieldUnlockScheduleID holds the string denoting the unlock_schedule_id field in the database.
+	FieldUnlockScheduleID = "unlock_schedule_id"
+	// FieldFirstPersonIn holds the string denoting the first_person_in field in the database.
+	FieldFirstPersonIn = "first_person_in"
+	// FieldFirstInAt holds the string denoting the first_in_at field in the database.
+	FieldFirstInAt = "first_in_at"
+	// FieldEffectiveMode holds the string denoting the effective_mode field in the database.
+	FieldEffectiveMode = "effective_mode"
+	// FieldEffectiveCause holds the string denoting the effective_cause field in the database.
+	FieldEffectiveCause = "effective_cause"
+	// FieldEffectiveUntil holds the string denoting the effective_until field in the database.
+	FieldEffectiveUntil = "effective_until"
+	// FieldIntoAreaID holds the string denoting the into_area_id field in the database.
+	FieldIntoAreaID = "into_area_id"
+	// FieldOutOfAreaID holds the string denoting the out_of_area_id field in the database.
+	FieldOutOfAreaID = "out_of_area_id"
+	// FieldPinFailures holds the string denoting the pin_failures field in the database.
+	FieldPinFailures = "pin_failures"
+	// FieldPinBlockedUntil holds the string denoting the pin_blocked_until field in the database.
+	FieldPinBlockedUntil = "pin_blocked_until"
 	// FieldLockState holds the string denoting the lock_state field in the database.
 	FieldLockState = "lock_state"
 	// FieldPosition holds the string denoting the position field in the database.
@@ -59,6 +83,18 @@ var Columns = []string{
 	FieldDevicePort,
 	FieldName,
 	FieldMode,
+	FieldOverrideMode,
+	FieldOverrideUntil,
+	FieldUnlockScheduleID,
+	FieldFirstPersonIn,
+	FieldFirstInAt,
+	FieldEffectiveMode,
+	FieldEffectiveCause,
+	FieldEffectiveUntil,
+	FieldIntoAreaID,
+	FieldOutOfAreaID,
+	FieldPinFailures,
+	FieldPinBlockedUntil,
 	FieldLockState,
 	FieldPosition,
 	FieldConnectivity,
@@ -88,6 +124,12 @@ var (
 	DevicePortValidator func(int) error
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
+	// DefaultFirstPersonIn holds the default value on creation for the "first_person_in" field.
+	DefaultFirstPersonIn bool
+	// DefaultPinFailures holds the default value on creation for the "pin_failures" field.
+	DefaultPinFailures int
+	// PinFailuresValidator is a validator for the "pin_failures" field. It is called by the builders before save.
+	PinFailuresValidator func(int) error
 	// DefaultRelockSeconds holds the default value on creation for the "relock_seconds" field.
 	DefaultRelockSeconds int
 	// RelockSecondsValidator is a validator for the "relock_seconds" field. It is called by the builders before save.
@@ -126,6 +168,71 @@ func ModeValidator(m Mode) error {
 		return nil
 	default:
 		return fmt.Errorf("door: invalid enum value for mode field: %q", m)
+	}
+}
+
+// OverrideMode defines the type for the "override_mode" enum field.
+type OverrideMode string
+
+// OverrideMode values.
+const (
+	OverrideModeCONTROLLED OverrideMode = "CONTROLLED"
+	OverrideModeUNLOCKED   OverrideMode = "UNLOCKED"
+	OverrideModeLOCKED     OverrideMode = "LOCKED"
+)
+
+func (om OverrideMode) String() string {
+	return string(om)
+}
+
+// OverrideModeValidator is a validator for the "override_mode" field enum values. It is called by the builders before save.
+func OverrideModeValidator(om OverrideMode) error {
+	switch om {
+	case OverrideModeCONTROLLED, OverrideModeUNLOCKED, OverrideModeLOCKED:
+		return nil
+	default:
+		return fmt.Errorf("door: invalid enum value for override_mode field: %q", om)
+	}
+}
+
+// EffectiveMode defines the type for the "effective_mode" enum field.
+type EffectiveMode string
+
+// EffectiveModeCONTROLLED is the default value of the EffectiveMode enum.
+const DefaultEffectiveMode = EffectiveModeCONTROLLED
+
+// EffectiveMode values.
+const (
+	EffectiveModeCONTROLLED EffectiveMode = "CONTROLLED"
+	EffectiveModeUNLOCKED   EffectiveMode = "UNLOCKED"
+	EffectiveModeLOCKED     EffectiveMode = "LOCKED"
+	EffectiveModeLOCKDOWN   EffectiveMode = "LOCKDOWN"
+	EffectiveModeDISABLED   EffectiveMode = "DISABLED"
+)
+
+func (em EffectiveMode) String() string {
+	return string(em)
+}
+
+// EffectiveModeValidator is a validator for the "effective_mode" field enum values. It is called by the builders before save.
+func EffectiveModeValidator(em EffectiveMode) error {
+	switch em {
+	case EffectiveModeCONTROLLED, EffectiveModeUNLOCKED, EffectiveModeLOCKED, EffectiveModeLOCKDOWN, EffectiveModeDISABLED:
+		return nil
+	default:
+		return fmt.Errorf("door: invalid enum value for effective_mode field: %q", em)
+	}
+}
+
+const DefaultEffectiveCause schema.ModeCause = "STANDING"
+
+// EffectiveCauseValidator is a validator for the "effective_cause" field enum values. It is called by the builders before save.
+func EffectiveCauseValidator(ec schema.ModeCause) error {
+	switch ec {
+	case "STANDING", "SCHEDULE", "OVERRIDE", "LOCKDOWN":
+		return nil
+	default:
+		return fmt.Errorf("door: invalid enum value for effective_cause field: %q", ec)
 	}
 }
 
@@ -245,6 +352,66 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 // ByMode orders the results by the mode field.
 func ByMode(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldMode, opts...).ToFunc()
+}
+
+// ByOverrideMode orders the results by the override_mode field.
+func ByOverrideMode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOverrideMode, opts...).ToFunc()
+}
+
+// ByOverrideUntil orders the results by the override_until field.
+func ByOverrideUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOverrideUntil, opts...).ToFunc()
+}
+
+// ByUnlockScheduleID orders the results by the unlock_schedule_id field.
+func ByUnlockScheduleID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUnlockScheduleID, opts...).ToFunc()
+}
+
+// ByFirstPersonIn orders the results by the first_person_in field.
+func ByFirstPersonIn(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFirstPersonIn, opts...).ToFunc()
+}
+
+// ByFirstInAt orders the results by the first_in_at field.
+func ByFirstInAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFirstInAt, opts...).ToFunc()
+}
+
+// ByEffectiveMode orders the results by the effective_mode field.
+func ByEffectiveMode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldEffectiveMode, opts...).ToFunc()
+}
+
+// ByEffectiveCause orders the results by the effective_cause field.
+func ByEffectiveCause(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldEffectiveCause, opts...).ToFunc()
+}
+
+// ByEffectiveUntil orders the results by the effective_until field.
+func ByEffectiveUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldEffectiveUntil, opts...).ToFunc()
+}
+
+// ByIntoAreaID orders the results by the into_area_id field.
+func ByIntoAreaID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIntoAreaID, opts...).ToFunc()
+}
+
+// ByOutOfAreaID orders the results by the out_of_area_id field.
+func ByOutOfAreaID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOutOfAreaID, opts...).ToFunc()
+}
+
+// ByPinFailures orders the results by the pin_failures field.
+func ByPinFailures(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPinFailures, opts...).ToFunc()
+}
+
+// ByPinBlockedUntil orders the results by the pin_blocked_until field.
+func ByPinBlockedUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPinBlockedUntil, opts...).ToFunc()
 }
 
 // ByLockState orders the results by the lock_state field.

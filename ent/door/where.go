@@ -91,6 +91,51 @@ func Name(v string) predicate.Door {
 	return predicate.Door(sql.FieldEQ(FieldName, v))
 }
 
+// OverrideUntil applies equality check predicate on the "override_until" field. It's identical to OverrideUntilEQ.
+func OverrideUntil(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldOverrideUntil, v))
+}
+
+// UnlockScheduleID applies equality check predicate on the "unlock_schedule_id" field. It's identical to UnlockScheduleIDEQ.
+func UnlockScheduleID(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldUnlockScheduleID, v))
+}
+
+// FirstPersonIn applies equality check predicate on the "first_person_in" field. It's identical to FirstPersonInEQ.
+func FirstPersonIn(v bool) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldFirstPersonIn, v))
+}
+
+// FirstInAt applies equality check predicate on the "first_in_at" field. It's identical to FirstInAtEQ.
+func FirstInAt(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldFirstInAt, v))
+}
+
+// EffectiveUntil applies equality check predicate on the "effective_until" field. It's identical to EffectiveUntilEQ.
+func EffectiveUntil(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldEffectiveUntil, v))
+}
+
+// IntoAreaID applies equality check predicate on the "into_area_id" field. It's identical to IntoAreaIDEQ.
+func IntoAreaID(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldIntoAreaID, v))
+}
+
+// OutOfAreaID applies equality check predicate on the "out_of_area_id" field. It's identical to OutOfAreaIDEQ.
+func OutOfAreaID(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldOutOfAreaID, v))
+}
+
+// PinFailures applies equality check predicate on the "pin_failures" field. It's identical to PinFailuresEQ.
+func PinFailures(v int) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldPinFailures, v))
+}
+
+// PinBlockedUntil applies equality check predicate on the "pin_blocked_until" field. It's identical to PinBlockedUntilEQ.
+func PinBlockedUntil(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldPinBlockedUntil, v))
+}
+
 // ObservedAt applies equality check predicate on the "observed_at" field. It's identical to ObservedAtEQ.
 func ObservedAt(v time.Time) predicate.Door {
 	return predicate.Door(sql.FieldEQ(FieldObservedAt, v))
@@ -449,6 +494,486 @@ func ModeIn(vs ...Mode) predicate.Door {
 // ModeNotIn applies the NotIn predicate on the "mode" field.
 func ModeNotIn(vs ...Mode) predicate.Door {
 	return predicate.Door(sql.FieldNotIn(FieldMode, vs...))
+}
+
+// OverrideModeEQ applies the EQ predicate on the "override_mode" field.
+func OverrideModeEQ(v OverrideMode) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldOverrideMode, v))
+}
+
+// OverrideModeNEQ applies the NEQ predicate on the "override_mode" field.
+func OverrideModeNEQ(v OverrideMode) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldOverrideMode, v))
+}
+
+// OverrideModeIn applies the In predicate on the "override_mode" field.
+func OverrideModeIn(vs ...OverrideMode) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldOverrideMode, vs...))
+}
+
+// OverrideModeNotIn applies the NotIn predicate on the "override_mode" field.
+func OverrideModeNotIn(vs ...OverrideMode) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldOverrideMode, vs...))
+}
+
+// OverrideModeIsNil applies the IsNil predicate on the "override_mode" field.
+func OverrideModeIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldOverrideMode))
+}
+
+// OverrideModeNotNil applies the NotNil predicate on the "override_mode" field.
+func OverrideModeNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldOverrideMode))
+}
+
+// OverrideUntilEQ applies the EQ predicate on the "override_until" field.
+func OverrideUntilEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldOverrideUntil, v))
+}
+
+// OverrideUntilNEQ applies the NEQ predicate on the "override_until" field.
+func OverrideUntilNEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldOverrideUntil, v))
+}
+
+// OverrideUntilIn applies the In predicate on the "override_until" field.
+func OverrideUntilIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldOverrideUntil, vs...))
+}
+
+// OverrideUntilNotIn applies the NotIn predicate on the "override_until" field.
+func OverrideUntilNotIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldOverrideUntil, vs...))
+}
+
+// OverrideUntilGT applies the GT predicate on the "override_until" field.
+func OverrideUntilGT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldOverrideUntil, v))
+}
+
+// OverrideUntilGTE applies the GTE predicate on the "override_until" field.
+func OverrideUntilGTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldOverrideUntil, v))
+}
+
+// OverrideUntilLT applies the LT predicate on the "override_until" field.
+func OverrideUntilLT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldOverrideUntil, v))
+}
+
+// OverrideUntilLTE applies the LTE predicate on the "override_until" field.
+func OverrideUntilLTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldOverrideUntil, v))
+}
+
+// OverrideUntilIsNil applies the IsNil predicate on the "override_until" field.
+func OverrideUntilIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldOverrideUntil))
+}
+
+// OverrideUntilNotNil applies the NotNil predicate on the "override_until" field.
+func OverrideUntilNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldOverrideUntil))
+}
+
+// UnlockScheduleIDEQ applies the EQ predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDEQ(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldUnlockScheduleID, v))
+}
+
+// UnlockScheduleIDNEQ applies the NEQ predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDNEQ(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldUnlockScheduleID, v))
+}
+
+// UnlockScheduleIDIn applies the In predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDIn(vs ...typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldUnlockScheduleID, vs...))
+}
+
+// UnlockScheduleIDNotIn applies the NotIn predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDNotIn(vs ...typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldUnlockScheduleID, vs...))
+}
+
+// UnlockScheduleIDGT applies the GT predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDGT(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldUnlockScheduleID, v))
+}
+
+// UnlockScheduleIDGTE applies the GTE predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDGTE(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldUnlockScheduleID, v))
+}
+
+// UnlockScheduleIDLT applies the LT predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDLT(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldUnlockScheduleID, v))
+}
+
+// UnlockScheduleIDLTE applies the LTE predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDLTE(v typeid.Schedule) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldUnlockScheduleID, v))
+}
+
+// UnlockScheduleIDIsNil applies the IsNil predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldUnlockScheduleID))
+}
+
+// UnlockScheduleIDNotNil applies the NotNil predicate on the "unlock_schedule_id" field.
+func UnlockScheduleIDNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldUnlockScheduleID))
+}
+
+// FirstPersonInEQ applies the EQ predicate on the "first_person_in" field.
+func FirstPersonInEQ(v bool) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldFirstPersonIn, v))
+}
+
+// FirstPersonInNEQ applies the NEQ predicate on the "first_person_in" field.
+func FirstPersonInNEQ(v bool) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldFirstPersonIn, v))
+}
+
+// FirstInAtEQ applies the EQ predicate on the "first_in_at" field.
+func FirstInAtEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldFirstInAt, v))
+}
+
+// FirstInAtNEQ applies the NEQ predicate on the "first_in_at" field.
+func FirstInAtNEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldFirstInAt, v))
+}
+
+// FirstInAtIn applies the In predicate on the "first_in_at" field.
+func FirstInAtIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldFirstInAt, vs...))
+}
+
+// FirstInAtNotIn applies the NotIn predicate on the "first_in_at" field.
+func FirstInAtNotIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldFirstInAt, vs...))
+}
+
+// FirstInAtGT applies the GT predicate on the "first_in_at" field.
+func FirstInAtGT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldFirstInAt, v))
+}
+
+// FirstInAtGTE applies the GTE predicate on the "first_in_at" field.
+func FirstInAtGTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldFirstInAt, v))
+}
+
+// FirstInAtLT applies the LT predicate on the "first_in_at" field.
+func FirstInAtLT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldFirstInAt, v))
+}
+
+// FirstInAtLTE applies the LTE predicate on the "first_in_at" field.
+func FirstInAtLTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldFirstInAt, v))
+}
+
+// FirstInAtIsNil applies the IsNil predicate on the "first_in_at" field.
+func FirstInAtIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldFirstInAt))
+}
+
+// FirstInAtNotNil applies the NotNil predicate on the "first_in_at" field.
+func FirstInAtNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldFirstInAt))
+}
+
+// EffectiveModeEQ applies the EQ predicate on the "effective_mode" field.
+func EffectiveModeEQ(v EffectiveMode) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldEffectiveMode, v))
+}
+
+// EffectiveModeNEQ applies the NEQ predicate on the "effective_mode" field.
+func EffectiveModeNEQ(v EffectiveMode) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldEffectiveMode, v))
+}
+
+// EffectiveModeIn applies the In predicate on the "effective_mode" field.
+func EffectiveModeIn(vs ...EffectiveMode) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldEffectiveMode, vs...))
+}
+
+// EffectiveModeNotIn applies the NotIn predicate on the "effective_mode" field.
+func EffectiveModeNotIn(vs ...EffectiveMode) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldEffectiveMode, vs...))
+}
+
+// EffectiveCauseEQ applies the EQ predicate on the "effective_cause" field.
+func EffectiveCauseEQ(v schema.ModeCause) predicate.Door {
+	vc := v
+	return predicate.Door(sql.FieldEQ(FieldEffectiveCause, vc))
+}
+
+// EffectiveCauseNEQ applies the NEQ predicate on the "effective_cause" field.
+func EffectiveCauseNEQ(v schema.ModeCause) predicate.Door {
+	vc := v
+	return predicate.Door(sql.FieldNEQ(FieldEffectiveCause, vc))
+}
+
+// EffectiveCauseIn applies the In predicate on the "effective_cause" field.
+func EffectiveCauseIn(vs ...schema.ModeCause) predicate.Door {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Door(sql.FieldIn(FieldEffectiveCause, v...))
+}
+
+// EffectiveCauseNotIn applies the NotIn predicate on the "effective_cause" field.
+func EffectiveCauseNotIn(vs ...schema.ModeCause) predicate.Door {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Door(sql.FieldNotIn(FieldEffectiveCause, v...))
+}
+
+// EffectiveUntilEQ applies the EQ predicate on the "effective_until" field.
+func EffectiveUntilEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldEffectiveUntil, v))
+}
+
+// EffectiveUntilNEQ applies the NEQ predicate on the "effective_until" field.
+func EffectiveUntilNEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldEffectiveUntil, v))
+}
+
+// EffectiveUntilIn applies the In predicate on the "effective_until" field.
+func EffectiveUntilIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldEffectiveUntil, vs...))
+}
+
+// EffectiveUntilNotIn applies the NotIn predicate on the "effective_until" field.
+func EffectiveUntilNotIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldEffectiveUntil, vs...))
+}
+
+// EffectiveUntilGT applies the GT predicate on the "effective_until" field.
+func EffectiveUntilGT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldEffectiveUntil, v))
+}
+
+// EffectiveUntilGTE applies the GTE predicate on the "effective_until" field.
+func EffectiveUntilGTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldEffectiveUntil, v))
+}
+
+// EffectiveUntilLT applies the LT predicate on the "effective_until" field.
+func EffectiveUntilLT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldEffectiveUntil, v))
+}
+
+// EffectiveUntilLTE applies the LTE predicate on the "effective_until" field.
+func EffectiveUntilLTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldEffectiveUntil, v))
+}
+
+// EffectiveUntilIsNil applies the IsNil predicate on the "effective_until" field.
+func EffectiveUntilIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldEffectiveUntil))
+}
+
+// EffectiveUntilNotNil applies the NotNil predicate on the "effective_until" field.
+func EffectiveUntilNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldEffectiveUntil))
+}
+
+// IntoAreaIDEQ applies the EQ predicate on the "into_area_id" field.
+func IntoAreaIDEQ(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldIntoAreaID, v))
+}
+
+// IntoAreaIDNEQ applies the NEQ predicate on the "into_area_id" field.
+func IntoAreaIDNEQ(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldIntoAreaID, v))
+}
+
+// IntoAreaIDIn applies the In predicate on the "into_area_id" field.
+func IntoAreaIDIn(vs ...typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldIntoAreaID, vs...))
+}
+
+// IntoAreaIDNotIn applies the NotIn predicate on the "into_area_id" field.
+func IntoAreaIDNotIn(vs ...typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldIntoAreaID, vs...))
+}
+
+// IntoAreaIDGT applies the GT predicate on the "into_area_id" field.
+func IntoAreaIDGT(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldIntoAreaID, v))
+}
+
+// IntoAreaIDGTE applies the GTE predicate on the "into_area_id" field.
+func IntoAreaIDGTE(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldIntoAreaID, v))
+}
+
+// IntoAreaIDLT applies the LT predicate on the "into_area_id" field.
+func IntoAreaIDLT(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldIntoAreaID, v))
+}
+
+// IntoAreaIDLTE applies the LTE predicate on the "into_area_id" field.
+func IntoAreaIDLTE(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldIntoAreaID, v))
+}
+
+// IntoAreaIDIsNil applies the IsNil predicate on the "into_area_id" field.
+func IntoAreaIDIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldIntoAreaID))
+}
+
+// IntoAreaIDNotNil applies the NotNil predicate on the "into_area_id" field.
+func IntoAreaIDNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldIntoAreaID))
+}
+
+// OutOfAreaIDEQ applies the EQ predicate on the "out_of_area_id" field.
+func OutOfAreaIDEQ(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldOutOfAreaID, v))
+}
+
+// OutOfAreaIDNEQ applies the NEQ predicate on the "out_of_area_id" field.
+func OutOfAreaIDNEQ(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldOutOfAreaID, v))
+}
+
+// OutOfAreaIDIn applies the In predicate on the "out_of_area_id" field.
+func OutOfAreaIDIn(vs ...typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldOutOfAreaID, vs...))
+}
+
+// OutOfAreaIDNotIn applies the NotIn predicate on the "out_of_area_id" field.
+func OutOfAreaIDNotIn(vs ...typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldOutOfAreaID, vs...))
+}
+
+// OutOfAreaIDGT applies the GT predicate on the "out_of_area_id" field.
+func OutOfAreaIDGT(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldOutOfAreaID, v))
+}
+
+// OutOfAreaIDGTE applies the GTE predicate on the "out_of_area_id" field.
+func OutOfAreaIDGTE(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldOutOfAreaID, v))
+}
+
+// OutOfAreaIDLT applies the LT predicate on the "out_of_area_id" field.
+func OutOfAreaIDLT(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldOutOfAreaID, v))
+}
+
+// OutOfAreaIDLTE applies the LTE predicate on the "out_of_area_id" field.
+func OutOfAreaIDLTE(v typeid.Area) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldOutOfAreaID, v))
+}
+
+// OutOfAreaIDIsNil applies the IsNil predicate on the "out_of_area_id" field.
+func OutOfAreaIDIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldOutOfAreaID))
+}
+
+// OutOfAreaIDNotNil applies the NotNil predicate on the "out_of_area_id" field.
+func OutOfAreaIDNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldOutOfAreaID))
+}
+
+// PinFailuresEQ applies the EQ predicate on the "pin_failures" field.
+func PinFailuresEQ(v int) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldPinFailures, v))
+}
+
+// PinFailuresNEQ applies the NEQ predicate on the "pin_failures" field.
+func PinFailuresNEQ(v int) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldPinFailures, v))
+}
+
+// PinFailuresIn applies the In predicate on the "pin_failures" field.
+func PinFailuresIn(vs ...int) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldPinFailures, vs...))
+}
+
+// PinFailuresNotIn applies the NotIn predicate on the "pin_failures" field.
+func PinFailuresNotIn(vs ...int) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldPinFailures, vs...))
+}
+
+// PinFailuresGT applies the GT predicate on the "pin_failures" field.
+func PinFailuresGT(v int) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldPinFailures, v))
+}
+
+// PinFailuresGTE applies the GTE predicate on the "pin_failures" field.
+func PinFailuresGTE(v int) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldPinFailures, v))
+}
+
+// PinFailuresLT applies the LT predicate on the "pin_failures" field.
+func PinFailuresLT(v int) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldPinFailures, v))
+}
+
+// PinFailuresLTE applies the LTE predicate on the "pin_failures" field.
+func PinFailuresLTE(v int) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldPinFailures, v))
+}
+
+// PinBlockedUntilEQ applies the EQ predicate on the "pin_blocked_until" field.
+func PinBlockedUntilEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldPinBlockedUntil, v))
+}
+
+// PinBlockedUntilNEQ applies the NEQ predicate on the "pin_blocked_until" field.
+func PinBlockedUntilNEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldPinBlockedUntil, v))
+}
+
+// PinBlockedUntilIn applies the In predicate on the "pin_blocked_until" field.
+func PinBlockedUntilIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldPinBlockedUntil, vs...))
+}
+
+// PinBlockedUntilNotIn applies the NotIn predicate on the "pin_blocked_until" field.
+func PinBlockedUntilNotIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldPinBlockedUntil, vs...))
+}
+
+// PinBlockedUntilGT applies the GT predicate on the "pin_blocked_until" field.
+func PinBlockedUntilGT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldPinBlockedUntil, v))
+}
+
+// PinBlockedUntilGTE applies the GTE predicate on the "pin_blocked_until" field.
+func PinBlockedUntilGTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldPinBlockedUntil, v))
+}
+
+// PinBlockedUntilLT applies the LT predicate on the "pin_blocked_until" field.
+func PinBlockedUntilLT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldPinBlockedUntil, v))
+}
+
+// PinBlockedUntilLTE applies the LTE predicate on the "pin_blocked_until" field.
+func PinBlockedUntilLTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldPinBlockedUntil, v))
+}
+
+// PinBlockedUntilIsNil applies the IsNil predicate on the "pin_blocked_until" field.
+func PinBlockedUntilIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldPinBlockedUntil))
+}
+
+// PinBlockedUntilNotNil applies the NotNil predicate on the "pin_blocked_until" field.
+func PinBlockedUntilNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldPinBlockedUntil))
 }
 
 // LockStateEQ applies the EQ predicate on the "lock_state" field.

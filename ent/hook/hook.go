@@ -21,6 +21,18 @@ func (f APITokenFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, er
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.APITokenMutation", m)
 }
 
+// The AreaFunc type is an adapter to allow the use of ordinary
+// function as Area mutator.
+type AreaFunc func(context.Context, *ent.AreaMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f AreaFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.AreaMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AreaMutation", m)
+}
+
 // The CommandFunc type is an adapter to allow the use of ordinary
 // function as Command mutator.
 type CommandFunc func(context.Context, *ent.CommandMutation) (ent.Value, error)
@@ -31,6 +43,18 @@ func (f CommandFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, err
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CommandMutation", m)
+}
+
+// The CredentialFunc type is an adapter to allow the use of ordinary
+// function as Credential mutator.
+type CredentialFunc func(context.Context, *ent.CredentialMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f CredentialFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.CredentialMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CredentialMutation", m)
 }
 
 // The DeviceFunc type is an adapter to allow the use of ordinary
@@ -57,6 +81,30 @@ func (f DoorFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error)
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DoorMutation", m)
 }
 
+// The DoorGroupFunc type is an adapter to allow the use of ordinary
+// function as DoorGroup mutator.
+type DoorGroupFunc func(context.Context, *ent.DoorGroupMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DoorGroupFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DoorGroupMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DoorGroupMutation", m)
+}
+
+// The DoorGroupDoorFunc type is an adapter to allow the use of ordinary
+// function as DoorGroupDoor mutator.
+type DoorGroupDoorFunc func(context.Context, *ent.DoorGroupDoorMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DoorGroupDoorFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DoorGroupDoorMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DoorGroupDoorMutation", m)
+}
+
 // The EventFunc type is an adapter to allow the use of ordinary
 // function as Event mutator.
 type EventFunc func(context.Context, *ent.EventMutation) (ent.Value, error)
@@ -67,6 +115,18 @@ func (f EventFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.EventMutation", m)
+}
+
+// The HolidayCalendarFunc type is an adapter to allow the use of ordinary
+// function as HolidayCalendar mutator.
+type HolidayCalendarFunc func(context.Context, *ent.HolidayCalendarMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f HolidayCalendarFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.HolidayCalendarMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.HolidayCalendarMutation", m)
 }
 
 // The JournalHeadFunc type is an adapter to allow the use of ordinary
@@ -93,16 +153,52 @@ func (f KeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) 
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.KeyMutation", m)
 }
 
-// The KeyDoorFunc type is an adapter to allow the use of ordinary
-// function as KeyDoor mutator.
-type KeyDoorFunc func(context.Context, *ent.KeyDoorMutation) (ent.Value, error)
+// The KeyTargetFunc type is an adapter to allow the use of ordinary
+// function as KeyTarget mutator.
+type KeyTargetFunc func(context.Context, *ent.KeyTargetMutation) (ent.Value, error)
 
 // Mutate calls f(ctx, m).
-func (f KeyDoorFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.KeyDoorMutation); ok {
+func (f KeyTargetFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.KeyTargetMutation); ok {
 		return f(ctx, mv)
 	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.KeyDoorMutation", m)
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.KeyTargetMutation", m)
+}
+
+// The LockdownFunc type is an adapter to allow the use of ordinary
+// function as Lockdown mutator.
+type LockdownFunc func(context.Context, *ent.LockdownMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LockdownFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LockdownMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LockdownMutation", m)
+}
+
+// The LockdownDoorFunc type is an adapter to allow the use of ordinary
+// function as LockdownDoor mutator.
+type LockdownDoorFunc func(context.Context, *ent.LockdownDoorMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LockdownDoorFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LockdownDoorMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LockdownDoorMutation", m)
+}
+
+// The LockdownPlanFunc type is an adapter to allow the use of ordinary
+// function as LockdownPlan mutator.
+type LockdownPlanFunc func(context.Context, *ent.LockdownPlanMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LockdownPlanFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LockdownPlanMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LockdownPlanMutation", m)
 }
 
 // The OrganizationFunc type is an adapter to allow the use of ordinary
@@ -115,6 +211,30 @@ func (f OrganizationFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.OrganizationMutation", m)
+}
+
+// The PresenceFunc type is an adapter to allow the use of ordinary
+// function as Presence mutator.
+type PresenceFunc func(context.Context, *ent.PresenceMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f PresenceFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.PresenceMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.PresenceMutation", m)
+}
+
+// The ScheduleFunc type is an adapter to allow the use of ordinary
+// function as Schedule mutator.
+type ScheduleFunc func(context.Context, *ent.ScheduleMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ScheduleFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ScheduleMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ScheduleMutation", m)
 }
 
 // The SiteFunc type is an adapter to allow the use of ordinary
@@ -139,6 +259,42 @@ func (f UserFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error)
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UserMutation", m)
+}
+
+// The UserGroupFunc type is an adapter to allow the use of ordinary
+// function as UserGroup mutator.
+type UserGroupFunc func(context.Context, *ent.UserGroupMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UserGroupFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UserGroupMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UserGroupMutation", m)
+}
+
+// The UserGroupMemberFunc type is an adapter to allow the use of ordinary
+// function as UserGroupMember mutator.
+type UserGroupMemberFunc func(context.Context, *ent.UserGroupMemberMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UserGroupMemberFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UserGroupMemberMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UserGroupMemberMutation", m)
+}
+
+// The VisitFunc type is an adapter to allow the use of ordinary
+// function as Visit mutator.
+type VisitFunc func(context.Context, *ent.VisitMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f VisitFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.VisitMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.VisitMutation", m)
 }
 
 // The WebhookAttemptFunc type is an adapter to allow the use of ordinary

@@ -9,17 +9,30 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keydoor"
+	"github.com/cardea/cardea/ent/keytarget"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/ent/visit"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookcursor"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -109,6 +122,33 @@ func (f TraverseAPIToken) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.APITokenQuery", q)
 }
 
+// The AreaFunc type is an adapter to allow the use of ordinary function as a Querier.
+type AreaFunc func(context.Context, *ent.AreaQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f AreaFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.AreaQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.AreaQuery", q)
+}
+
+// The TraverseArea type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseArea func(context.Context, *ent.AreaQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseArea) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseArea) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.AreaQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.AreaQuery", q)
+}
+
 // The CommandFunc type is an adapter to allow the use of ordinary function as a Querier.
 type CommandFunc func(context.Context, *ent.CommandQuery) (ent.Value, error)
 
@@ -134,6 +174,33 @@ func (f TraverseCommand) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.CommandQuery", q)
+}
+
+// The CredentialFunc type is an adapter to allow the use of ordinary function as a Querier.
+type CredentialFunc func(context.Context, *ent.CredentialQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f CredentialFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.CredentialQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.CredentialQuery", q)
+}
+
+// The TraverseCredential type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseCredential func(context.Context, *ent.CredentialQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseCredential) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseCredential) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.CredentialQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.CredentialQuery", q)
 }
 
 // The DeviceFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -190,6 +257,60 @@ func (f TraverseDoor) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.DoorQuery", q)
 }
 
+// The DoorGroupFunc type is an adapter to allow the use of ordinary function as a Querier.
+type DoorGroupFunc func(context.Context, *ent.DoorGroupQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f DoorGroupFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.DoorGroupQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.DoorGroupQuery", q)
+}
+
+// The TraverseDoorGroup type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseDoorGroup func(context.Context, *ent.DoorGroupQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseDoorGroup) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseDoorGroup) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.DoorGroupQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.DoorGroupQuery", q)
+}
+
+// The DoorGroupDoorFunc type is an adapter to allow the use of ordinary function as a Querier.
+type DoorGroupDoorFunc func(context.Context, *ent.DoorGroupDoorQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f DoorGroupDoorFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.DoorGroupDoorQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.DoorGroupDoorQuery", q)
+}
+
+// The TraverseDoorGroupDoor type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseDoorGroupDoor func(context.Context, *ent.DoorGroupDoorQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseDoorGroupDoor) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseDoorGroupDoor) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.DoorGroupDoorQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.DoorGroupDoorQuery", q)
+}
+
 // The EventFunc type is an adapter to allow the use of ordinary function as a Querier.
 type EventFunc func(context.Context, *ent.EventQuery) (ent.Value, error)
 
@@ -215,6 +336,33 @@ func (f TraverseEvent) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.EventQuery", q)
+}
+
+// The HolidayCalendarFunc type is an adapter to allow the use of ordinary function as a Querier.
+type HolidayCalendarFunc func(context.Context, *ent.HolidayCalendarQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f HolidayCalendarFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.HolidayCalendarQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.HolidayCalendarQuery", q)
+}
+
+// The TraverseHolidayCalendar type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseHolidayCalendar func(context.Context, *ent.HolidayCalendarQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseHolidayCalendar) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseHolidayCalendar) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.HolidayCalendarQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.HolidayCalendarQuery", q)
 }
 
 // The JournalHeadFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -271,31 +419,112 @@ func (f TraverseKey) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.KeyQuery", q)
 }
 
-// The KeyDoorFunc type is an adapter to allow the use of ordinary function as a Querier.
-type KeyDoorFunc func(context.Context, *ent.KeyDoorQuery) (ent.Value, error)
+// The KeyTargetFunc type is an adapter to allow the use of ordinary function as a Querier.
+type KeyTargetFunc func(context.Context, *ent.KeyTargetQuery) (ent.Value, error)
 
 // Query calls f(ctx, q).
-func (f KeyDoorFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
-	if q, ok := q.(*ent.KeyDoorQuery); ok {
+func (f KeyTargetFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.KeyTargetQuery); ok {
 		return f(ctx, q)
 	}
-	return nil, fmt.Errorf("unexpected query type %T. expect *ent.KeyDoorQuery", q)
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.KeyTargetQuery", q)
 }
 
-// The TraverseKeyDoor type is an adapter to allow the use of ordinary function as Traverser.
-type TraverseKeyDoor func(context.Context, *ent.KeyDoorQuery) error
+// The TraverseKeyTarget type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseKeyTarget func(context.Context, *ent.KeyTargetQuery) error
 
 // Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
-func (f TraverseKeyDoor) Intercept(next ent.Querier) ent.Querier {
+func (f TraverseKeyTarget) Intercept(next ent.Querier) ent.Querier {
 	return next
 }
 
 // Traverse calls f(ctx, q).
-func (f TraverseKeyDoor) Traverse(ctx context.Context, q ent.Query) error {
-	if q, ok := q.(*ent.KeyDoorQuery); ok {
+func (f TraverseKeyTarget) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.KeyTargetQuery); ok {
 		return f(ctx, q)
 	}
-	return fmt.Errorf("unexpected query type %T. expect *ent.KeyDoorQuery", q)
+	return fmt.Errorf("unexpected query type %T. expect *ent.KeyTargetQuery", q)
+}
+
+// The LockdownFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LockdownFunc func(context.Context, *ent.LockdownQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LockdownFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LockdownQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LockdownQuery", q)
+}
+
+// The TraverseLockdown type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLockdown func(context.Context, *ent.LockdownQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLockdown) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLockdown) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LockdownQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LockdownQuery", q)
+}
+
+// The LockdownDoorFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LockdownDoorFunc func(context.Context, *ent.LockdownDoorQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LockdownDoorFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LockdownDoorQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LockdownDoorQuery", q)
+}
+
+// The TraverseLockdownDoor type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLockdownDoor func(context.Context, *ent.LockdownDoorQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLockdownDoor) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLockdownDoor) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LockdownDoorQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LockdownDoorQuery", q)
+}
+
+// The LockdownPlanFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LockdownPlanFunc func(context.Context, *ent.LockdownPlanQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LockdownPlanFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LockdownPlanQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LockdownPlanQuery", q)
+}
+
+// The TraverseLockdownPlan type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLockdownPlan func(context.Context, *ent.LockdownPlanQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLockdownPlan) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLockdownPlan) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LockdownPlanQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LockdownPlanQuery", q)
 }
 
 // The OrganizationFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -323,6 +552,60 @@ func (f TraverseOrganization) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.OrganizationQuery", q)
+}
+
+// The PresenceFunc type is an adapter to allow the use of ordinary function as a Querier.
+type PresenceFunc func(context.Context, *ent.PresenceQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f PresenceFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.PresenceQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.PresenceQuery", q)
+}
+
+// The TraversePresence type is an adapter to allow the use of ordinary function as Traverser.
+type TraversePresence func(context.Context, *ent.PresenceQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraversePresence) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraversePresence) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.PresenceQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.PresenceQuery", q)
+}
+
+// The ScheduleFunc type is an adapter to allow the use of ordinary function as a Querier.
+type ScheduleFunc func(context.Context, *ent.ScheduleQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f ScheduleFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.ScheduleQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.ScheduleQuery", q)
+}
+
+// The TraverseSchedule type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseSchedule func(context.Context, *ent.ScheduleQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseSchedule) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseSchedule) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ScheduleQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.ScheduleQuery", q)
 }
 
 // The SiteFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -377,6 +660,87 @@ func (f TraverseUser) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.UserQuery", q)
+}
+
+// The UserGroupFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UserGroupFunc func(context.Context, *ent.UserGroupQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UserGroupFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UserGroupQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UserGroupQuery", q)
+}
+
+// The TraverseUserGroup type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUserGroup func(context.Context, *ent.UserGroupQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUserGroup) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUserGroup) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UserGroupQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UserGroupQuery", q)
+}
+
+// The UserGroupMemberFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UserGroupMemberFunc func(context.Context, *ent.UserGroupMemberQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UserGroupMemberFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UserGroupMemberQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UserGroupMemberQuery", q)
+}
+
+// The TraverseUserGroupMember type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUserGroupMember func(context.Context, *ent.UserGroupMemberQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUserGroupMember) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUserGroupMember) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UserGroupMemberQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UserGroupMemberQuery", q)
+}
+
+// The VisitFunc type is an adapter to allow the use of ordinary function as a Querier.
+type VisitFunc func(context.Context, *ent.VisitQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f VisitFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.VisitQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.VisitQuery", q)
+}
+
+// The TraverseVisit type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseVisit func(context.Context, *ent.VisitQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseVisit) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseVisit) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.VisitQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.VisitQuery", q)
 }
 
 // The WebhookAttemptFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -492,26 +856,52 @@ func NewQuery(q ent.Query) (Query, error) {
 	switch q := q.(type) {
 	case *ent.APITokenQuery:
 		return &query[*ent.APITokenQuery, predicate.APIToken, apitoken.OrderOption]{typ: ent.TypeAPIToken, tq: q}, nil
+	case *ent.AreaQuery:
+		return &query[*ent.AreaQuery, predicate.Area, area.OrderOption]{typ: ent.TypeArea, tq: q}, nil
 	case *ent.CommandQuery:
 		return &query[*ent.CommandQuery, predicate.Command, command.OrderOption]{typ: ent.TypeCommand, tq: q}, nil
+	case *ent.CredentialQuery:
+		return &query[*ent.CredentialQuery, predicate.Credential, credential.OrderOption]{typ: ent.TypeCredential, tq: q}, nil
 	case *ent.DeviceQuery:
 		return &query[*ent.DeviceQuery, predicate.Device, device.OrderOption]{typ: ent.TypeDevice, tq: q}, nil
 	case *ent.DoorQuery:
 		return &query[*ent.DoorQuery, predicate.Door, door.OrderOption]{typ: ent.TypeDoor, tq: q}, nil
+	case *ent.DoorGroupQuery:
+		return &query[*ent.DoorGroupQuery, predicate.DoorGroup, doorgroup.OrderOption]{typ: ent.TypeDoorGroup, tq: q}, nil
+	case *ent.DoorGroupDoorQuery:
+		return &query[*ent.DoorGroupDoorQuery, predicate.DoorGroupDoor, doorgroupdoor.OrderOption]{typ: ent.TypeDoorGroupDoor, tq: q}, nil
 	case *ent.EventQuery:
 		return &query[*ent.EventQuery, predicate.Event, event.OrderOption]{typ: ent.TypeEvent, tq: q}, nil
+	case *ent.HolidayCalendarQuery:
+		return &query[*ent.HolidayCalendarQuery, predicate.HolidayCalendar, holidaycalendar.OrderOption]{typ: ent.TypeHolidayCalendar, tq: q}, nil
 	case *ent.JournalHeadQuery:
 		return &query[*ent.JournalHeadQuery, predicate.JournalHead, journalhead.OrderOption]{typ: ent.TypeJournalHead, tq: q}, nil
 	case *ent.KeyQuery:
 		return &query[*ent.KeyQuery, predicate.Key, key.OrderOption]{typ: ent.TypeKey, tq: q}, nil
-	case *ent.KeyDoorQuery:
-		return &query[*ent.KeyDoorQuery, predicate.KeyDoor, keydoor.OrderOption]{typ: ent.TypeKeyDoor, tq: q}, nil
+	case *ent.KeyTargetQuery:
+		return &query[*ent.KeyTargetQuery, predicate.KeyTarget, keytarget.OrderOption]{typ: ent.TypeKeyTarget, tq: q}, nil
+	case *ent.LockdownQuery:
+		return &query[*ent.LockdownQuery, predicate.Lockdown, lockdown.OrderOption]{typ: ent.TypeLockdown, tq: q}, nil
+	case *ent.LockdownDoorQuery:
+		return &query[*ent.LockdownDoorQuery, predicate.LockdownDoor, lockdowndoor.OrderOption]{typ: ent.TypeLockdownDoor, tq: q}, nil
+	case *ent.LockdownPlanQuery:
+		return &query[*ent.LockdownPlanQuery, predicate.LockdownPlan, lockdownplan.OrderOption]{typ: ent.TypeLockdownPlan, tq: q}, nil
 	case *ent.OrganizationQuery:
 		return &query[*ent.OrganizationQuery, predicate.Organization, organization.OrderOption]{typ: ent.TypeOrganization, tq: q}, nil
+	case *ent.PresenceQuery:
+		return &query[*ent.PresenceQuery, predicate.Presence, presence.OrderOption]{typ: ent.TypePresence, tq: q}, nil
+	case *ent.ScheduleQuery:
+		return &query[*ent.ScheduleQuery, predicate.Schedule, schedule.OrderOption]{typ: ent.TypeSchedule, tq: q}, nil
 	case *ent.SiteQuery:
 		return &query[*ent.SiteQuery, predicate.Site, site.OrderOption]{typ: ent.TypeSite, tq: q}, nil
 	case *ent.UserQuery:
 		return &query[*ent.UserQuery, predicate.User, user.OrderOption]{typ: ent.TypeUser, tq: q}, nil
+	case *ent.UserGroupQuery:
+		return &query[*ent.UserGroupQuery, predicate.UserGroup, usergroup.OrderOption]{typ: ent.TypeUserGroup, tq: q}, nil
+	case *ent.UserGroupMemberQuery:
+		return &query[*ent.UserGroupMemberQuery, predicate.UserGroupMember, usergroupmember.OrderOption]{typ: ent.TypeUserGroupMember, tq: q}, nil
+	case *ent.VisitQuery:
+		return &query[*ent.VisitQuery, predicate.Visit, visit.OrderOption]{typ: ent.TypeVisit, tq: q}, nil
 	case *ent.WebhookAttemptQuery:
 		return &query[*ent.WebhookAttemptQuery, predicate.WebhookAttempt, webhookattempt.OrderOption]{typ: ent.TypeWebhookAttempt, tq: q}, nil
 	case *ent.WebhookCursorQuery:

@@ -22,12 +22,36 @@ const (
 	FieldUpdatedAt = "updated_at"
 	// FieldUserID holds the string denoting the user_id field in the database.
 	FieldUserID = "user_id"
-	// FieldSiteID holds the string denoting the site_id field in the database.
-	FieldSiteID = "site_id"
+	// FieldUserGroupID holds the string denoting the user_group_id field in the database.
+	FieldUserGroupID = "user_group_id"
+	// FieldScheduleID holds the string denoting the schedule_id field in the database.
+	FieldScheduleID = "schedule_id"
 	// FieldValidFrom holds the string denoting the valid_from field in the database.
 	FieldValidFrom = "valid_from"
 	// FieldValidUntil holds the string denoting the valid_until field in the database.
 	FieldValidUntil = "valid_until"
+	// FieldUses holds the string denoting the uses field in the database.
+	FieldUses = "uses"
+	// FieldUsesLeft holds the string denoting the uses_left field in the database.
+	FieldUsesLeft = "uses_left"
+	// FieldRemote holds the string denoting the remote field in the database.
+	FieldRemote = "remote"
+	// FieldSharesLeft holds the string denoting the shares_left field in the database.
+	FieldSharesLeft = "shares_left"
+	// FieldParentID holds the string denoting the parent_id field in the database.
+	FieldParentID = "parent_id"
+	// FieldDepth holds the string denoting the depth field in the database.
+	FieldDepth = "depth"
+	// FieldSharedByID holds the string denoting the shared_by_id field in the database.
+	FieldSharedByID = "shared_by_id"
+	// FieldRecipient holds the string denoting the recipient field in the database.
+	FieldRecipient = "recipient"
+	// FieldLinkHash holds the string denoting the link_hash field in the database.
+	FieldLinkHash = "link_hash"
+	// FieldRedeemedAt holds the string denoting the redeemed_at field in the database.
+	FieldRedeemedAt = "redeemed_at"
+	// FieldSuspendedAt holds the string denoting the suspended_at field in the database.
+	FieldSuspendedAt = "suspended_at"
 	// FieldRevokedAt holds the string denoting the revoked_at field in the database.
 	FieldRevokedAt = "revoked_at"
 	// Table holds the table name of the key in the database.
@@ -41,9 +65,21 @@ var Columns = []string{
 	FieldCreatedAt,
 	FieldUpdatedAt,
 	FieldUserID,
-	FieldSiteID,
+	FieldUserGroupID,
+	FieldScheduleID,
 	FieldValidFrom,
 	FieldValidUntil,
+	FieldUses,
+	FieldUsesLeft,
+	FieldRemote,
+	FieldSharesLeft,
+	FieldParentID,
+	FieldDepth,
+	FieldSharedByID,
+	FieldRecipient,
+	FieldLinkHash,
+	FieldRedeemedAt,
+	FieldSuspendedAt,
 	FieldRevokedAt,
 }
 
@@ -64,6 +100,24 @@ var (
 	DefaultUpdatedAt func() time.Time
 	// UpdateDefaultUpdatedAt holds the default value on update for the "updated_at" field.
 	UpdateDefaultUpdatedAt func() time.Time
+	// UsesValidator is a validator for the "uses" field. It is called by the builders before save.
+	UsesValidator func(int) error
+	// UsesLeftValidator is a validator for the "uses_left" field. It is called by the builders before save.
+	UsesLeftValidator func(int) error
+	// DefaultRemote holds the default value on creation for the "remote" field.
+	DefaultRemote bool
+	// DefaultSharesLeft holds the default value on creation for the "shares_left" field.
+	DefaultSharesLeft int
+	// SharesLeftValidator is a validator for the "shares_left" field. It is called by the builders before save.
+	SharesLeftValidator func(int) error
+	// DefaultDepth holds the default value on creation for the "depth" field.
+	DefaultDepth int
+	// DepthValidator is a validator for the "depth" field. It is called by the builders before save.
+	DepthValidator func(int) error
+	// RecipientValidator is a validator for the "recipient" field. It is called by the builders before save.
+	RecipientValidator func(string) error
+	// LinkHashValidator is a validator for the "link_hash" field. It is called by the builders before save.
+	LinkHashValidator func([]byte) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() typeid.Key
 )
@@ -96,9 +150,14 @@ func ByUserID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUserID, opts...).ToFunc()
 }
 
-// BySiteID orders the results by the site_id field.
-func BySiteID(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldSiteID, opts...).ToFunc()
+// ByUserGroupID orders the results by the user_group_id field.
+func ByUserGroupID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUserGroupID, opts...).ToFunc()
+}
+
+// ByScheduleID orders the results by the schedule_id field.
+func ByScheduleID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldScheduleID, opts...).ToFunc()
 }
 
 // ByValidFrom orders the results by the valid_from field.
@@ -109,6 +168,56 @@ func ByValidFrom(opts ...sql.OrderTermOption) OrderOption {
 // ByValidUntil orders the results by the valid_until field.
 func ByValidUntil(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldValidUntil, opts...).ToFunc()
+}
+
+// ByUses orders the results by the uses field.
+func ByUses(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUses, opts...).ToFunc()
+}
+
+// ByUsesLeft orders the results by the uses_left field.
+func ByUsesLeft(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUsesLeft, opts...).ToFunc()
+}
+
+// ByRemote orders the results by the remote field.
+func ByRemote(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemote, opts...).ToFunc()
+}
+
+// BySharesLeft orders the results by the shares_left field.
+func BySharesLeft(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSharesLeft, opts...).ToFunc()
+}
+
+// ByParentID orders the results by the parent_id field.
+func ByParentID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldParentID, opts...).ToFunc()
+}
+
+// ByDepth orders the results by the depth field.
+func ByDepth(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDepth, opts...).ToFunc()
+}
+
+// BySharedByID orders the results by the shared_by_id field.
+func BySharedByID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSharedByID, opts...).ToFunc()
+}
+
+// ByRecipient orders the results by the recipient field.
+func ByRecipient(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRecipient, opts...).ToFunc()
+}
+
+// ByRedeemedAt orders the results by the redeemed_at field.
+func ByRedeemedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRedeemedAt, opts...).ToFunc()
+}
+
+// BySuspendedAt orders the results by the suspended_at field.
+func BySuspendedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSuspendedAt, opts...).ToFunc()
 }
 
 // ByRevokedAt orders the results by the revoked_at field.

@@ -75,9 +75,14 @@ func UserID(v typeid.User) predicate.Key {
 	return predicate.Key(sql.FieldEQ(FieldUserID, v))
 }
 
-// SiteID applies equality check predicate on the "site_id" field. It's identical to SiteIDEQ.
-func SiteID(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldEQ(FieldSiteID, v))
+// UserGroupID applies equality check predicate on the "user_group_id" field. It's identical to UserGroupIDEQ.
+func UserGroupID(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldUserGroupID, v))
+}
+
+// ScheduleID applies equality check predicate on the "schedule_id" field. It's identical to ScheduleIDEQ.
+func ScheduleID(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldScheduleID, v))
 }
 
 // ValidFrom applies equality check predicate on the "valid_from" field. It's identical to ValidFromEQ.
@@ -88,6 +93,61 @@ func ValidFrom(v time.Time) predicate.Key {
 // ValidUntil applies equality check predicate on the "valid_until" field. It's identical to ValidUntilEQ.
 func ValidUntil(v time.Time) predicate.Key {
 	return predicate.Key(sql.FieldEQ(FieldValidUntil, v))
+}
+
+// Uses applies equality check predicate on the "uses" field. It's identical to UsesEQ.
+func Uses(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldUses, v))
+}
+
+// UsesLeft applies equality check predicate on the "uses_left" field. It's identical to UsesLeftEQ.
+func UsesLeft(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldUsesLeft, v))
+}
+
+// Remote applies equality check predicate on the "remote" field. It's identical to RemoteEQ.
+func Remote(v bool) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRemote, v))
+}
+
+// SharesLeft applies equality check predicate on the "shares_left" field. It's identical to SharesLeftEQ.
+func SharesLeft(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldSharesLeft, v))
+}
+
+// ParentID applies equality check predicate on the "parent_id" field. It's identical to ParentIDEQ.
+func ParentID(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldParentID, v))
+}
+
+// Depth applies equality check predicate on the "depth" field. It's identical to DepthEQ.
+func Depth(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldDepth, v))
+}
+
+// SharedByID applies equality check predicate on the "shared_by_id" field. It's identical to SharedByIDEQ.
+func SharedByID(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldSharedByID, v))
+}
+
+// Recipient applies equality check predicate on the "recipient" field. It's identical to RecipientEQ.
+func Recipient(v string) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRecipient, v))
+}
+
+// LinkHash applies equality check predicate on the "link_hash" field. It's identical to LinkHashEQ.
+func LinkHash(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldLinkHash, v))
+}
+
+// RedeemedAt applies equality check predicate on the "redeemed_at" field. It's identical to RedeemedAtEQ.
+func RedeemedAt(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRedeemedAt, v))
+}
+
+// SuspendedAt applies equality check predicate on the "suspended_at" field. It's identical to SuspendedAtEQ.
+func SuspendedAt(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldSuspendedAt, v))
 }
 
 // RevokedAt applies equality check predicate on the "revoked_at" field. It's identical to RevokedAtEQ.
@@ -255,54 +315,114 @@ func UserIDLTE(v typeid.User) predicate.Key {
 	return predicate.Key(sql.FieldLTE(FieldUserID, v))
 }
 
-// SiteIDEQ applies the EQ predicate on the "site_id" field.
-func SiteIDEQ(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldEQ(FieldSiteID, v))
+// UserIDIsNil applies the IsNil predicate on the "user_id" field.
+func UserIDIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldUserID))
 }
 
-// SiteIDNEQ applies the NEQ predicate on the "site_id" field.
-func SiteIDNEQ(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldNEQ(FieldSiteID, v))
+// UserIDNotNil applies the NotNil predicate on the "user_id" field.
+func UserIDNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldUserID))
 }
 
-// SiteIDIn applies the In predicate on the "site_id" field.
-func SiteIDIn(vs ...typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldIn(FieldSiteID, vs...))
+// UserGroupIDEQ applies the EQ predicate on the "user_group_id" field.
+func UserGroupIDEQ(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldUserGroupID, v))
 }
 
-// SiteIDNotIn applies the NotIn predicate on the "site_id" field.
-func SiteIDNotIn(vs ...typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldNotIn(FieldSiteID, vs...))
+// UserGroupIDNEQ applies the NEQ predicate on the "user_group_id" field.
+func UserGroupIDNEQ(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldUserGroupID, v))
 }
 
-// SiteIDGT applies the GT predicate on the "site_id" field.
-func SiteIDGT(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldGT(FieldSiteID, v))
+// UserGroupIDIn applies the In predicate on the "user_group_id" field.
+func UserGroupIDIn(vs ...typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldUserGroupID, vs...))
 }
 
-// SiteIDGTE applies the GTE predicate on the "site_id" field.
-func SiteIDGTE(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldGTE(FieldSiteID, v))
+// UserGroupIDNotIn applies the NotIn predicate on the "user_group_id" field.
+func UserGroupIDNotIn(vs ...typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldUserGroupID, vs...))
 }
 
-// SiteIDLT applies the LT predicate on the "site_id" field.
-func SiteIDLT(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldLT(FieldSiteID, v))
+// UserGroupIDGT applies the GT predicate on the "user_group_id" field.
+func UserGroupIDGT(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldUserGroupID, v))
 }
 
-// SiteIDLTE applies the LTE predicate on the "site_id" field.
-func SiteIDLTE(v typeid.Site) predicate.Key {
-	return predicate.Key(sql.FieldLTE(FieldSiteID, v))
+// UserGroupIDGTE applies the GTE predicate on the "user_group_id" field.
+func UserGroupIDGTE(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldUserGroupID, v))
 }
 
-// SiteIDIsNil applies the IsNil predicate on the "site_id" field.
-func SiteIDIsNil() predicate.Key {
-	return predicate.Key(sql.FieldIsNull(FieldSiteID))
+// UserGroupIDLT applies the LT predicate on the "user_group_id" field.
+func UserGroupIDLT(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldUserGroupID, v))
 }
 
-// SiteIDNotNil applies the NotNil predicate on the "site_id" field.
-func SiteIDNotNil() predicate.Key {
-	return predicate.Key(sql.FieldNotNull(FieldSiteID))
+// UserGroupIDLTE applies the LTE predicate on the "user_group_id" field.
+func UserGroupIDLTE(v typeid.UserGroup) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldUserGroupID, v))
+}
+
+// UserGroupIDIsNil applies the IsNil predicate on the "user_group_id" field.
+func UserGroupIDIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldUserGroupID))
+}
+
+// UserGroupIDNotNil applies the NotNil predicate on the "user_group_id" field.
+func UserGroupIDNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldUserGroupID))
+}
+
+// ScheduleIDEQ applies the EQ predicate on the "schedule_id" field.
+func ScheduleIDEQ(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldScheduleID, v))
+}
+
+// ScheduleIDNEQ applies the NEQ predicate on the "schedule_id" field.
+func ScheduleIDNEQ(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldScheduleID, v))
+}
+
+// ScheduleIDIn applies the In predicate on the "schedule_id" field.
+func ScheduleIDIn(vs ...typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldScheduleID, vs...))
+}
+
+// ScheduleIDNotIn applies the NotIn predicate on the "schedule_id" field.
+func ScheduleIDNotIn(vs ...typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldScheduleID, vs...))
+}
+
+// ScheduleIDGT applies the GT predicate on the "schedule_id" field.
+func ScheduleIDGT(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldScheduleID, v))
+}
+
+// ScheduleIDGTE applies the GTE predicate on the "schedule_id" field.
+func ScheduleIDGTE(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldScheduleID, v))
+}
+
+// ScheduleIDLT applies the LT predicate on the "schedule_id" field.
+func ScheduleIDLT(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldScheduleID, v))
+}
+
+// ScheduleIDLTE applies the LTE predicate on the "schedule_id" field.
+func ScheduleIDLTE(v typeid.Schedule) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldScheduleID, v))
+}
+
+// ScheduleIDIsNil applies the IsNil predicate on the "schedule_id" field.
+func ScheduleIDIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldScheduleID))
+}
+
+// ScheduleIDNotNil applies the NotNil predicate on the "schedule_id" field.
+func ScheduleIDNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldScheduleID))
 }
 
 // ValidFromEQ applies the EQ predicate on the "valid_from" field.
@@ -403,6 +523,521 @@ func ValidUntilIsNil() predicate.Key {
 // ValidUntilNotNil applies the NotNil predicate on the "valid_until" field.
 func ValidUntilNotNil() predicate.Key {
 	return predicate.Key(sql.FieldNotNull(FieldValidUntil))
+}
+
+// UsesEQ applies the EQ predicate on the "uses" field.
+func UsesEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldUses, v))
+}
+
+// UsesNEQ applies the NEQ predicate on the "uses" field.
+func UsesNEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldUses, v))
+}
+
+// UsesIn applies the In predicate on the "uses" field.
+func UsesIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldUses, vs...))
+}
+
+// UsesNotIn applies the NotIn predicate on the "uses" field.
+func UsesNotIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldUses, vs...))
+}
+
+// UsesGT applies the GT predicate on the "uses" field.
+func UsesGT(v int) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldUses, v))
+}
+
+// UsesGTE applies the GTE predicate on the "uses" field.
+func UsesGTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldUses, v))
+}
+
+// UsesLT applies the LT predicate on the "uses" field.
+func UsesLT(v int) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldUses, v))
+}
+
+// UsesLTE applies the LTE predicate on the "uses" field.
+func UsesLTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldUses, v))
+}
+
+// UsesIsNil applies the IsNil predicate on the "uses" field.
+func UsesIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldUses))
+}
+
+// UsesNotNil applies the NotNil predicate on the "uses" field.
+func UsesNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldUses))
+}
+
+// UsesLeftEQ applies the EQ predicate on the "uses_left" field.
+func UsesLeftEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldUsesLeft, v))
+}
+
+// UsesLeftNEQ applies the NEQ predicate on the "uses_left" field.
+func UsesLeftNEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldUsesLeft, v))
+}
+
+// UsesLeftIn applies the In predicate on the "uses_left" field.
+func UsesLeftIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldUsesLeft, vs...))
+}
+
+// UsesLeftNotIn applies the NotIn predicate on the "uses_left" field.
+func UsesLeftNotIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldUsesLeft, vs...))
+}
+
+// UsesLeftGT applies the GT predicate on the "uses_left" field.
+func UsesLeftGT(v int) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldUsesLeft, v))
+}
+
+// UsesLeftGTE applies the GTE predicate on the "uses_left" field.
+func UsesLeftGTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldUsesLeft, v))
+}
+
+// UsesLeftLT applies the LT predicate on the "uses_left" field.
+func UsesLeftLT(v int) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldUsesLeft, v))
+}
+
+// UsesLeftLTE applies the LTE predicate on the "uses_left" field.
+func UsesLeftLTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldUsesLeft, v))
+}
+
+// UsesLeftIsNil applies the IsNil predicate on the "uses_left" field.
+func UsesLeftIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldUsesLeft))
+}
+
+// UsesLeftNotNil applies the NotNil predicate on the "uses_left" field.
+func UsesLeftNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldUsesLeft))
+}
+
+// RemoteEQ applies the EQ predicate on the "remote" field.
+func RemoteEQ(v bool) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRemote, v))
+}
+
+// RemoteNEQ applies the NEQ predicate on the "remote" field.
+func RemoteNEQ(v bool) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldRemote, v))
+}
+
+// SharesLeftEQ applies the EQ predicate on the "shares_left" field.
+func SharesLeftEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldSharesLeft, v))
+}
+
+// SharesLeftNEQ applies the NEQ predicate on the "shares_left" field.
+func SharesLeftNEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldSharesLeft, v))
+}
+
+// SharesLeftIn applies the In predicate on the "shares_left" field.
+func SharesLeftIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldSharesLeft, vs...))
+}
+
+// SharesLeftNotIn applies the NotIn predicate on the "shares_left" field.
+func SharesLeftNotIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldSharesLeft, vs...))
+}
+
+// SharesLeftGT applies the GT predicate on the "shares_left" field.
+func SharesLeftGT(v int) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldSharesLeft, v))
+}
+
+// SharesLeftGTE applies the GTE predicate on the "shares_left" field.
+func SharesLeftGTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldSharesLeft, v))
+}
+
+// SharesLeftLT applies the LT predicate on the "shares_left" field.
+func SharesLeftLT(v int) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldSharesLeft, v))
+}
+
+// SharesLeftLTE applies the LTE predicate on the "shares_left" field.
+func SharesLeftLTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldSharesLeft, v))
+}
+
+// ParentIDEQ applies the EQ predicate on the "parent_id" field.
+func ParentIDEQ(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldParentID, v))
+}
+
+// ParentIDNEQ applies the NEQ predicate on the "parent_id" field.
+func ParentIDNEQ(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldParentID, v))
+}
+
+// ParentIDIn applies the In predicate on the "parent_id" field.
+func ParentIDIn(vs ...typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldParentID, vs...))
+}
+
+// ParentIDNotIn applies the NotIn predicate on the "parent_id" field.
+func ParentIDNotIn(vs ...typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldParentID, vs...))
+}
+
+// ParentIDGT applies the GT predicate on the "parent_id" field.
+func ParentIDGT(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldParentID, v))
+}
+
+// ParentIDGTE applies the GTE predicate on the "parent_id" field.
+func ParentIDGTE(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldParentID, v))
+}
+
+// ParentIDLT applies the LT predicate on the "parent_id" field.
+func ParentIDLT(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldParentID, v))
+}
+
+// ParentIDLTE applies the LTE predicate on the "parent_id" field.
+func ParentIDLTE(v typeid.Key) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldParentID, v))
+}
+
+// ParentIDIsNil applies the IsNil predicate on the "parent_id" field.
+func ParentIDIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldParentID))
+}
+
+// ParentIDNotNil applies the NotNil predicate on the "parent_id" field.
+func ParentIDNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldParentID))
+}
+
+// DepthEQ applies the EQ predicate on the "depth" field.
+func DepthEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldDepth, v))
+}
+
+// DepthNEQ applies the NEQ predicate on the "depth" field.
+func DepthNEQ(v int) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldDepth, v))
+}
+
+// DepthIn applies the In predicate on the "depth" field.
+func DepthIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldDepth, vs...))
+}
+
+// DepthNotIn applies the NotIn predicate on the "depth" field.
+func DepthNotIn(vs ...int) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldDepth, vs...))
+}
+
+// DepthGT applies the GT predicate on the "depth" field.
+func DepthGT(v int) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldDepth, v))
+}
+
+// DepthGTE applies the GTE predicate on the "depth" field.
+func DepthGTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldDepth, v))
+}
+
+// DepthLT applies the LT predicate on the "depth" field.
+func DepthLT(v int) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldDepth, v))
+}
+
+// DepthLTE applies the LTE predicate on the "depth" field.
+func DepthLTE(v int) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldDepth, v))
+}
+
+// SharedByIDEQ applies the EQ predicate on the "shared_by_id" field.
+func SharedByIDEQ(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldSharedByID, v))
+}
+
+// SharedByIDNEQ applies the NEQ predicate on the "shared_by_id" field.
+func SharedByIDNEQ(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldSharedByID, v))
+}
+
+// SharedByIDIn applies the In predicate on the "shared_by_id" field.
+func SharedByIDIn(vs ...typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldSharedByID, vs...))
+}
+
+// SharedByIDNotIn applies the NotIn predicate on the "shared_by_id" field.
+func SharedByIDNotIn(vs ...typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldSharedByID, vs...))
+}
+
+// SharedByIDGT applies the GT predicate on the "shared_by_id" field.
+func SharedByIDGT(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldSharedByID, v))
+}
+
+// SharedByIDGTE applies the GTE predicate on the "shared_by_id" field.
+func SharedByIDGTE(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldSharedByID, v))
+}
+
+// SharedByIDLT applies the LT predicate on the "shared_by_id" field.
+func SharedByIDLT(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldSharedByID, v))
+}
+
+// SharedByIDLTE applies the LTE predicate on the "shared_by_id" field.
+func SharedByIDLTE(v typeid.User) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldSharedByID, v))
+}
+
+// SharedByIDIsNil applies the IsNil predicate on the "shared_by_id" field.
+func SharedByIDIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldSharedByID))
+}
+
+// SharedByIDNotNil applies the NotNil predicate on the "shared_by_id" field.
+func SharedByIDNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldSharedByID))
+}
+
+// RecipientEQ applies the EQ predicate on the "recipient" field.
+func RecipientEQ(v string) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRecipient, v))
+}
+
+// RecipientNEQ applies the NEQ predicate on the "recipient" field.
+func RecipientNEQ(v string) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldRecipient, v))
+}
+
+// RecipientIn applies the In predicate on the "recipient" field.
+func RecipientIn(vs ...string) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldRecipient, vs...))
+}
+
+// RecipientNotIn applies the NotIn predicate on the "recipient" field.
+func RecipientNotIn(vs ...string) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldRecipient, vs...))
+}
+
+// RecipientGT applies the GT predicate on the "recipient" field.
+func RecipientGT(v string) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldRecipient, v))
+}
+
+// RecipientGTE applies the GTE predicate on the "recipient" field.
+func RecipientGTE(v string) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldRecipient, v))
+}
+
+// RecipientLT applies the LT predicate on the "recipient" field.
+func RecipientLT(v string) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldRecipient, v))
+}
+
+// RecipientLTE applies the LTE predicate on the "recipient" field.
+func RecipientLTE(v string) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldRecipient, v))
+}
+
+// RecipientContains applies the Contains predicate on the "recipient" field.
+func RecipientContains(v string) predicate.Key {
+	return predicate.Key(sql.FieldContains(FieldRecipient, v))
+}
+
+// RecipientHasPrefix applies the HasPrefix predicate on the "recipient" field.
+func RecipientHasPrefix(v string) predicate.Key {
+	return predicate.Key(sql.FieldHasPrefix(FieldRecipient, v))
+}
+
+// RecipientHasSuffix applies the HasSuffix predicate on the "recipient" field.
+func RecipientHasSuffix(v string) predicate.Key {
+	return predicate.Key(sql.FieldHasSuffix(FieldRecipient, v))
+}
+
+// RecipientIsNil applies the IsNil predicate on the "recipient" field.
+func RecipientIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldRecipient))
+}
+
+// RecipientNotNil applies the NotNil predicate on the "recipient" field.
+func RecipientNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldRecipient))
+}
+
+// RecipientEqualFold applies the EqualFold predicate on the "recipient" field.
+func RecipientEqualFold(v string) predicate.Key {
+	return predicate.Key(sql.FieldEqualFold(FieldRecipient, v))
+}
+
+// RecipientContainsFold applies the ContainsFold predicate on the "recipient" field.
+func RecipientContainsFold(v string) predicate.Key {
+	return predicate.Key(sql.FieldContainsFold(FieldRecipient, v))
+}
+
+// LinkHashEQ applies the EQ predicate on the "link_hash" field.
+func LinkHashEQ(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldLinkHash, v))
+}
+
+// LinkHashNEQ applies the NEQ predicate on the "link_hash" field.
+func LinkHashNEQ(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldLinkHash, v))
+}
+
+// LinkHashIn applies the In predicate on the "link_hash" field.
+func LinkHashIn(vs ...[]byte) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldLinkHash, vs...))
+}
+
+// LinkHashNotIn applies the NotIn predicate on the "link_hash" field.
+func LinkHashNotIn(vs ...[]byte) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldLinkHash, vs...))
+}
+
+// LinkHashGT applies the GT predicate on the "link_hash" field.
+func LinkHashGT(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldLinkHash, v))
+}
+
+// LinkHashGTE applies the GTE predicate on the "link_hash" field.
+func LinkHashGTE(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldLinkHash, v))
+}
+
+// LinkHashLT applies the LT predicate on the "link_hash" field.
+func LinkHashLT(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldLinkHash, v))
+}
+
+// LinkHashLTE applies the LTE predicate on the "link_hash" field.
+func LinkHashLTE(v []byte) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldLinkHash, v))
+}
+
+// LinkHashIsNil applies the IsNil predicate on the "link_hash" field.
+func LinkHashIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldLinkHash))
+}
+
+// LinkHashNotNil applies the NotNil predicate on the "link_hash" field.
+func LinkHashNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldLinkHash))
+}
+
+// RedeemedAtEQ applies the EQ predicate on the "redeemed_at" field.
+func RedeemedAtEQ(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRedeemedAt, v))
+}
+
+// RedeemedAtNEQ applies the NEQ predicate on the "redeemed_at" field.
+func RedeemedAtNEQ(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldRedeemedAt, v))
+}
+
+// RedeemedAtIn applies the In predicate on the "redeemed_at" field.
+func RedeemedAtIn(vs ...time.Time) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldRedeemedAt, vs...))
+}
+
+// RedeemedAtNotIn applies the NotIn predicate on the "redeemed_at" field.
+func RedeemedAtNotIn(vs ...time.Time) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldRedeemedAt, vs...))
+}
+
+// RedeemedAtGT applies the GT predicate on the "redeemed_at" field.
+func RedeemedAtGT(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldRedeemedAt, v))
+}
+
+// RedeemedAtGTE applies the GTE predicate on the "redeemed_at" field.
+func RedeemedAtGTE(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldRedeemedAt, v))
+}
+
+// RedeemedAtLT applies the LT predicate on the "redeemed_at" field.
+func RedeemedAtLT(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldRedeemedAt, v))
+}
+
+// RedeemedAtLTE applies the LTE predicate on the "redeemed_at" field.
+func RedeemedAtLTE(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldRedeemedAt, v))
+}
+
+// RedeemedAtIsNil applies the IsNil predicate on the "redeemed_at" field.
+func RedeemedAtIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldRedeemedAt))
+}
+
+// RedeemedAtNotNil applies the NotNil predicate on the "redeemed_at" field.
+func RedeemedAtNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldRedeemedAt))
+}
+
+// SuspendedAtEQ applies the EQ predicate on the "suspended_at" field.
+func SuspendedAtEQ(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldSuspendedAt, v))
+}
+
+// SuspendedAtNEQ applies the NEQ predicate on the "suspended_at" field.
+func SuspendedAtNEQ(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldSuspendedAt, v))
+}
+
+// SuspendedAtIn applies the In predicate on the "suspended_at" field.
+func SuspendedAtIn(vs ...time.Time) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldSuspendedAt, vs...))
+}
+
+// SuspendedAtNotIn applies the NotIn predicate on the "suspended_at" field.
+func SuspendedAtNotIn(vs ...time.Time) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldSuspendedAt, vs...))
+}
+
+// SuspendedAtGT applies the GT predicate on the "suspended_at" field.
+func SuspendedAtGT(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldSuspendedAt, v))
+}
+
+// SuspendedAtGTE applies the GTE predicate on the "suspended_at" field.
+func SuspendedAtGTE(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldSuspendedAt, v))
+}
+
+// SuspendedAtLT applies the LT predicate on the "suspended_at" field.
+func SuspendedAtLT(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldSuspendedAt, v))
+}
+
+// SuspendedAtLTE applies the LTE predicate on the "suspended_at" field.
+func SuspendedAtLTE(v time.Time) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldSuspendedAt, v))
+}
+
+// SuspendedAtIsNil applies the IsNil predicate on the "suspended_at" field.
+func SuspendedAtIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldSuspendedAt))
+}
+
+// SuspendedAtNotNil applies the NotNil predicate on the "suspended_at" field.
+func SuspendedAtNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldSuspendedAt))
 }
 
 // RevokedAtEQ applies the EQ predicate on the "revoked_at" field.

@@ -45,6 +45,36 @@ var (
 			},
 		},
 	}
+	// AreasColumns holds the columns for the "areas" table.
+	AreasColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "site_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "occupancy_limit", Type: field.TypeInt, Nullable: true},
+		{Name: "limit_mode", Type: field.TypeEnum, Enums: []string{"OFF", "ALERT", "ENFORCE"}, Default: "OFF"},
+		{Name: "anti_passback", Type: field.TypeEnum, Enums: []string{"OFF", "ALERT", "ENFORCE"}, Default: "OFF"},
+	}
+	// AreasTable holds the schema information for the "areas" table.
+	AreasTable = &schema.Table{
+		Name:       "areas",
+		Columns:    AreasColumns,
+		PrimaryKey: []*schema.Column{AreasColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "area_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{AreasColumns[1], AreasColumns[0]},
+			},
+			{
+				Name:    "area_org_id_site_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{AreasColumns[1], AreasColumns[4], AreasColumns[5]},
+			},
+		},
+	}
 	// CommandsColumns holds the columns for the "commands" table.
 	CommandsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -53,11 +83,14 @@ var (
 		{Name: "device_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "verb", Type: field.TypeEnum, Enums: []string{"UNLOCK", "LOCK"}},
 		{Name: "stage", Type: field.TypeEnum, Enums: []string{"CREATED", "DISPATCHED", "ACKNOWLEDGED", "CONFIRMED", "REJECTED", "FAILED", "EXPIRED", "UNCONFIRMED", "CANCELLED"}, Default: "CREATED"},
-		{Name: "reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "UNKNOWN_CREDENTIAL", "NOT_YET_VALID", "EXPIRED", "CREDENTIAL_REVOKED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "LOCKDOWN", "DOOR_DISABLED", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED"}},
+		{Name: "reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "GRANTED_OVERRIDE", "UNKNOWN_CREDENTIAL", "FACILITY_MISMATCH", "BAD_FORMAT", "INVALID_PIN", "TOO_MANY_ATTEMPTS", "CREDENTIAL_SUSPENDED", "CREDENTIAL_REVOKED", "KEY_SUSPENDED", "KEY_REVOKED", "KEY_USED_UP", "NOT_YET_VALID", "EXPIRED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "HOLIDAY", "FIRST_PERSON_PENDING", "LOCKDOWN", "DOOR_DISABLED", "DOOR_LOCKED", "ANTI_PASSBACK", "OCCUPANCY_LIMIT", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED"}},
 		{Name: "confirmation", Type: field.TypeEnum, Enums: []string{"NONE", "RELAY", "LOCK_STATE", "DOOR_POSITION"}, Default: "NONE"},
 		{Name: "requester_kind", Type: field.TypeEnum, Enums: []string{"USER", "API_TOKEN", "DEVICE", "SYSTEM"}},
 		{Name: "requester_id", Type: field.TypeString},
 		{Name: "requester_user_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "key_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "as_operator", Type: field.TypeBool, Default: false},
+		{Name: "note", Type: field.TypeString, Nullable: true, Size: 500},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, Size: 255},
 		{Name: "client_context", Type: field.TypeJSON, Nullable: true},
 		{Name: "requested_at", Type: field.TypeTime},
@@ -80,7 +113,7 @@ var (
 			{
 				Name:    "command_org_id_requester_id_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[9], CommandsColumns[11]},
+				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[9], CommandsColumns[14]},
 			},
 			{
 				Name:    "command_org_id_door_id_id",
@@ -93,11 +126,76 @@ var (
 				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[3]},
 			},
 			{
-				Name:    "command_open",
+				Name:    "command_open_of_key",
 				Unique:  false,
-				Columns: []*schema.Column{CommandsColumns[17]},
+				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[11]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "ended_at IS NULL",
+				},
+			},
+			{
+				Name:    "command_open_of_door",
+				Unique:  false,
+				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[2]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "ended_at IS NULL",
+				},
+			},
+			{
+				Name:    "command_open",
+				Unique:  false,
+				Columns: []*schema.Column{CommandsColumns[20]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "ended_at IS NULL",
+				},
+			},
+		},
+	}
+	// CredentialsColumns holds the columns for the "credentials" table.
+	CredentialsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "kind", Type: field.TypeEnum, Enums: []string{"PIN", "CARD", "MOBILE"}},
+		{Name: "label", Type: field.TypeString, Nullable: true, Size: 100},
+		{Name: "hint", Type: field.TypeString, Size: 20},
+		{Name: "duress", Type: field.TypeBool, Default: false},
+		{Name: "pin_hash", Type: field.TypeString, Nullable: true},
+		{Name: "card_format", Type: field.TypeString, Nullable: true, Size: 20},
+		{Name: "sealed", Type: field.TypeBytes, Nullable: true},
+		{Name: "public_key", Type: field.TypeBytes, Nullable: true},
+		{Name: "lookup", Type: field.TypeBytes, Nullable: true},
+		{Name: "valid_from", Type: field.TypeTime, Nullable: true},
+		{Name: "valid_until", Type: field.TypeTime, Nullable: true},
+		{Name: "failures", Type: field.TypeInt, Default: 0},
+		{Name: "blocked_until", Type: field.TypeTime, Nullable: true},
+		{Name: "suspended_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+	}
+	// CredentialsTable holds the schema information for the "credentials" table.
+	CredentialsTable = &schema.Table{
+		Name:       "credentials",
+		Columns:    CredentialsColumns,
+		PrimaryKey: []*schema.Column{CredentialsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "credential_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{CredentialsColumns[1], CredentialsColumns[0]},
+			},
+			{
+				Name:    "credential_org_id_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{CredentialsColumns[1], CredentialsColumns[4], CredentialsColumns[0]},
+			},
+			{
+				Name:    "credential_in_force",
+				Unique:  true,
+				Columns: []*schema.Column{CredentialsColumns[1], CredentialsColumns[5], CredentialsColumns[13]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "revoked_at IS NULL",
 				},
 			},
 		},
@@ -167,6 +265,18 @@ var (
 		{Name: "device_port", Type: field.TypeInt, Nullable: true},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "mode", Type: field.TypeEnum, Enums: []string{"CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED"}, Default: "CONTROLLED"},
+		{Name: "override_mode", Type: field.TypeEnum, Nullable: true, Enums: []string{"CONTROLLED", "UNLOCKED", "LOCKED"}},
+		{Name: "override_until", Type: field.TypeTime, Nullable: true},
+		{Name: "unlock_schedule_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "first_person_in", Type: field.TypeBool, Default: false},
+		{Name: "first_in_at", Type: field.TypeTime, Nullable: true},
+		{Name: "effective_mode", Type: field.TypeEnum, Enums: []string{"CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED"}, Default: "CONTROLLED"},
+		{Name: "effective_cause", Type: field.TypeEnum, Enums: []string{"STANDING", "SCHEDULE", "OVERRIDE", "LOCKDOWN"}, Default: "STANDING"},
+		{Name: "effective_until", Type: field.TypeTime, Nullable: true},
+		{Name: "into_area_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "out_of_area_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "pin_failures", Type: field.TypeInt, Default: 0},
+		{Name: "pin_blocked_until", Type: field.TypeTime, Nullable: true},
 		{Name: "lock_state", Type: field.TypeEnum, Enums: []string{"LOCKED", "UNLOCKED", "LOCKING", "UNLOCKING", "UNLATCHED", "JAMMED", "UNKNOWN"}, Default: "UNKNOWN"},
 		{Name: "position", Type: field.TypeEnum, Enums: []string{"OPEN", "CLOSED", "UNKNOWN"}, Default: "UNKNOWN"},
 		{Name: "connectivity", Type: field.TypeEnum, Enums: []string{"ONLINE", "OFFLINE", "DEGRADED"}, Default: "OFFLINE"},
@@ -201,14 +311,106 @@ var (
 				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[7], DoorsColumns[0]},
 			},
 			{
+				Name:    "door_org_id_site_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[4], DoorsColumns[0]},
+			},
+			{
+				Name:    "door_org_id_unlock_schedule_id",
+				Unique:  false,
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[11]},
+			},
+			{
+				Name:    "door_org_id_into_area_id",
+				Unique:  false,
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[17]},
+			},
+			{
+				Name:    "door_org_id_out_of_area_id",
+				Unique:  false,
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[18]},
+			},
+			{
+				Name:    "door_mode_due",
+				Unique:  false,
+				Columns: []*schema.Column{DoorsColumns[16]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "effective_until IS NOT NULL",
+				},
+			},
+			{
 				Name:    "door_org_id_lock_state_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[9], DoorsColumns[7], DoorsColumns[0]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[21], DoorsColumns[7], DoorsColumns[0]},
 			},
 			{
 				Name:    "door_org_id_connectivity_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[11], DoorsColumns[7], DoorsColumns[0]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[23], DoorsColumns[7], DoorsColumns[0]},
+			},
+		},
+	}
+	// DoorGroupsColumns holds the columns for the "door_groups" table.
+	DoorGroupsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
+	}
+	// DoorGroupsTable holds the schema information for the "door_groups" table.
+	DoorGroupsTable = &schema.Table{
+		Name:       "door_groups",
+		Columns:    DoorGroupsColumns,
+		PrimaryKey: []*schema.Column{DoorGroupsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "doorgroup_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{DoorGroupsColumns[1], DoorGroupsColumns[0]},
+			},
+			{
+				Name:    "doorgroup_org_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{DoorGroupsColumns[1], DoorGroupsColumns[4]},
+			},
+			{
+				Name:    "doorgroup_org_id_parent_id",
+				Unique:  false,
+				Columns: []*schema.Column{DoorGroupsColumns[1], DoorGroupsColumns[5]},
+			},
+		},
+	}
+	// DoorGroupDoorsColumns holds the columns for the "door_group_doors" table.
+	DoorGroupDoorsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "door_group_id", Type: field.TypeUUID},
+		{Name: "door_id", Type: field.TypeUUID},
+		{Name: "valid_from", Type: field.TypeTime, Nullable: true},
+		{Name: "valid_until", Type: field.TypeTime, Nullable: true},
+	}
+	// DoorGroupDoorsTable holds the schema information for the "door_group_doors" table.
+	DoorGroupDoorsTable = &schema.Table{
+		Name:       "door_group_doors",
+		Columns:    DoorGroupDoorsColumns,
+		PrimaryKey: []*schema.Column{DoorGroupDoorsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "doorgroupdoor_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{DoorGroupDoorsColumns[1], DoorGroupDoorsColumns[0]},
+			},
+			{
+				Name:    "doorgroupdoor_org_id_door_group_id_door_id",
+				Unique:  true,
+				Columns: []*schema.Column{DoorGroupDoorsColumns[1], DoorGroupDoorsColumns[2], DoorGroupDoorsColumns[3]},
+			},
+			{
+				Name:    "doorgroupdoor_org_id_door_id_door_group_id",
+				Unique:  false,
+				Columns: []*schema.Column{DoorGroupDoorsColumns[1], DoorGroupDoorsColumns[3], DoorGroupDoorsColumns[2]},
 			},
 		},
 	}
@@ -230,7 +432,7 @@ var (
 		{Name: "key_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "command_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "outcome", Type: field.TypeEnum, Nullable: true, Enums: []string{"GRANTED", "DENIED", "FAILED"}},
-		{Name: "reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "UNKNOWN_CREDENTIAL", "NOT_YET_VALID", "EXPIRED", "CREDENTIAL_REVOKED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "LOCKDOWN", "DOOR_DISABLED", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED"}},
+		{Name: "reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "GRANTED_OVERRIDE", "UNKNOWN_CREDENTIAL", "FACILITY_MISMATCH", "BAD_FORMAT", "INVALID_PIN", "TOO_MANY_ATTEMPTS", "CREDENTIAL_SUSPENDED", "CREDENTIAL_REVOKED", "KEY_SUSPENDED", "KEY_REVOKED", "KEY_USED_UP", "NOT_YET_VALID", "EXPIRED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "HOLIDAY", "FIRST_PERSON_PENDING", "LOCKDOWN", "DOOR_DISABLED", "DOOR_LOCKED", "ANTI_PASSBACK", "OCCUPANCY_LIMIT", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED"}},
 		{Name: "method", Type: field.TypeEnum, Nullable: true, Enums: []string{"CARD", "PIN", "MOBILE", "REMOTE", "REX", "SCHEDULE", "MECHANICAL_KEY", "LINK", "EMERGENCY", "UNKNOWN"}},
 		{Name: "severity", Type: field.TypeEnum, Enums: []string{"INFO", "NOTICE", "WARNING", "CRITICAL"}},
 		{Name: "data", Type: field.TypeJSON},
@@ -279,6 +481,34 @@ var (
 			},
 		},
 	}
+	// HolidayCalendarsColumns holds the columns for the "holiday_calendars" table.
+	HolidayCalendarsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "holidays", Type: field.TypeJSON},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+	}
+	// HolidayCalendarsTable holds the schema information for the "holiday_calendars" table.
+	HolidayCalendarsTable = &schema.Table{
+		Name:       "holiday_calendars",
+		Columns:    HolidayCalendarsColumns,
+		PrimaryKey: []*schema.Column{HolidayCalendarsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "holidaycalendar_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{HolidayCalendarsColumns[1], HolidayCalendarsColumns[0]},
+			},
+			{
+				Name:    "holidaycalendar_org_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{HolidayCalendarsColumns[1], HolidayCalendarsColumns[4]},
+			},
+		},
+	}
 	// JournalHeadsColumns holds the columns for the "journal_heads" table.
 	JournalHeadsColumns = []*schema.Column{
 		{Name: "org_id", Type: field.TypeUUID},
@@ -297,10 +527,22 @@ var (
 		{Name: "org_id", Type: field.TypeUUID},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
-		{Name: "user_id", Type: field.TypeUUID},
-		{Name: "site_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "user_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "user_group_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "schedule_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "valid_from", Type: field.TypeTime, Nullable: true},
 		{Name: "valid_until", Type: field.TypeTime, Nullable: true},
+		{Name: "uses", Type: field.TypeInt, Nullable: true},
+		{Name: "uses_left", Type: field.TypeInt, Nullable: true},
+		{Name: "remote", Type: field.TypeBool, Default: true},
+		{Name: "shares_left", Type: field.TypeInt, Default: 0},
+		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "depth", Type: field.TypeInt, Default: 0},
+		{Name: "shared_by_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "recipient", Type: field.TypeString, Nullable: true, Size: 254},
+		{Name: "link_hash", Type: field.TypeBytes, Nullable: true, Size: 32},
+		{Name: "redeemed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "suspended_at", Type: field.TypeTime, Nullable: true},
 		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
 	}
 	// KeysTable holds the schema information for the "keys" table.
@@ -320,39 +562,176 @@ var (
 				Columns: []*schema.Column{KeysColumns[1], KeysColumns[4], KeysColumns[0]},
 			},
 			{
-				Name:    "key_org_id_site_id_id",
+				Name:    "key_org_id_user_group_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{KeysColumns[1], KeysColumns[5], KeysColumns[0]},
 			},
+			{
+				Name:    "key_org_id_parent_id",
+				Unique:  false,
+				Columns: []*schema.Column{KeysColumns[1], KeysColumns[13]},
+			},
+			{
+				Name:    "key_org_id_schedule_id",
+				Unique:  false,
+				Columns: []*schema.Column{KeysColumns[1], KeysColumns[6]},
+			},
+			{
+				Name:    "key_org_id_link_hash",
+				Unique:  true,
+				Columns: []*schema.Column{KeysColumns[1], KeysColumns[17]},
+			},
 		},
 	}
-	// KeyDoorsColumns holds the columns for the "key_doors" table.
-	KeyDoorsColumns = []*schema.Column{
+	// KeyTargetsColumns holds the columns for the "key_targets" table.
+	KeyTargetsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "org_id", Type: field.TypeUUID},
 		{Name: "key_id", Type: field.TypeUUID},
-		{Name: "door_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "user_group_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "door_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "door_group_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "site_id", Type: field.TypeUUID, Nullable: true},
 	}
-	// KeyDoorsTable holds the schema information for the "key_doors" table.
-	KeyDoorsTable = &schema.Table{
-		Name:       "key_doors",
-		Columns:    KeyDoorsColumns,
-		PrimaryKey: []*schema.Column{KeyDoorsColumns[0]},
+	// KeyTargetsTable holds the schema information for the "key_targets" table.
+	KeyTargetsTable = &schema.Table{
+		Name:       "key_targets",
+		Columns:    KeyTargetsColumns,
+		PrimaryKey: []*schema.Column{KeyTargetsColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "keydoor_org_id_id",
+				Name:    "keytarget_org_id_id",
 				Unique:  true,
-				Columns: []*schema.Column{KeyDoorsColumns[1], KeyDoorsColumns[0]},
+				Columns: []*schema.Column{KeyTargetsColumns[1], KeyTargetsColumns[0]},
 			},
 			{
-				Name:    "keydoor_org_id_key_id_door_id",
+				Name:    "keytarget_org_id_key_id_door_id",
 				Unique:  true,
-				Columns: []*schema.Column{KeyDoorsColumns[1], KeyDoorsColumns[2], KeyDoorsColumns[3]},
+				Columns: []*schema.Column{KeyTargetsColumns[1], KeyTargetsColumns[2], KeyTargetsColumns[5]},
 			},
 			{
-				Name:    "keydoor_org_id_door_id_key_id",
+				Name:    "keytarget_org_id_door_id_key_id",
 				Unique:  false,
-				Columns: []*schema.Column{KeyDoorsColumns[1], KeyDoorsColumns[3], KeyDoorsColumns[2]},
+				Columns: []*schema.Column{KeyTargetsColumns[1], KeyTargetsColumns[5], KeyTargetsColumns[2]},
+			},
+		},
+	}
+	// LockdownsColumns holds the columns for the "lockdowns" table.
+	LockdownsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "plan_id", Type: field.TypeUUID},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"REQUESTED", "ACTIVE", "RELEASED", "LAPSED"}},
+		{Name: "requested_by", Type: field.TypeString},
+		{Name: "requested_at", Type: field.TypeTime},
+		{Name: "activated_by", Type: field.TypeString, Nullable: true},
+		{Name: "activated_at", Type: field.TypeTime, Nullable: true},
+		{Name: "reverts_at", Type: field.TypeTime, Nullable: true},
+		{Name: "release_requested_by", Type: field.TypeString, Nullable: true},
+		{Name: "release_requested_at", Type: field.TypeTime, Nullable: true},
+		{Name: "released_by", Type: field.TypeString, Nullable: true},
+		{Name: "released_at", Type: field.TypeTime, Nullable: true},
+		{Name: "note", Type: field.TypeString, Nullable: true, Size: 500},
+	}
+	// LockdownsTable holds the schema information for the "lockdowns" table.
+	LockdownsTable = &schema.Table{
+		Name:       "lockdowns",
+		Columns:    LockdownsColumns,
+		PrimaryKey: []*schema.Column{LockdownsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "lockdown_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{LockdownsColumns[1], LockdownsColumns[0]},
+			},
+			{
+				Name:    "lockdown_org_id_plan_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{LockdownsColumns[1], LockdownsColumns[4], LockdownsColumns[0]},
+			},
+			{
+				Name:    "lockdown_org_id_state_id",
+				Unique:  false,
+				Columns: []*schema.Column{LockdownsColumns[1], LockdownsColumns[5], LockdownsColumns[0]},
+			},
+			{
+				Name:    "lockdown_reverts",
+				Unique:  false,
+				Columns: []*schema.Column{LockdownsColumns[10]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "state = 'ACTIVE'",
+				},
+			},
+		},
+	}
+	// LockdownDoorsColumns holds the columns for the "lockdown_doors" table.
+	LockdownDoorsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "lockdown_id", Type: field.TypeUUID},
+		{Name: "door_id", Type: field.TypeUUID},
+		{Name: "outcome", Type: field.TypeEnum, Enums: []string{"PENDING", "APPLIED", "UNREACHED"}, Default: "PENDING"},
+		{Name: "released_at", Type: field.TypeTime, Nullable: true},
+	}
+	// LockdownDoorsTable holds the schema information for the "lockdown_doors" table.
+	LockdownDoorsTable = &schema.Table{
+		Name:       "lockdown_doors",
+		Columns:    LockdownDoorsColumns,
+		PrimaryKey: []*schema.Column{LockdownDoorsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "lockdowndoor_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{LockdownDoorsColumns[1], LockdownDoorsColumns[0]},
+			},
+			{
+				Name:    "lockdowndoor_org_id_lockdown_id_door_id",
+				Unique:  true,
+				Columns: []*schema.Column{LockdownDoorsColumns[1], LockdownDoorsColumns[2], LockdownDoorsColumns[3]},
+			},
+			{
+				Name:    "lockdown_door_in_force",
+				Unique:  false,
+				Columns: []*schema.Column{LockdownDoorsColumns[1], LockdownDoorsColumns[3]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "released_at IS NULL",
+				},
+			},
+		},
+	}
+	// LockdownPlansColumns holds the columns for the "lockdown_plans" table.
+	LockdownPlansColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "site_ids", Type: field.TypeJSON},
+		{Name: "door_ids", Type: field.TypeJSON},
+		{Name: "trigger_group_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "release_group_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "two_person_trigger", Type: field.TypeBool, Default: false},
+		{Name: "two_person_release", Type: field.TypeBool, Default: false},
+		{Name: "revert_seconds", Type: field.TypeInt, Nullable: true},
+	}
+	// LockdownPlansTable holds the schema information for the "lockdown_plans" table.
+	LockdownPlansTable = &schema.Table{
+		Name:       "lockdown_plans",
+		Columns:    LockdownPlansColumns,
+		PrimaryKey: []*schema.Column{LockdownPlansColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "lockdownplan_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{LockdownPlansColumns[1], LockdownPlansColumns[0]},
+			},
+			{
+				Name:    "lockdownplan_org_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{LockdownPlansColumns[1], LockdownPlansColumns[4]},
 			},
 		},
 	}
@@ -369,6 +748,72 @@ var (
 		Columns:    OrganizationsColumns,
 		PrimaryKey: []*schema.Column{OrganizationsColumns[0]},
 	}
+	// PresencesColumns holds the columns for the "presences" table.
+	PresencesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "area_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"IN", "OUT"}},
+		{Name: "since", Type: field.TypeTime},
+		{Name: "door_id", Type: field.TypeUUID, Nullable: true},
+	}
+	// PresencesTable holds the schema information for the "presences" table.
+	PresencesTable = &schema.Table{
+		Name:       "presences",
+		Columns:    PresencesColumns,
+		PrimaryKey: []*schema.Column{PresencesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "presence_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{PresencesColumns[1], PresencesColumns[0]},
+			},
+			{
+				Name:    "presence_org_id_area_id_user_id",
+				Unique:  true,
+				Columns: []*schema.Column{PresencesColumns[1], PresencesColumns[2], PresencesColumns[3]},
+			},
+			{
+				Name:    "presence_org_id_area_id_state_user_id",
+				Unique:  false,
+				Columns: []*schema.Column{PresencesColumns[1], PresencesColumns[2], PresencesColumns[4], PresencesColumns[3]},
+			},
+			{
+				Name:    "presence_org_id_user_id",
+				Unique:  false,
+				Columns: []*schema.Column{PresencesColumns[1], PresencesColumns[3]},
+			},
+		},
+	}
+	// SchedulesColumns holds the columns for the "schedules" table.
+	SchedulesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "windows", Type: field.TypeJSON},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+	}
+	// SchedulesTable holds the schema information for the "schedules" table.
+	SchedulesTable = &schema.Table{
+		Name:       "schedules",
+		Columns:    SchedulesColumns,
+		PrimaryKey: []*schema.Column{SchedulesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "schedule_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{SchedulesColumns[1], SchedulesColumns[0]},
+			},
+			{
+				Name:    "schedule_org_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{SchedulesColumns[1], SchedulesColumns[4]},
+			},
+		},
+	}
 	// SitesColumns holds the columns for the "sites" table.
 	SitesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -376,6 +821,7 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "holiday_calendar_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "time_zone", Type: field.TypeString},
 	}
 	// SitesTable holds the schema information for the "sites" table.
@@ -403,8 +849,8 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
-		{Name: "email", Type: field.TypeString, Size: 254},
-		{Name: "role", Type: field.TypeEnum, Enums: []string{"ADMIN", "MEMBER"}, Default: "MEMBER"},
+		{Name: "email", Type: field.TypeString, Nullable: true, Size: 254},
+		{Name: "role", Type: field.TypeEnum, Enums: []string{"ADMIN", "MEMBER", "GUEST"}, Default: "MEMBER"},
 		{Name: "status", Type: field.TypeEnum, Enums: []string{"ACTIVE", "SUSPENDED"}, Default: "ACTIVE"},
 	}
 	// UsersTable holds the schema information for the "users" table.
@@ -432,6 +878,127 @@ var (
 				Name:    "user_org_id_status_name_id",
 				Unique:  false,
 				Columns: []*schema.Column{UsersColumns[1], UsersColumns[7], UsersColumns[4], UsersColumns[0]},
+			},
+		},
+	}
+	// UserGroupsColumns holds the columns for the "user_groups" table.
+	UserGroupsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
+	}
+	// UserGroupsTable holds the schema information for the "user_groups" table.
+	UserGroupsTable = &schema.Table{
+		Name:       "user_groups",
+		Columns:    UserGroupsColumns,
+		PrimaryKey: []*schema.Column{UserGroupsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usergroup_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[0]},
+			},
+			{
+				Name:    "usergroup_org_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[4]},
+			},
+			{
+				Name:    "usergroup_org_id_parent_id",
+				Unique:  false,
+				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[5]},
+			},
+		},
+	}
+	// UserGroupMembersColumns holds the columns for the "user_group_members" table.
+	UserGroupMembersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "user_group_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "valid_from", Type: field.TypeTime, Nullable: true},
+		{Name: "valid_until", Type: field.TypeTime, Nullable: true},
+	}
+	// UserGroupMembersTable holds the schema information for the "user_group_members" table.
+	UserGroupMembersTable = &schema.Table{
+		Name:       "user_group_members",
+		Columns:    UserGroupMembersColumns,
+		PrimaryKey: []*schema.Column{UserGroupMembersColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usergroupmember_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{UserGroupMembersColumns[1], UserGroupMembersColumns[0]},
+			},
+			{
+				Name:    "usergroupmember_org_id_user_group_id_user_id",
+				Unique:  true,
+				Columns: []*schema.Column{UserGroupMembersColumns[1], UserGroupMembersColumns[2], UserGroupMembersColumns[3]},
+			},
+			{
+				Name:    "usergroupmember_org_id_user_id_user_group_id",
+				Unique:  false,
+				Columns: []*schema.Column{UserGroupMembersColumns[1], UserGroupMembersColumns[3], UserGroupMembersColumns[2]},
+			},
+		},
+	}
+	// VisitsColumns holds the columns for the "visits" table.
+	VisitsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "host_id", Type: field.TypeUUID},
+		{Name: "site_id", Type: field.TypeUUID},
+		{Name: "key_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"INVITED", "ARRIVED", "DEPARTED", "CANCELLED", "NO_SHOW"}, Default: "INVITED"},
+		{Name: "starts_at", Type: field.TypeTime},
+		{Name: "ends_at", Type: field.TypeTime},
+		{Name: "arrived_at", Type: field.TypeTime, Nullable: true},
+		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
+	}
+	// VisitsTable holds the schema information for the "visits" table.
+	VisitsTable = &schema.Table{
+		Name:       "visits",
+		Columns:    VisitsColumns,
+		PrimaryKey: []*schema.Column{VisitsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "visit_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{VisitsColumns[1], VisitsColumns[0]},
+			},
+			{
+				Name:    "visit_org_id_state_starts_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{VisitsColumns[1], VisitsColumns[8], VisitsColumns[9], VisitsColumns[0]},
+			},
+			{
+				Name:    "visit_org_id_host_id_starts_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{VisitsColumns[1], VisitsColumns[4], VisitsColumns[9], VisitsColumns[0]},
+			},
+			{
+				Name:    "visit_org_id_site_id_starts_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{VisitsColumns[1], VisitsColumns[5], VisitsColumns[9], VisitsColumns[0]},
+			},
+			{
+				Name:    "visit_org_id_key_id",
+				Unique:  true,
+				Columns: []*schema.Column{VisitsColumns[1], VisitsColumns[6]},
+			},
+			{
+				Name:    "visit_open",
+				Unique:  false,
+				Columns: []*schema.Column{VisitsColumns[10]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "ended_at IS NULL",
+				},
 			},
 		},
 	}
@@ -551,16 +1118,29 @@ var (
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		APITokensTable,
+		AreasTable,
 		CommandsTable,
+		CredentialsTable,
 		DevicesTable,
 		DoorsTable,
+		DoorGroupsTable,
+		DoorGroupDoorsTable,
 		EventsTable,
+		HolidayCalendarsTable,
 		JournalHeadsTable,
 		KeysTable,
-		KeyDoorsTable,
+		KeyTargetsTable,
+		LockdownsTable,
+		LockdownDoorsTable,
+		LockdownPlansTable,
 		OrganizationsTable,
+		PresencesTable,
+		SchedulesTable,
 		SitesTable,
 		UsersTable,
+		UserGroupsTable,
+		UserGroupMembersTable,
+		VisitsTable,
 		WebhookAttemptsTable,
 		WebhookCursorsTable,
 		WebhookDeliveriesTable,

@@ -9,8 +9,14 @@ import (
 // APIToken is the predicate function for apitoken builders.
 type APIToken func(*sql.Selector)
 
+// Area is the predicate function for area builders.
+type Area func(*sql.Selector)
+
 // Command is the predicate function for command builders.
 type Command func(*sql.Selector)
+
+// Credential is the predicate function for credential builders.
+type Credential func(*sql.Selector)
 
 // Device is the predicate function for device builders.
 type Device func(*sql.Selector)
@@ -18,8 +24,17 @@ type Device func(*sql.Selector)
 // Door is the predicate function for door builders.
 type Door func(*sql.Selector)
 
+// DoorGroup is the predicate function for doorgroup builders.
+type DoorGroup func(*sql.Selector)
+
+// DoorGroupDoor is the predicate function for doorgroupdoor builders.
+type DoorGroupDoor func(*sql.Selector)
+
 // Event is the predicate function for event builders.
 type Event func(*sql.Selector)
+
+// HolidayCalendar is the predicate function for holidaycalendar builders.
+type HolidayCalendar func(*sql.Selector)
 
 // JournalHead is the predicate function for journalhead builders.
 type JournalHead func(*sql.Selector)
@@ -27,17 +42,41 @@ type JournalHead func(*sql.Selector)
 // Key is the predicate function for key builders.
 type Key func(*sql.Selector)
 
-// KeyDoor is the predicate function for keydoor builders.
-type KeyDoor func(*sql.Selector)
+// KeyTarget is the predicate function for keytarget builders.
+type KeyTarget func(*sql.Selector)
+
+// Lockdown is the predicate function for lockdown builders.
+type Lockdown func(*sql.Selector)
+
+// LockdownDoor is the predicate function for lockdowndoor builders.
+type LockdownDoor func(*sql.Selector)
+
+// LockdownPlan is the predicate function for lockdownplan builders.
+type LockdownPlan func(*sql.Selector)
 
 // Organization is the predicate function for organization builders.
 type Organization func(*sql.Selector)
+
+// Presence is the predicate function for presence builders.
+type Presence func(*sql.Selector)
+
+// Schedule is the predicate function for schedule builders.
+type Schedule func(*sql.Selector)
 
 // Site is the predicate function for site builders.
 type Site func(*sql.Selector)
 
 // User is the predicate function for user builders.
 type User func(*sql.Selector)
+
+// UserGroup is the predicate function for usergroup builders.
+type UserGroup func(*sql.Selector)
+
+// UserGroupMember is the predicate function for usergroupmember builders.
+type UserGroupMember func(*sql.Selector)
+
+// Visit is the predicate function for visit builders.
+type Visit func(*sql.Selector)
 
 // WebhookAttempt is the predicate function for webhookattempt builders.
 type WebhookAttempt func(*sql.Selector)

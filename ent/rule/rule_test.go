@@ -15,7 +15,11 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
@@ -34,7 +38,20 @@ var nouns = map[string]struct {
 	"Device":          {"name", "taken over"},
 	"User":            {"name", "taken over"},
 	"Key":             {"revoked_at", time.Unix(0, 0)},
-	"KeyDoor":         {}, // has no column that changes
+	"KeyTarget":       {"user_id", typeid.User{}},
+	"UserGroup":       {"name", "taken over"},
+	"UserGroupMember": {"valid_until", time.Unix(0, 0)},
+	"DoorGroup":       {"name", "taken over"},
+	"DoorGroupDoor":   {"valid_until", time.Unix(0, 0)},
+	"Schedule":        {"name", "taken over"},
+	"HolidayCalendar": {"name", "taken over"},
+	"LockdownPlan":    {"name", "taken over"},
+	"Lockdown":        {"state", lockdown.StateRELEASED},
+	"LockdownDoor":    {"outcome", lockdowndoor.OutcomeAPPLIED},
+	"Area":            {"name", "taken over"},
+	"Presence":        {"state", presence.StateOUT},
+	"Credential":      {"label", "taken over"},
+	"Visit":           {"name", "taken over"},
 	"APIToken":        {"name", "taken over"},
 	"Command":         {"stage", command.StageCANCELLED},
 	"Event":           {}, // never changes
@@ -71,7 +88,24 @@ func populate(t *testing.T, c *ent.Client) organization {
 		SetDevicePort(1).SaveX(ctx)
 	user := c.User.Create().SetName("Front desk").SetEmail("desk@example.com").SaveX(ctx)
 	key := c.Key.Create().SetUserID(user.ID).SaveX(ctx)
-	keyDoor := c.KeyDoor.Create().SetKeyID(key.ID).SetDoorID(door.ID).SaveX(ctx)
+	target := c.KeyTarget.Create().SetKeyID(key.ID).SetDoorID(door.ID).SaveX(ctx)
+	people := c.UserGroup.Create().SetName("Night shift").SaveX(ctx)
+	member := c.UserGroupMember.Create().SetUserGroupID(people.ID).SetUserID(user.ID).SaveX(ctx)
+	doors := c.DoorGroup.Create().SetName("Gates").SaveX(ctx)
+	groupDoor := c.DoorGroupDoor.Create().SetDoorGroupID(doors.ID).SetDoorID(door.ID).SaveX(ctx)
+	plan := c.Schedule.Create().SetName("Day").SetWindows([]schema.Window{}).SaveX(ctx)
+	calendar := c.HolidayCalendar.Create().SetName("Feasts").SetHolidays([]schema.Holiday{}).SaveX(ctx)
+	closing := c.LockdownPlan.Create().SetName("All").SetSiteIds([]typeid.Site{site.ID}).
+		SetDoorIds([]typeid.Door{}).SaveX(ctx)
+	closed := c.Lockdown.Create().SetPlanID(closing.ID).SetState(lockdown.StateACTIVE).
+		SetRequestedBy("x").SetRequestedAt(schema.Now()).SaveX(ctx)
+	closedDoor := c.LockdownDoor.Create().SetLockdownID(closed.ID).SetDoorID(door.ID).SaveX(ctx)
+	area := c.Area.Create().SetSiteID(site.ID).SetName("Yard").SaveX(ctx)
+	present := c.Presence.Create().SetAreaID(area.ID).SetUserID(user.ID).
+		SetState(presence.StateIN).SetSince(schema.Now()).SaveX(ctx)
+	pin := c.Credential.Create().SetUserID(user.ID).SetKind(credential.KindPIN).SetHint("PIN").SaveX(ctx)
+	visit := c.Visit.Create().SetHostID(user.ID).SetSiteID(site.ID).SetKeyID(key.ID).SetName("Guest").
+		SetStartsAt(schema.Now()).SetEndsAt(schema.Now()).SaveX(ctx)
 	token := c.APIToken.Create().SetUserID(user.ID).SetName("portal").SetHash([]byte("h")).SaveX(ctx)
 	cmd := c.Command.Create().SetDoorID(door.ID).SetVerb(command.VerbUNLOCK).
 		SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).
@@ -91,8 +125,12 @@ func populate(t *testing.T, c *ent.Client) organization {
 	o.hook, o.deliver = hook.ID, delivery.ID
 	o.rows = map[string]any{
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
-		"User": user.ID, "Key": key.ID, "KeyDoor": keyDoor.ID, "APIToken": token.ID,
+		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
 		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
+		"UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,
+		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
+		"LockdownPlan": closing.ID, "Lockdown": closed.ID, "LockdownDoor": closedDoor.ID,
+		"Area": area.ID, "Presence": present.ID, "Credential": pin.ID, "Visit": visit.ID,
 		"WebhookCursor": cursor.ID, "WebhookDelivery": delivery.ID, "WebhookAttempt": attempt.ID,
 	}
 	return o
@@ -223,9 +261,9 @@ func TestForeignParentsAreRefused(t *testing.T) {
 			SetDeviceID(theirs.device).SetDevicePort(2),
 		"device of a site": c.Device.Create().SetName("x").SetSiteID(theirs.site),
 		"key of a user":    c.Key.Create().SetUserID(theirs.user),
-		"key of a site":    c.Key.Create().SetUserID(mine.user).SetSiteID(theirs.site),
-		"door of a key":    c.KeyDoor.Create().SetKeyID(theirs.key).SetDoorID(mine.door),
-		"key of a door":    c.KeyDoor.Create().SetKeyID(mine.key).SetDoorID(theirs.door),
+		"key of a site":    c.KeyTarget.Create().SetKeyID(mine.key).SetSiteID(theirs.site),
+		"door of a key":    c.KeyTarget.Create().SetKeyID(theirs.key).SetDoorID(mine.door),
+		"key of a door":    c.KeyTarget.Create().SetKeyID(mine.key).SetDoorID(theirs.door),
 		"token of a user":  c.APIToken.Create().SetUserID(theirs.user).SetName("x").SetHash([]byte("x")),
 		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).
 			SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),

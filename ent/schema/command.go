@@ -34,6 +34,11 @@ func (Command) Fields() []ent.Field {
 		field.String("requester_id").Immutable(),
 		field.UUID("requester_user_id", typeid.User{}).Optional().Nillable().Immutable().
 			Comment("the person behind the requester"),
+		field.UUID("key_id", typeid.Key{}).Optional().Nillable().Immutable().
+			Comment("the key that granted it"),
+		field.Bool("as_operator").Default(false).Immutable(),
+		field.String("note").Optional().Nillable().MaxLen(500).Immutable().
+			Comment("why an operator asked for it"),
 		field.String("idempotency_key").Optional().Nillable().MaxLen(255).
 			Comment("unique per requester while set; cleared after 24 h"),
 		field.JSON("client_context", json.RawMessage{}).Optional(),
@@ -51,6 +56,10 @@ func (Command) Indexes() []ent.Index {
 		index.Fields("org_id", "requester_id", "idempotency_key").Unique(),
 		index.Fields("org_id", "door_id", "id"),
 		index.Fields("org_id", "device_id"),
+		index.Fields("org_id", "key_id").
+			Annotations(entsql.IndexWhere("ended_at IS NULL")).StorageKey("command_open_of_key"),
+		index.Fields("org_id", "door_id").
+			Annotations(entsql.IndexWhere("ended_at IS NULL")).StorageKey("command_open_of_door"),
 		index.Fields("expires_at").
 			Annotations(entsql.IndexWhere("ended_at IS NULL")).StorageKey("command_open"),
 	}

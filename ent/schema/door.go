@@ -2,6 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
@@ -23,7 +24,23 @@ func (Door) Fields() []ent.Field {
 		field.Int("device_port").Optional().Nillable().Positive().Comment("from 1"),
 		field.String("name").NotEmpty().MaxLen(200),
 		field.Enum("mode").Values("CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED").
-			Default("CONTROLLED"),
+			Default("CONTROLLED").Comment("the standing one"),
+		field.Enum("override_mode").Values("CONTROLLED", "UNLOCKED", "LOCKED").Optional().Nillable().
+			Comment("takes the standing mode's place until override_until"),
+		field.Time("override_until").Optional().Nillable().Comment("null: until it is cancelled"),
+		field.UUID("unlock_schedule_id", typeid.Schedule{}).Optional().Nillable().
+			Comment("when the door stands unlocked"),
+		field.Bool("first_person_in").Default(false).
+			Comment("the unlock schedule waits in each window until somebody was let in"),
+		field.Time("first_in_at").Optional().Nillable().Comment("when somebody was last let in"),
+		field.Enum("effective_mode").Values("CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED").
+			Default("CONTROLLED").Comment("what was last told of; decisions never rely on it"),
+		field.Enum("effective_cause").GoType(ModeCause("")).Default(string(ModeCauseStanding)),
+		field.Time("effective_until").Optional().Nillable().Comment("when it is to be looked at again"),
+		field.UUID("into_area_id", typeid.Area{}).Optional().Nillable(),
+		field.UUID("out_of_area_id", typeid.Area{}).Optional().Nillable(),
+		field.Int("pin_failures").Default(0).NonNegative().Comment("wrong PINs since the last right one"),
+		field.Time("pin_blocked_until").Optional().Nillable(),
 		field.Enum("lock_state").Values("LOCKED", "UNLOCKED", "LOCKING", "UNLOCKING", "UNLATCHED",
 			"JAMMED", "UNKNOWN").Default("UNKNOWN"),
 		field.Enum("position").Values("OPEN", "CLOSED", "UNKNOWN").Default("UNKNOWN"),
@@ -42,6 +59,12 @@ func (Door) Indexes() []ent.Index {
 		index.Fields("org_id", "site_id", "name").Unique(),
 		index.Fields("org_id", "device_id", "device_port").Unique(),
 		index.Fields("org_id", "name", "id"),
+		index.Fields("org_id", "site_id", "id"),
+		index.Fields("org_id", "unlock_schedule_id"),
+		index.Fields("org_id", "into_area_id"),
+		index.Fields("org_id", "out_of_area_id"),
+		index.Fields("effective_until").
+			Annotations(entsql.IndexWhere("effective_until IS NOT NULL")).StorageKey("door_mode_due"),
 		index.Fields("org_id", "lock_state", "name", "id"),
 		index.Fields("org_id", "connectivity", "name", "id"),
 	}

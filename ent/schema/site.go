@@ -19,6 +19,7 @@ func (Site) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.Site{}).Default(typeid.New[typeid.Site]),
 		field.String("name").NotEmpty().MaxLen(200),
+		field.UUID("holiday_calendar_id", typeid.HolidayCalendar{}).Optional().Nillable(),
 		field.String("time_zone").NotEmpty().Comment("IANA name, such as Europe/Rome"),
 	}
 }

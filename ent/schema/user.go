@@ -20,7 +20,8 @@ func (User) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.User{}).Default(typeid.New[typeid.User]),
 		field.String("name").NotEmpty().MaxLen(200),
-		field.String("email").NotEmpty().MaxLen(254).Comment("lower case"),
+		field.String("email").Optional().Nillable().MaxLen(254).
+			Comment("lower case; null for a guest"),
 		field.Enum("role").GoType(actor.Role("")).Default(string(actor.RoleMember)),
 		field.Enum("status").Values("ACTIVE", "SUSPENDED").Default("ACTIVE"),
 	}

@@ -22,6 +22,8 @@ const (
 	FieldUpdatedAt = "updated_at"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldHolidayCalendarID holds the string denoting the holiday_calendar_id field in the database.
+	FieldHolidayCalendarID = "holiday_calendar_id"
 	// FieldTimeZone holds the string denoting the time_zone field in the database.
 	FieldTimeZone = "time_zone"
 	// Table holds the table name of the site in the database.
@@ -35,6 +37,7 @@ var Columns = []string{
 	FieldCreatedAt,
 	FieldUpdatedAt,
 	FieldName,
+	FieldHolidayCalendarID,
 	FieldTimeZone,
 }
 
@@ -89,6 +92,11 @@ func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByHolidayCalendarID orders the results by the holiday_calendar_id field.
+func ByHolidayCalendarID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldHolidayCalendarID, opts...).ToFunc()
 }
 
 // ByTimeZone orders the results by the time_zone field.

@@ -75,6 +75,11 @@ func Name(v string) predicate.Site {
 	return predicate.Site(sql.FieldEQ(FieldName, v))
 }
 
+// HolidayCalendarID applies equality check predicate on the "holiday_calendar_id" field. It's identical to HolidayCalendarIDEQ.
+func HolidayCalendarID(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldEQ(FieldHolidayCalendarID, v))
+}
+
 // TimeZone applies equality check predicate on the "time_zone" field. It's identical to TimeZoneEQ.
 func TimeZone(v string) predicate.Site {
 	return predicate.Site(sql.FieldEQ(FieldTimeZone, v))
@@ -263,6 +268,56 @@ func NameEqualFold(v string) predicate.Site {
 // NameContainsFold applies the ContainsFold predicate on the "name" field.
 func NameContainsFold(v string) predicate.Site {
 	return predicate.Site(sql.FieldContainsFold(FieldName, v))
+}
+
+// HolidayCalendarIDEQ applies the EQ predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDEQ(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldEQ(FieldHolidayCalendarID, v))
+}
+
+// HolidayCalendarIDNEQ applies the NEQ predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDNEQ(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldNEQ(FieldHolidayCalendarID, v))
+}
+
+// HolidayCalendarIDIn applies the In predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDIn(vs ...typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldIn(FieldHolidayCalendarID, vs...))
+}
+
+// HolidayCalendarIDNotIn applies the NotIn predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDNotIn(vs ...typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldNotIn(FieldHolidayCalendarID, vs...))
+}
+
+// HolidayCalendarIDGT applies the GT predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDGT(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldGT(FieldHolidayCalendarID, v))
+}
+
+// HolidayCalendarIDGTE applies the GTE predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDGTE(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldGTE(FieldHolidayCalendarID, v))
+}
+
+// HolidayCalendarIDLT applies the LT predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDLT(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldLT(FieldHolidayCalendarID, v))
+}
+
+// HolidayCalendarIDLTE applies the LTE predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDLTE(v typeid.HolidayCalendar) predicate.Site {
+	return predicate.Site(sql.FieldLTE(FieldHolidayCalendarID, v))
+}
+
+// HolidayCalendarIDIsNil applies the IsNil predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDIsNil() predicate.Site {
+	return predicate.Site(sql.FieldIsNull(FieldHolidayCalendarID))
+}
+
+// HolidayCalendarIDNotNil applies the NotNil predicate on the "holiday_calendar_id" field.
+func HolidayCalendarIDNotNil() predicate.Site {
+	return predicate.Site(sql.FieldNotNull(FieldHolidayCalendarID))
 }
 
 // TimeZoneEQ applies the EQ predicate on the "time_zone" field.

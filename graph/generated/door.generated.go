@@ -993,8 +993,8 @@ func (ec *executionContext) _EffectiveMode_cause(ctx context.Context, field grap
 			return obj.Cause, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v shape.ModeCause) graphql.Marshaler {
-			return ec.marshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐModeCause(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v schema.ModeCause) graphql.Marshaler {
+			return ec.marshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐModeCause(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2091,13 +2091,13 @@ func (ec *executionContext) marshalNLockState2githubᚗcomᚋcardeaᚋcardeaᚋe
 	return res
 }
 
-func (ec *executionContext) unmarshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐModeCause(ctx context.Context, v any) (shape.ModeCause, error) {
+func (ec *executionContext) unmarshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐModeCause(ctx context.Context, v any) (schema.ModeCause, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := shape.ModeCause(tmp)
+	res := schema.ModeCause(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐModeCause(ctx context.Context, sel ast.SelectionSet, v shape.ModeCause) graphql.Marshaler {
+func (ec *executionContext) marshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐModeCause(ctx context.Context, sel ast.SelectionSet, v schema.ModeCause) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {

@@ -733,6 +733,12 @@ enum DoorMode {
 enum ModeCause {
   "It is the door's standing mode."
   STANDING
+  "The door's unlock schedule is open."
+  SCHEDULE
+  "Somebody overrode it for a time."
+  OVERRIDE
+  "A lockdown is in force."
+  LOCKDOWN
 }
 
 "Whether a link to a device is up."
@@ -1004,29 +1010,57 @@ enum ReasonCode {
   GRANTED
   "The door stands unlocked."
   GRANTED_UNLOCKED_MODE
-  "It was unlocked from afar."
+  "A key allowed it, from afar."
   GRANTED_REMOTE
+  "An operator's right allowed it, without a key."
+  GRANTED_OVERRIDE
   "What was presented belongs to nobody."
   UNKNOWN_CREDENTIAL
-  "The key is not valid yet."
-  NOT_YET_VALID
-  "The key is no longer valid."
-  EXPIRED
-  "The key was revoked."
+  "The card's number is known with another facility code."
+  FACILITY_MISMATCH
+  "What was presented cannot be read."
+  BAD_FORMAT
+  "The PIN is wrong."
+  INVALID_PIN
+  "After too many wrong tries, none is taken for a while."
+  TOO_MANY_ATTEMPTS
+  "What was presented is suspended."
+  CREDENTIAL_SUSPENDED
+  "What was presented was revoked."
   CREDENTIAL_REVOKED
+  "The key is suspended, or whoever shared it is."
+  KEY_SUSPENDED
+  "The key was revoked."
+  KEY_REVOKED
+  "All uses of the key are taken."
+  KEY_USED_UP
+  "The key, or what was presented, is not valid yet."
+  NOT_YET_VALID
+  "The key, or what was presented, is no longer valid."
+  EXPIRED
   "The person is suspended."
   USER_SUSPENDED
   "No key of the person is for this door."
   NO_GRANT
-  "Not at this time of the week."
+  "Not at this time, by the key's schedule."
   OUTSIDE_SCHEDULE
+  "The key's schedule would allow it, but it is a holiday."
+  HOLIDAY
+  "The door would stand unlocked, but nobody with a key has come yet."
+  FIRST_PERSON_PENDING
   "The door is in lockdown."
   LOCKDOWN
-  "The door takes no commands."
+  "The door is out of service."
   DOOR_DISABLED
-  "The door is not to be opened from afar."
+  "The door is kept locked: no key opens it."
+  DOOR_LOCKED
+  "The person is in already, or has not come in."
+  ANTI_PASSBACK
+  "The area behind the door is full."
+  OCCUPANCY_LIMIT
+  "The key opens at the door only, not from afar."
   REMOTE_DISABLED
-  "The device cannot be reached, or the door has none."
+  "The device cannot be reached; or it could not decide this by itself."
   DEVICE_OFFLINE
   "The device had other work."
   DEVICE_BUSY
@@ -1040,7 +1074,7 @@ enum ReasonCode {
   EXPIRED_BEFORE_DELIVERY
   "The device reported a fault."
   HARDWARE_FAULT
-  "The device cannot do this."
+  "The door has no device, or its device cannot do this."
   UNSUPPORTED
 }
 
@@ -1165,12 +1199,16 @@ type Key implements Node {
 
 "Whether a key opens."
 enum KeyStatus {
-  "Not yet: ` + "`" + `validFrom` + "`" + ` is to come."
+  "Not yet: ` + "`" + `validFrom` + "`" + ` is to come, or it was shared and nobody has redeemed it."
   PENDING
   "It opens, as far as the doors allow."
   ACTIVE
+  "Not until it is resumed."
+  SUSPENDED
   "Not any more: ` + "`" + `validUntil` + "`" + ` is past."
   EXPIRED
+  "Not any more: all its uses are taken."
+  USED_UP
   "Never again."
   REVOKED
 }
@@ -1512,7 +1550,7 @@ type User implements Node {
   "The name."
   name: String!
   "The e-mail address in lower case, unique within the organization."
-  email: String!
+  email: String
   "What the person may do."
   role: Role!
   "Whether the person may do anything at all."
@@ -1542,6 +1580,8 @@ enum Role {
   ADMIN
   "Open the doors of their keys, and see what is theirs."
   MEMBER
+  "A person without an account, who has a key that was shared to them."
+  GUEST
 }
 
 "Whether a person may do anything."

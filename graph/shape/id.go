@@ -90,6 +90,78 @@ func UnmarshalWebhookAttempt(v any) (typeid.WebhookAttempt, error) {
 	return read[typeid.WebhookAttempt](v)
 }
 
+// MarshalUserGroup writes an identifier.
+func MarshalUserGroup(v typeid.UserGroup) graphql.Marshaler { return v }
+
+// UnmarshalUserGroup reads an identifier of this noun and no other.
+func UnmarshalUserGroup(v any) (typeid.UserGroup, error) {
+	return read[typeid.UserGroup](v)
+}
+
+// MarshalDoorGroup writes an identifier.
+func MarshalDoorGroup(v typeid.DoorGroup) graphql.Marshaler { return v }
+
+// UnmarshalDoorGroup reads an identifier of this noun and no other.
+func UnmarshalDoorGroup(v any) (typeid.DoorGroup, error) {
+	return read[typeid.DoorGroup](v)
+}
+
+// MarshalSchedule writes an identifier.
+func MarshalSchedule(v typeid.Schedule) graphql.Marshaler { return v }
+
+// UnmarshalSchedule reads an identifier of this noun and no other.
+func UnmarshalSchedule(v any) (typeid.Schedule, error) {
+	return read[typeid.Schedule](v)
+}
+
+// MarshalHolidayCalendar writes an identifier.
+func MarshalHolidayCalendar(v typeid.HolidayCalendar) graphql.Marshaler { return v }
+
+// UnmarshalHolidayCalendar reads an identifier of this noun and no other.
+func UnmarshalHolidayCalendar(v any) (typeid.HolidayCalendar, error) {
+	return read[typeid.HolidayCalendar](v)
+}
+
+// MarshalLockdownPlan writes an identifier.
+func MarshalLockdownPlan(v typeid.LockdownPlan) graphql.Marshaler { return v }
+
+// UnmarshalLockdownPlan reads an identifier of this noun and no other.
+func UnmarshalLockdownPlan(v any) (typeid.LockdownPlan, error) {
+	return read[typeid.LockdownPlan](v)
+}
+
+// MarshalLockdown writes an identifier.
+func MarshalLockdown(v typeid.Lockdown) graphql.Marshaler { return v }
+
+// UnmarshalLockdown reads an identifier of this noun and no other.
+func UnmarshalLockdown(v any) (typeid.Lockdown, error) {
+	return read[typeid.Lockdown](v)
+}
+
+// MarshalArea writes an identifier.
+func MarshalArea(v typeid.Area) graphql.Marshaler { return v }
+
+// UnmarshalArea reads an identifier of this noun and no other.
+func UnmarshalArea(v any) (typeid.Area, error) {
+	return read[typeid.Area](v)
+}
+
+// MarshalCredential writes an identifier.
+func MarshalCredential(v typeid.Credential) graphql.Marshaler { return v }
+
+// UnmarshalCredential reads an identifier of this noun and no other.
+func UnmarshalCredential(v any) (typeid.Credential, error) {
+	return read[typeid.Credential](v)
+}
+
+// MarshalVisit writes an identifier.
+func MarshalVisit(v typeid.Visit) graphql.Marshaler { return v }
+
+// UnmarshalVisit reads an identifier of this noun and no other.
+func UnmarshalVisit(v any) (typeid.Visit, error) {
+	return read[typeid.Visit](v)
+}
+
 func read[T any, P interface {
 	*T
 	graphql.Unmarshaler

@@ -12,6 +12,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -22,14 +23,9 @@ type Node any
 // EffectiveMode is the rule in force at a door, and why.
 type EffectiveMode struct {
 	Mode  door.Mode
-	Cause ModeCause
+	Cause schema.ModeCause
+	Until *time.Time
 }
-
-// ModeCause is why a rule is in force.
-type ModeCause string
-
-// ModeCauseStanding is the door's own mode, with nothing over it.
-const ModeCauseStanding ModeCause = "STANDING"
 
 // DoorUpdate is an item of the subscription doors.
 type DoorUpdate struct {

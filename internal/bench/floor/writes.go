@@ -43,7 +43,7 @@ func (f *floor) grantKey(ctx context.Context, v grant) (data keyData, err error)
 			actor_kind, actor_id, door_id, user_id, key_id, severity, data, leaf_hash)
 		VALUES ($7, $2, $8, 'key.created', $3, $3, 'LIVE', 'API_TOKEN', 'floor', $6, $4, $1, 'INFO',
 			'{}', $9)`,
-		id, f.org, now, v.UserID, typeid.New[typeid.KeyDoor](), v.DoorID,
+		id, f.org, now, v.UserID, typeid.New[typeid.KeyTarget](), v.DoorID,
 		typeid.New[typeid.Event](), f.sequence.Add(1), noHash)
 	data.GrantKey.Key.ID, data.GrantKey.Key.CreatedAt = id, instant(now)
 	return data, err

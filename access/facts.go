@@ -1,0 +1,405 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
+	"github.com/lib/pq"
+
+	"github.com/cardea/cardea/access/verdict"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/area"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/keytarget"
+	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/typeid"
+)
+
+// hold says whether what is read stays as it is until the transaction ends.
+type hold bool
+
+const (
+	held hold = true
+	free hold = false
+)
+
+// policyFor compiles all that bears on some people at some doors at an instant and after it. The
+// number of statements does not depend on how many they are. Held, people are locked against change,
+// and so are the keys: one that counts its uses against any other reader, so that no use is taken
+// twice.
+func (s *Service) policyFor(
+	ctx context.Context, db *ent.Client, people []typeid.User, doors []*ent.Door, at time.Time, h hold,
+) (*verdict.Policy, error) {
+	f, err := s.factsFor(ctx, db, people, doors, at, h)
+	if err != nil {
+		return nil, err
+	}
+	return verdict.Compile(f), nil
+}
+
+// factsFor loads what policyFor compiles.
+func (s *Service) factsFor(
+	ctx context.Context, db *ent.Client, people []typeid.User, doors []*ent.Door, at time.Time, h hold,
+) (verdict.Facts, error) {
+	by, _ := actor.FromContext(ctx)
+	l := factLoader{
+		s: s, db: db, org: by.Organization, doors: doors, at: at, hold: h,
+		facts: verdict.Facts{
+			UserParents: map[typeid.UserGroup]typeid.UserGroup{},
+			DoorParents: map[typeid.DoorGroup]typeid.DoorGroup{},
+		},
+	}
+	for _, load := range []func(context.Context) error{
+		func(ctx context.Context) error { return l.loadPeople(ctx, people) },
+		l.loadDoors, l.loadKeys, l.loadSharers, l.loadAreas, l.loadTimetables,
+	} {
+		if err := load(ctx); err != nil {
+			return verdict.Facts{}, err
+		}
+	}
+	return l.facts, nil
+}
+
+// factLoader gathers facts, one statement after the other.
+type factLoader struct {
+	s       *Service
+	db      *ent.Client
+	org     typeid.Organization
+	doors   []*ent.Door
+	at      time.Time
+	hold    hold
+	facts   verdict.Facts
+	holders []string // people and their groups
+	targets []string // doors, their groups and sites
+}
+
+// loadPeople loads people with the groups that they are in, or will be.
+func (l *factLoader) loadPeople(ctx context.Context, ids []typeid.User) error {
+	query := l.db.User.Query().Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(user.FieldID), ids)) })
+	if l.hold {
+		query.Order(user.ByID()).ForShare()
+	}
+	people, err := query.All(ctx)
+	if err != nil {
+		return fmt.Errorf("load people: %w", err)
+	}
+	for _, u := range people {
+		l.facts.People = append(l.facts.People,
+			verdict.Person{ID: u.ID, Suspended: u.Status != user.StatusACTIVE})
+		l.holders = append(l.holders, text(u.ID))
+	}
+	return l.each(ctx, `
+		SELECT m.user_id, m.user_group_id, g.parent_id, m.valid_from, m.valid_until
+		FROM user_group_members m
+		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+		WHERE m.org_id = $1 AND m.user_id = ANY ($2)
+		  AND (m.valid_until IS NULL OR m.valid_until > $3)`,
+		[]any{l.org, pq.Array(ids), l.at}, func(rows *sql.Rows) error {
+			var m verdict.Member
+			var whole typeid.UserGroup
+			err := rows.Scan(&m.User, &m.Group, &whole, optionalTime{&m.From}, optionalTime{&m.Until})
+			l.facts.Members = append(l.facts.Members, m)
+			l.holders = append(l.holders, text(m.Group))
+			if !whole.IsZero() {
+				l.facts.UserParents[m.Group] = whole
+				l.holders = append(l.holders, text(whole))
+			}
+			return err
+		})
+}
+
+// loadDoors takes the doors over, with their groups and with the lockdowns that they are in.
+func (l *factLoader) loadDoors(ctx context.Context) error {
+	ids := make([]typeid.Door, len(l.doors))
+	for i, d := range l.doors {
+		ids[i] = d.ID
+		l.facts.Doors = append(l.facts.Doors, doorFact(d))
+		l.targets = append(l.targets, text(d.ID), text(d.SiteID))
+	}
+	closed := map[typeid.Door]time.Time{}
+	err := l.each(ctx, `
+		SELECT false, m.door_id, m.door_group_id, g.parent_id, m.valid_from, m.valid_until
+		FROM door_group_doors m
+		JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
+		WHERE m.org_id = $1 AND m.door_id = ANY ($2)
+		  AND (m.valid_until IS NULL OR m.valid_until > $3)
+		UNION ALL
+		SELECT true, d.door_id, NULL, NULL, NULL, l.reverts_at
+		FROM lockdown_doors d JOIN lockdowns l ON l.org_id = d.org_id AND l.id = d.lockdown_id
+		WHERE d.org_id = $1 AND d.door_id = ANY ($2) AND d.released_at IS NULL`,
+		[]any{l.org, pq.Array(ids), l.at}, func(rows *sql.Rows) error {
+			var lockdown bool
+			var m verdict.GroupDoor
+			var whole typeid.DoorGroup
+			err := rows.Scan(&lockdown, &m.Door, &m.Group, &whole,
+				optionalTime{&m.From}, optionalTime{&m.Until})
+			if lockdown {
+				closed[m.Door] = longer(closed, m.Door, m.Until)
+				return err
+			}
+			l.facts.GroupDoors = append(l.facts.GroupDoors, m)
+			l.targets = append(l.targets, text(m.Group))
+			if !whole.IsZero() {
+				l.facts.DoorParents[m.Group] = whole
+				l.targets = append(l.targets, text(whole))
+			}
+			return err
+		})
+	for i := range l.facts.Doors {
+		d := &l.facts.Doors[i]
+		d.LockdownUntil, d.Lockdown = closed[d.ID]
+	}
+	return err
+}
+
+// longer is the later end of two lockdowns of a door; zero is no end.
+func longer(closed map[typeid.Door]time.Time, id typeid.Door, until time.Time) time.Time {
+	if end, known := closed[id]; known && (end.IsZero() || !until.IsZero() && end.After(until)) {
+		return end
+	}
+	return until
+}
+
+func doorFact(d *ent.Door) verdict.Door {
+	f := verdict.Door{
+		ID: d.ID, Site: d.SiteID, Mode: d.Mode, FirstPersonIn: d.FirstPersonIn,
+		UnlockSchedule: orZero(d.UnlockScheduleID), Into: orZero(d.IntoAreaID),
+		OutOf: orZero(d.OutOfAreaID), OverrideUntil: orZero(d.OverrideUntil),
+		FirstInAt: orZero(d.FirstInAt),
+	}
+	if d.OverrideMode != nil {
+		f.Override = door.Mode(*d.OverrideMode)
+	}
+	return f
+}
+
+// loadKeys loads the keys that lead from a holder to a target, with those that they were shared from.
+func (l *factLoader) loadKeys(ctx context.Context) error {
+	var ids []typeid.Key
+	counting := false
+	err := l.each(ctx, `
+		WITH RECURSIVE chain AS (
+			SELECT k.id, k.parent_id, k.uses FROM keys k
+			WHERE k.org_id = $1 AND k.id IN (
+				SELECT key_id FROM key_targets
+				WHERE org_id = $1 AND COALESCE(user_id, user_group_id) = ANY ($2)
+				  AND COALESCE(door_id, door_group_id, site_id) = ANY ($3))
+			UNION
+			SELECT k.id, k.parent_id, k.uses FROM keys k
+			JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
+		) SELECT id, uses IS NOT NULL FROM chain`,
+		[]any{l.org, pq.Array(l.holders), pq.Array(l.targets)}, func(rows *sql.Rows) error {
+			var id typeid.Key
+			var limited bool
+			err := rows.Scan(&id, &limited)
+			ids, counting = append(ids, id), counting || limited
+			return err
+		})
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	query := l.db.Key.Query().Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(key.FieldID), ids)) })
+	if l.hold {
+		query.Order(key.ByID()).Where(func(q *entsql.Selector) {
+			if counting {
+				forChange(q)
+			} else {
+				q.ForShare()
+			}
+		})
+	}
+	keys, err := query.All(ctx)
+	if err != nil {
+		return fmt.Errorf("load keys: %w", err)
+	}
+	index := make(map[typeid.Key]int, len(keys))
+	for i, k := range keys {
+		index[k.ID] = i
+		l.facts.Keys = append(l.facts.Keys, keyFact(k))
+	}
+	return l.loadTargets(ctx, ids, index)
+}
+
+// loadTargets loads what the keys open, as far as it bears on the doors.
+func (l *factLoader) loadTargets(
+	ctx context.Context, ids []typeid.Key, index map[typeid.Key]int,
+) error {
+	targets, err := l.db.KeyTarget.Query().Where(func(q *entsql.Selector) {
+		q.Where(anyOf(q.C(keytarget.FieldKeyID), ids)).Where(entsql.P(func(b *entsql.Builder) {
+			b.WriteString("COALESCE(door_id, door_group_id, site_id) = ANY (").
+				Arg(pq.Array(l.targets)).WriteByte(')')
+		}))
+	}).All(ctx)
+	if err != nil {
+		return fmt.Errorf("load what keys open: %w", err)
+	}
+	for _, t := range targets {
+		at, known := index[t.KeyID]
+		if !known { // deleted in between
+			continue
+		}
+		k := &l.facts.Keys[at]
+		switch {
+		case t.DoorID != nil:
+			k.Doors = append(k.Doors, *t.DoorID)
+		case t.DoorGroupID != nil:
+			k.DoorGroups = append(k.DoorGroups, *t.DoorGroupID)
+		case t.SiteID != nil:
+			k.Sites = append(k.Sites, *t.SiteID)
+		}
+	}
+	return nil
+}
+
+func keyFact(k *ent.Key) verdict.Key {
+	return verdict.Key{
+		ID: k.ID, User: orZero(k.UserID), Group: orZero(k.UserGroupID), From: orZero(k.ValidFrom),
+		Until: orZero(k.ValidUntil), Schedule: orZero(k.ScheduleID), Limited: k.UsesLeft != nil,
+		UsesLeft: orZero(k.UsesLeft), AtDoorOnly: !k.Remote, Suspended: k.SuspendedAt != nil,
+		Revoked: k.RevokedAt != nil, Parent: orZero(k.ParentID), SharedBy: orZero(k.SharedByID),
+	}
+}
+
+// loadSharers loads whoever shared a key: it opens only while they hold its parent.
+func (l *factLoader) loadSharers(ctx context.Context) error {
+	known := map[typeid.User]bool{}
+	for _, p := range l.facts.People {
+		known[p.ID] = true
+	}
+	var more []typeid.User
+	for _, k := range l.facts.Keys {
+		if !k.SharedBy.IsZero() && !known[k.SharedBy] {
+			known[k.SharedBy], more = true, append(more, k.SharedBy)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	return l.loadPeople(ctx, more)
+}
+
+// loadAreas loads the areas of the doors, where the people are, and how many are in.
+func (l *factLoader) loadAreas(ctx context.Context) error {
+	var ids []typeid.Area
+	for _, d := range l.facts.Doors {
+		for _, id := range []typeid.Area{d.Into, d.OutOf} {
+			if !id.IsZero() {
+				ids = append(ids, id)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query := l.db.Area.Query().Where(area.IDIn(ids...))
+	if l.hold {
+		query.Order(area.ByID()).Where(func(q *entsql.Selector) { forChange(q) })
+	}
+	areas, err := query.All(ctx)
+	if err != nil {
+		return fmt.Errorf("load areas: %w", err)
+	}
+	counts, err := l.countPresent(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, a := range areas {
+		l.facts.Areas = append(l.facts.Areas, verdict.Area{
+			ID: a.ID, Limit: orZero(a.OccupancyLimit), LimitMode: a.LimitMode,
+			AntiPassback: a.AntiPassback, Count: counts[a.ID],
+		})
+	}
+	people := make([]typeid.User, len(l.facts.People))
+	for i, p := range l.facts.People {
+		people[i] = p.ID
+	}
+	seen, err := l.db.Presence.Query().
+		Where(presence.AreaIDIn(ids...), presence.UserIDIn(people...)).All(ctx)
+	if err != nil {
+		return fmt.Errorf("load presences: %w", err)
+	}
+	for _, p := range seen {
+		l.facts.Presences = append(l.facts.Presences,
+			verdict.Presence{Area: p.AreaID, User: p.UserID, State: p.State})
+	}
+	return nil
+}
+
+func (l *factLoader) countPresent(
+	ctx context.Context, areas []typeid.Area,
+) (map[typeid.Area]int, error) {
+	counts := map[typeid.Area]int{}
+	err := l.each(ctx, `
+		SELECT area_id, count(*) FROM presences
+		WHERE org_id = $1 AND area_id = ANY ($2) AND state = 'IN' GROUP BY area_id`,
+		[]any{l.org, pq.Array(areas)}, func(rows *sql.Rows) error {
+			var id typeid.Area
+			var count int
+			err := rows.Scan(&id, &count)
+			counts[id] = count
+			return err
+		})
+	return counts, err
+}
+
+// each runs a statement that the tenancy rule does not see: its first argument is the organization.
+func (l *factLoader) each(
+	ctx context.Context, query string, args []any, take func(*sql.Rows) error,
+) error {
+	rows, err := l.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("load facts: %w", err)
+	}
+	for err == nil && rows.Next() {
+		err = take(rows)
+	}
+	if closed := rows.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = rows.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("load facts: %w", err)
+	}
+	return nil
+}
+
+// anyOf keeps a statement's text the same however many identifiers there are.
+func anyOf[K any](column string, ids []K) *entsql.Predicate {
+	return entsql.P(func(b *entsql.Builder) {
+		b.Ident(column).WriteString(" = ANY (").Arg(pq.Array(ids)).WriteByte(')')
+	})
+}
+
+// text is an identifier as Postgres reads it.
+func text(id driver.Valuer) string {
+	v, _ := id.Value()
+	s, _ := v.(string)
+	return s
+}
+
+func orZero[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
+	}
+	return *v
+}
+
+// optionalTime scans NULL as the zero time.
+type optionalTime struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (o optionalTime) Scan(src any) error {
+	var t sql.NullTime
+	err := t.Scan(src)
+	*o.to = t.Time
+	return err
+}

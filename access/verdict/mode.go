@@ -1,0 +1,79 @@
+package verdict
+
+import (
+	"math"
+	"time"
+
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/typeid"
+)
+
+// Mode is the mode in force at a door.
+type Mode struct {
+	Mode  door.Mode
+	Cause schema.ModeCause
+	// Until is the first instant at which another mode or cause is in force, if nobody changes
+	// anything; zero if that is not known to come. Waiting for a first person, it is not known.
+	Until time.Time
+	// Pending says that the unlock schedule is open and waits for a first person.
+	Pending bool
+	// Holiday says that the unlock schedule is closed only because of a holiday.
+	Holiday bool
+}
+
+// Mode returns the mode in force at a door of the policy.
+func (p *Policy) Mode(id typeid.Door, at time.Time) (Mode, bool) {
+	d := p.doors[id]
+	if d == nil {
+		return Mode{}, false
+	}
+	now := at.UnixMicro()
+	m, next := d.mode(now)
+	for range maxSteps {
+		if next == math.MaxInt64 {
+			break
+		}
+		then, after := d.mode(next)
+		if then.Mode != m.Mode || then.Cause != m.Cause {
+			m.Until = time.UnixMicro(next).UTC()
+			break
+		}
+		next = after
+	}
+	return m, true
+}
+
+// mode returns the mode at an instant, and when the next thing happens that could change it.
+func (d *opening) mode(at int64) (m Mode, next int64) {
+	next = math.MaxInt64
+	if d.Lockdown {
+		end := spanOf(time.Time{}, d.LockdownUntil).until
+		if at < end {
+			return Mode{Mode: door.ModeLOCKDOWN, Cause: schema.ModeCauseLockdown}, end
+		}
+	}
+	standing := Mode{Mode: d.Door.Mode, Cause: schema.ModeCauseStanding}
+	if standing.Mode == door.ModeLOCKDOWN || standing.Mode == door.ModeDISABLED {
+		return standing, next
+	}
+	if d.Override != "" && at < d.override.until {
+		return Mode{Mode: d.Override, Cause: schema.ModeCauseOverride}, d.override.until
+	}
+	if d.unlock == nil || standing.Mode != door.ModeCONTROLLED {
+		return standing, next
+	}
+	s := d.unlock.At(time.UnixMicro(at))
+	if !s.Until.IsZero() {
+		next = s.Until.UnixMicro()
+	}
+	if s.Open && d.FirstPersonIn && (d.FirstInAt.Before(s.Since) || d.FirstInAt.UnixMicro() > at) {
+		standing.Pending = true
+		return standing, next
+	}
+	if s.Open {
+		return Mode{Mode: door.ModeUNLOCKED, Cause: schema.ModeCauseSchedule}, next
+	}
+	standing.Holiday = s.Holiday
+	return standing, next
+}
