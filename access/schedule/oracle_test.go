@@ -228,14 +228,10 @@ func compare(t *rapid.T, table *schedule.Timetable, patterns []pattern, hs []sch
 	for _, p := range patterns {
 		for _, start := range p.starts(to.AddDate(0, 0, 2)) {
 			holiday := isHoliday(hs, start)
-			o := occurrence{start: start, end: start.Add(p.length), shut: holiday}
-			switch p.Holidays {
-			case schema.HolidayKeep:
-				o.shut = false
-			case schema.HolidayOnly:
-				if o.shut = false; !holiday {
-					continue
-				}
+			skips := p.Holidays == "" || p.Holidays == schema.HolidaySkip
+			o := occurrence{start, start.Add(p.length), holiday && skips}
+			if p.Holidays == schema.HolidayOnly && !holiday {
+				continue
 			}
 			if o.end.After(from.AddDate(0, 0, -2)) {
 				occurrences = append(occurrences, o)

@@ -157,3 +157,14 @@ func daysOfMonth(date time.Time) int {
 func daysOfYear(year int) int {
 	return time.Date(year, time.December, 31, 0, 0, 0, 0, time.UTC).YearDay()
 }
+
+func (r *rule) endless() bool { return r.count == 0 && r.until == math.MaxInt64 }
+
+// anniversary says whether it is the start's date of every year, and no more.
+func (r *rule) anniversary() bool {
+	date := dateOf(dayOf(r.start))
+	return r.freq == yearly && r.interval == 1 && r.endless() && len(r.times) == 1 &&
+		slices.Equal(r.byMonth, []int{int(date.Month())}) &&
+		slices.Equal(r.byMonthDay, []int{date.Day()}) &&
+		len(r.byDay)+len(r.byYearDay)+len(r.byWeekNo)+len(r.bySetPos) == 0
+}

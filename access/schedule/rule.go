@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Limits on a rule.
@@ -67,6 +68,9 @@ type rule struct {
 func parseRule(text string, start int64) (*rule, error) {
 	if len(text) > maxRule {
 		return nil, fmt.Errorf("must have at most %d characters", maxRule)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return nil, errors.New("must be plain ASCII") // of which capitals are made
 	}
 	parts, err := splitRule(text)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/cardea/cardea/ent/schema"
 )
 
-// TestRulesOfTheRFC holds the examples of RFC 5545, 3.8.5.3, that are no finer than a day. They
-// start at 09:00 on 2 September 1997 unless they say otherwise; want is how they go on.
+// TestRulesOfTheRFC holds the examples of RFC 5545, 3.8.5.3, that are no finer than a day, and some
+// that the library gets wrong. They start at 09:00 on 2 September 1997 unless they say otherwise; want is how they go on.
 func TestRulesOfTheRFC(t *testing.T) {
 	tests := []struct{ rule, start, want string }{
 		{"FREQ=DAILY;COUNT=10", "",
@@ -84,6 +84,11 @@ func TestRulesOfTheRFC(t *testing.T) {
 			"1997-08-05 1997-08-10 1997-08-19 1997-08-24 end"},
 		{"FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=SU", "1997-08-05",
 			"1997-08-05 1997-08-17 1997-08-19 1997-08-31 end"},
+		{"FREQ=YEARLY;BYWEEKNO=53;BYDAY=FR;WKST=SU", "1976-01-02", "1976-01-02 1981-01-02 1987-01-02"},
+		{"FREQ=YEARLY;BYWEEKNO=53;BYDAY=TH", "1998-12-31", "1998-12-31 2004-12-30 2009-12-31 end"},
+		{"FREQ=YEARLY;BYWEEKNO=-1;BYDAY=TH", "1997-12-25", "1997-12-25 1998-12-31 1999-12-30 2000-12-28"},
+		{"FREQ=MONTHLY;BYDAY=1MO,FR", "1997-09-01", "1997-09-01 1997-09-05 1997-09-12 1997-09-19 1997-09-26"},
+		{"FREQ=WEEKLY;BYDAY=MO,WE;BYSETPOS=-1", "1997-09-03", "1997-09-03 1997-09-10 1997-09-17"},
 		{"FREQ=MONTHLY;BYMONTHDAY=15,30;COUNT=5", "2007-01-15",
 			"2007-01-15 2007-01-30 2007-02-15 2007-03-15 2007-03-30 end"},
 	}
@@ -189,7 +194,8 @@ func library(t *rapid.T, text string, start time.Time) *rrule.RRule {
 	return rule
 }
 
-// drawRule leaves out what the library is known to get wrong: weeks counted from the end, numbered
+// drawRule leaves out what the library is known to get wrong: a year's last weeks, which it counts
+// wrongly in the next January (1 January 1971 was never in a week 53 that begins on Sunday), numbered
 // weekdays beside others, and BYSETPOS in the first week, of which it forgets the days before the
 // start.
 func drawRule(t *rapid.T) string {
@@ -218,7 +224,7 @@ func drawRule(t *rapid.T) string {
 		draw("BYMONTHDAY", from(-31, 31))
 	}
 	if freq == "YEARLY" && rapid.Bool().Draw(t, "by week") {
-		draw("BYWEEKNO", from(1, 53))
+		draw("BYWEEKNO", from(1, 51))
 		parts = append(parts, "BYDAY="+weekday.Draw(t, "byday"))
 	} else {
 		if freq == "YEARLY" {
