@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -89,15 +90,29 @@ func opens(c func(string) string, me typeid.User, now time.Time) *sql.Predicate 
 	mine := []any{me, me, me, now, now, now, now}
 	doors := append(append(append([]any{}, mine...), mine...), now, now)
 	return sql.Or(
-		sql.ExprP(c(door.FieldSiteID)+" IN (SELECT t.site_id "+targetsOfUser+")", mine...),
-		sql.ExprP(c(door.FieldID)+" IN (SELECT t.door_id "+targetsOfUser+` UNION ALL
+		among(c(door.FieldSiteID), "SELECT t.site_id "+targetsOfUser, mine...),
+		among(c(door.FieldID), "SELECT t.door_id "+targetsOfUser+` UNION ALL
 			SELECT m.door_id FROM door_group_doors m
 			JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
 			JOIN (SELECT t.org_id, t.door_group_id `+targetsOfUser+`) AS t
 			  ON t.org_id = g.org_id AND t.door_group_id IN (g.id, g.parent_id)
 			WHERE (m.valid_from IS NULL OR m.valid_from <= ?)
-			  AND (m.valid_until IS NULL OR m.valid_until > ?))`, doors...),
+			  AND (m.valid_until IS NULL OR m.valid_until > ?)`, doors...),
 	)
+}
+
+// among is: column IN (query), with ? for each argument.
+func among(column, query string, args ...any) *sql.Predicate {
+	return sql.P(func(b *sql.Builder) {
+		b.Ident(column).WriteString(" IN (")
+		for i, part := range strings.Split(query, "?") {
+			if i > 0 {
+				b.Arg(args[i-1])
+			}
+			b.WriteString(part)
+		}
+		b.WriteByte(')')
+	})
 }
 
 // targetsOfUser is what the valid keys of a user and of their groups are for. Its arguments are the

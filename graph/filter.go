@@ -76,15 +76,16 @@ func openedBy(s *sql.Selector, of operand) *sql.Predicate {
 // hasStatus is true of keys that access.StatusOf gives the status at an instant.
 func hasStatus(status access.KeyStatus, at time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
+		revoked, until, uses := s.C(key.FieldRevokedAt), s.C(key.FieldValidUntil), s.C(key.FieldUsesLeft)
+		suspended, from := s.C(key.FieldSuspendedAt), s.C(key.FieldValidFrom)
+		person, group := s.C(key.FieldUserID), s.C(key.FieldUserGroupID)
 		s.Where(sql.P(func(b *sql.Builder) {
-			b.WriteString("CASE WHEN ").Ident(s.C(key.FieldRevokedAt)).
-				WriteString(" IS NOT NULL THEN 'REVOKED' WHEN ").Ident(s.C(key.FieldValidUntil)).
-				WriteString(" <= ").Arg(at).WriteString(" THEN 'EXPIRED' WHEN ").
-				Ident(s.C(key.FieldUsesLeft)).WriteString(" = 0 THEN 'USED_UP' WHEN ").
-				Ident(s.C(key.FieldSuspendedAt)).WriteString(" IS NOT NULL THEN 'SUSPENDED' WHEN (").
-				Ident(s.C(key.FieldUserID)).WriteString(" IS NULL AND ").
-				Ident(s.C(key.FieldUserGroupID)).WriteString(" IS NULL) OR ").
-				Ident(s.C(key.FieldValidFrom)).WriteString(" > ").Arg(at).
+			b.WriteString("CASE WHEN ").Ident(revoked).WriteString(" IS NOT NULL THEN 'REVOKED' WHEN ").
+				Ident(until).WriteString(" <= ").Arg(at).WriteString(" THEN 'EXPIRED' WHEN ").
+				Ident(uses).WriteString(" = 0 THEN 'USED_UP' WHEN ").
+				Ident(suspended).WriteString(" IS NOT NULL THEN 'SUSPENDED' WHEN (").
+				Ident(person).WriteString(" IS NULL AND ").Ident(group).WriteString(" IS NULL) OR ").
+				Ident(from).WriteString(" > ").Arg(at).
 				WriteString(" THEN 'PENDING' ELSE 'ACTIVE' END = ").Arg(string(status))
 		}))
 	}

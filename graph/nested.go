@@ -32,7 +32,7 @@ type child interface {
 	Value(string) (ent.Value, error)
 }
 
-const parentColumn = "parent_id"
+const parentColumn = "found_for" // no noun has a column of this name
 
 // newNested loads pages of many parents: one statement for all that ask for equal pages.
 func newNested[K parent, T any](
@@ -96,7 +96,7 @@ func paginateEach[K parent, T child, S any, Q query[T, S]](
 
 // perParent turns a query that speaks of parent.id into one that runs it for every parent:
 //
-//	SELECT page.*, parent.id AS parent_id
+//	SELECT page.*, parent.id AS found_for
 //	FROM unnest($1::uuid[]) AS parent(id) CROSS JOIN LATERAL (…) AS page
 //
 // So an index serves each parent's page, and whatever narrows the query, tenancy included, stays
