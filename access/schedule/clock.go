@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// clock converts local times to instants within a horizon. It is never empty. It keeps the zone's offsets itself,
-// because time.Date does not say which instant it takes for a local time that exists twice or not
-// at all.
+// clock converts local times to instants within a horizon. It is never empty. It keeps the zone's
+// offsets itself, because time.Date does not say which instant it takes for a local time that exists
+// twice or not at all.
 type clock []offset
 
 // offset holds for the instants [start, end), in seconds.

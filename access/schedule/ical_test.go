@@ -159,7 +159,7 @@ func TestExport(t *testing.T) {
 	}
 	ws := append(slices.Clone(workingWeek), schema.Window{
 		Start: "2026-06-06T22:00:00", End: "2026-06-07T06:00:00", Holidays: schema.HolidayOnly,
-		Extra: []string{"2026-07-04T22:00:00"}, Summary: "Nachtöffnung; Gate, Quay " + strings.Repeat("ä", 40),
+		Extra: []string{"2026-07-04T22:00:00"}, Summary: "Nachtöffnung; Gate, Quay " + strings.Repeat("ä", 40) + strings.Repeat("-", 80),
 		Except: []string{"2026-06-06T22:00:00"},
 	}, workingWeek[0])
 	got := schedule.Export("Harbour, north", ws)

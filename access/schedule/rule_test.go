@@ -14,7 +14,8 @@ import (
 )
 
 // TestRulesOfTheRFC holds the examples of RFC 5545, 3.8.5.3, that are no finer than a day, and some
-// that the library gets wrong. They start at 09:00 on 2 September 1997 unless they say otherwise; want is how they go on.
+// that the library gets wrong. They start at 09:00 on 2 September 1997 unless they say otherwise;
+// want is how they go on.
 func TestRulesOfTheRFC(t *testing.T) {
 	tests := []struct{ rule, start, want string }{
 		{"FREQ=DAILY;COUNT=10", "",
