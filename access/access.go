@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cardea/cardea/access/seal"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/schema"
@@ -62,6 +63,9 @@ type Dispatch struct {
 type Config struct {
 	DB      *ent.Client
 	Devices Devices // nil where no device can be reached
+	// Secrets keeps what must not be readable in the database. For tests and tools only, nil means a
+	// random keyring: nothing that it sealed outlives the process.
+	Secrets *seal.Keyring
 	// Committed is told of events right after their commit; it must not block. May be nil.
 	Committed func([]journal.Event)
 	// Now is the clock; nil means the wall clock.
@@ -75,6 +79,7 @@ type Config struct {
 type Service struct {
 	db          *ent.Client
 	devices     Devices
+	secrets     *seal.Keyring
 	committed   func([]journal.Event)
 	now         func() time.Time
 	allowInside bool
@@ -90,11 +95,14 @@ func New(cfg Config) *Service {
 	if cfg.Devices == nil {
 		cfg.Devices = nowhere{}
 	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = seal.Random()
+	}
 	if cfg.Committed == nil {
 		cfg.Committed = func([]journal.Event) {}
 	}
 	return &Service{
-		db: cfg.DB, devices: cfg.Devices, committed: cfg.Committed,
+		db: cfg.DB, devices: cfg.Devices, secrets: cfg.Secrets, committed: cfg.Committed,
 		now:         func() time.Time { return cfg.Now().UTC().Truncate(time.Microsecond) },
 		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,
 	}

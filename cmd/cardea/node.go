@@ -62,7 +62,8 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		return nil, err
 	}
 	n.access = access.New(access.Config{
-		DB: n.model, Devices: n.router, AllowInsideWebhooks: c.InsideWebhooks, Log: log,
+		DB: n.model, Devices: n.router, Secrets: c.Secrets, Log: log,
+		AllowInsideWebhooks: c.InsideWebhooks,
 		Committed: func(events []journal.Event) {
 			for _, tell := range n.told {
 				tell(events)

@@ -33,7 +33,7 @@ func (p program) seed(ctx context.Context, args []string) error {
 	if *size == "bench" {
 		return bulkLoad(ctx, db, benchSize, *random, p.stdout)
 	}
-	s := access.New(access.Config{DB: pool.Client(db), Log: p.logger(c)})
+	s := access.New(access.Config{DB: pool.Client(db), Secrets: c.Secrets, Log: p.logger(c)})
 	demo, err := seedDemo(ctx, s)
 	if err != nil {
 		return err
