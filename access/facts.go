@@ -16,9 +16,7 @@ import (
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/key"
-	"github.com/cardea/cardea/ent/keytarget"
 	"github.com/cardea/cardea/ent/presence"
-	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -82,37 +80,40 @@ type factLoader struct {
 
 // loadPeople loads people with the groups that they are in, or will be.
 func (l *factLoader) loadPeople(ctx context.Context, ids []typeid.User) error {
-	query := l.db.User.Query().Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(user.FieldID), ids)) })
+	query := `
+		SELECT u.id, u.status <> 'ACTIVE', m.user_group_id, g.parent_id, m.valid_from, m.valid_until
+		FROM users u
+		LEFT JOIN user_group_members m ON m.org_id = u.org_id AND m.user_id = u.id
+		  AND (m.valid_until IS NULL OR m.valid_until > $3)
+		LEFT JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+		WHERE u.org_id = $1 AND u.id = ANY ($2) ORDER BY u.id`
 	if l.hold {
-		query.Order(user.ByID()).ForShare()
+		query += " FOR SHARE OF u"
 	}
-	people, err := query.All(ctx)
-	if err != nil {
-		return fmt.Errorf("load people: %w", err)
-	}
-	for _, u := range people {
-		l.facts.People = append(l.facts.People,
-			verdict.Person{ID: u.ID, Suspended: u.Status != user.StatusACTIVE})
-		l.holders = append(l.holders, text(u.ID))
-	}
-	return l.each(ctx, `
-		SELECT m.user_id, m.user_group_id, g.parent_id, m.valid_from, m.valid_until
-		FROM user_group_members m
-		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
-		WHERE m.org_id = $1 AND m.user_id = ANY ($2)
-		  AND (m.valid_until IS NULL OR m.valid_until > $3)`,
-		[]any{l.org, pq.Array(ids), l.at}, func(rows *sql.Rows) error {
-			var m verdict.Member
-			var whole typeid.UserGroup
-			err := rows.Scan(&m.User, &m.Group, &whole, optionalTime{&m.From}, optionalTime{&m.Until})
-			l.facts.Members = append(l.facts.Members, m)
-			l.holders = append(l.holders, text(m.Group))
-			if !whole.IsZero() {
-				l.facts.UserParents[m.Group] = whole
-				l.holders = append(l.holders, text(whole))
-			}
+	var last typeid.User
+	return l.each(ctx, query, []any{l.org, pq.Array(ids), l.at}, func(rows *sql.Rows) error {
+		var who verdict.Person
+		var m verdict.Member
+		var whole typeid.UserGroup
+		err := rows.Scan(&who.ID, &who.Suspended, &m.Group, &whole,
+			optionalTime{&m.From}, optionalTime{&m.Until})
+		if who.ID != last {
+			last = who.ID
+			l.facts.People = append(l.facts.People, who)
+			l.holders = append(l.holders, text(who.ID))
+		}
+		if m.Group.IsZero() {
 			return err
-		})
+		}
+		m.User = who.ID
+		l.facts.Members = append(l.facts.Members, m)
+		l.holders = append(l.holders, text(m.Group))
+		if !whole.IsZero() {
+			l.facts.UserParents[m.Group] = whole
+			l.holders = append(l.holders, text(whole))
+		}
+		return err
+	})
 }
 
 // loadDoors takes the doors over, with their groups and with the lockdowns that they are in.
@@ -180,8 +181,10 @@ func doorFact(d *ent.Door) verdict.Door {
 	return f
 }
 
-// loadKeys loads the keys that lead from a holder to a target, with those that they were shared from.
+// loadKeys loads the keys that lead from a holder to a target, with those that they were shared
+// from, and what they open, as far as it bears on the doors.
 func (l *factLoader) loadKeys(ctx context.Context) error {
+	opens := map[typeid.Key]*verdict.Key{}
 	var ids []typeid.Key
 	counting := false
 	err := l.each(ctx, `
@@ -194,12 +197,24 @@ func (l *factLoader) loadKeys(ctx context.Context) error {
 			UNION
 			SELECT k.id, k.parent_id, k.uses FROM keys k
 			JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
-		) SELECT id, uses IS NOT NULL FROM chain`,
+		)
+		SELECT c.id, c.uses IS NOT NULL, t.door_id, t.door_group_id, t.site_id
+		FROM chain c LEFT JOIN key_targets t ON t.org_id = $1 AND t.key_id = c.id
+		  AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($3)`,
 		[]any{l.org, pq.Array(l.holders), pq.Array(l.targets)}, func(rows *sql.Rows) error {
 			var id typeid.Key
 			var limited bool
-			err := rows.Scan(&id, &limited)
-			ids, counting = append(ids, id), counting || limited
+			var one typeid.Door
+			var group typeid.DoorGroup
+			var place typeid.Site
+			err := rows.Scan(&id, &limited, &one, &group, &place)
+			k := opens[id]
+			if k == nil {
+				k = &verdict.Key{}
+				opens[id], ids, counting = k, append(ids, id), counting || limited
+			}
+			k.Doors, k.DoorGroups = appendID(k.Doors, one), appendID(k.DoorGroups, group)
+			k.Sites = appendID(k.Sites, place)
 			return err
 		})
 	if err != nil || len(ids) == 0 {
@@ -219,43 +234,19 @@ func (l *factLoader) loadKeys(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load keys: %w", err)
 	}
-	index := make(map[typeid.Key]int, len(keys))
-	for i, k := range keys {
-		index[k.ID] = i
-		l.facts.Keys = append(l.facts.Keys, keyFact(k))
-	}
-	return l.loadTargets(ctx, ids, index)
-}
-
-// loadTargets loads what the keys open, as far as it bears on the doors.
-func (l *factLoader) loadTargets(
-	ctx context.Context, ids []typeid.Key, index map[typeid.Key]int,
-) error {
-	targets, err := l.db.KeyTarget.Query().Where(func(q *entsql.Selector) {
-		q.Where(anyOf(q.C(keytarget.FieldKeyID), ids)).Where(entsql.P(func(b *entsql.Builder) {
-			b.WriteString("COALESCE(door_id, door_group_id, site_id) = ANY (").
-				Arg(pq.Array(l.targets)).WriteByte(')')
-		}))
-	}).All(ctx)
-	if err != nil {
-		return fmt.Errorf("load what keys open: %w", err)
-	}
-	for _, t := range targets {
-		at, known := index[t.KeyID]
-		if !known { // deleted in between
-			continue
-		}
-		k := &l.facts.Keys[at]
-		switch {
-		case t.DoorID != nil:
-			k.Doors = append(k.Doors, *t.DoorID)
-		case t.DoorGroupID != nil:
-			k.DoorGroups = append(k.DoorGroups, *t.DoorGroupID)
-		case t.SiteID != nil:
-			k.Sites = append(k.Sites, *t.SiteID)
-		}
+	for _, row := range keys {
+		k := keyFact(row)
+		k.Doors, k.DoorGroups, k.Sites = opens[k.ID].Doors, opens[k.ID].DoorGroups, opens[k.ID].Sites
+		l.facts.Keys = append(l.facts.Keys, k)
 	}
 	return nil
+}
+
+func appendID[T interface{ IsZero() bool }](to []T, id T) []T {
+	if id.IsZero() {
+		return to
+	}
+	return append(to, id)
 }
 
 func keyFact(k *ent.Key) verdict.Key {
