@@ -34,6 +34,8 @@ type Area struct {
 	LimitMode area.LimitMode `json:"limit_mode,omitempty"`
 	// AntiPassback holds the value of the "anti_passback" field.
 	AntiPassback area.AntiPassback `json:"anti_passback,omitempty"`
+	// passes before it are forgotten
+	ResetAt      *time.Time `json:"reset_at,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -46,7 +48,7 @@ func (*Area) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case area.FieldName, area.FieldLimitMode, area.FieldAntiPassback:
 			values[i] = new(sql.NullString)
-		case area.FieldCreatedAt, area.FieldUpdatedAt:
+		case area.FieldCreatedAt, area.FieldUpdatedAt, area.FieldResetAt:
 			values[i] = new(sql.NullTime)
 		case area.FieldID:
 			values[i] = new(typeid.Area)
@@ -124,6 +126,13 @@ func (_m *Area) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.AntiPassback = area.AntiPassback(value.String)
 			}
+		case area.FieldResetAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field reset_at", values[i])
+			} else if value.Valid {
+				_m.ResetAt = new(time.Time)
+				*_m.ResetAt = value.Time
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -185,6 +194,11 @@ func (_m *Area) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("anti_passback=")
 	builder.WriteString(fmt.Sprintf("%v", _m.AntiPassback))
+	builder.WriteString(", ")
+	if v := _m.ResetAt; v != nil {
+		builder.WriteString("reset_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -109,6 +109,20 @@ func (_c *AreaCreate) SetNillableAntiPassback(v *area.AntiPassback) *AreaCreate 
 	return _c
 }
 
+// SetResetAt sets the "reset_at" field.
+func (_c *AreaCreate) SetResetAt(v time.Time) *AreaCreate {
+	_c.mutation.SetResetAt(v)
+	return _c
+}
+
+// SetNillableResetAt sets the "reset_at" field if the given value is not nil.
+func (_c *AreaCreate) SetNillableResetAt(v *time.Time) *AreaCreate {
+	if v != nil {
+		_c.SetResetAt(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AreaCreate) SetID(v typeid.Area) *AreaCreate {
 	_c.mutation.SetID(v)
@@ -289,6 +303,10 @@ func (_c *AreaCreate) createSpec() (*Area, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.AntiPassback(); ok {
 		_spec.SetField(area.FieldAntiPassback, field.TypeEnum, value)
 		_node.AntiPassback = value
+	}
+	if value, ok := _c.mutation.ResetAt(); ok {
+		_spec.SetField(area.FieldResetAt, field.TypeTime, value)
+		_node.ResetAt = &value
 	}
 	return _node, _spec
 }

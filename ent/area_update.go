@@ -104,6 +104,26 @@ func (_u *AreaUpdate) SetNillableAntiPassback(v *area.AntiPassback) *AreaUpdate 
 	return _u
 }
 
+// SetResetAt sets the "reset_at" field.
+func (_u *AreaUpdate) SetResetAt(v time.Time) *AreaUpdate {
+	_u.mutation.SetResetAt(v)
+	return _u
+}
+
+// SetNillableResetAt sets the "reset_at" field if the given value is not nil.
+func (_u *AreaUpdate) SetNillableResetAt(v *time.Time) *AreaUpdate {
+	if v != nil {
+		_u.SetResetAt(*v)
+	}
+	return _u
+}
+
+// ClearResetAt clears the value of the "reset_at" field.
+func (_u *AreaUpdate) ClearResetAt() *AreaUpdate {
+	_u.mutation.ClearResetAt()
+	return _u
+}
+
 // Mutation returns the AreaMutation object of the builder.
 func (_u *AreaUpdate) Mutation() *AreaMutation {
 	return _u.mutation
@@ -209,6 +229,12 @@ func (_u *AreaUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.AntiPassback(); ok {
 		_spec.SetField(area.FieldAntiPassback, field.TypeEnum, value)
 	}
+	if value, ok := _u.mutation.ResetAt(); ok {
+		_spec.SetField(area.FieldResetAt, field.TypeTime, value)
+	}
+	if _u.mutation.ResetAtCleared() {
+		_spec.ClearField(area.FieldResetAt, field.TypeTime)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -303,6 +329,26 @@ func (_u *AreaUpdateOne) SetNillableAntiPassback(v *area.AntiPassback) *AreaUpda
 	if v != nil {
 		_u.SetAntiPassback(*v)
 	}
+	return _u
+}
+
+// SetResetAt sets the "reset_at" field.
+func (_u *AreaUpdateOne) SetResetAt(v time.Time) *AreaUpdateOne {
+	_u.mutation.SetResetAt(v)
+	return _u
+}
+
+// SetNillableResetAt sets the "reset_at" field if the given value is not nil.
+func (_u *AreaUpdateOne) SetNillableResetAt(v *time.Time) *AreaUpdateOne {
+	if v != nil {
+		_u.SetResetAt(*v)
+	}
+	return _u
+}
+
+// ClearResetAt clears the value of the "reset_at" field.
+func (_u *AreaUpdateOne) ClearResetAt() *AreaUpdateOne {
+	_u.mutation.ClearResetAt()
 	return _u
 }
 
@@ -440,6 +486,12 @@ func (_u *AreaUpdateOne) sqlSave(ctx context.Context) (_node *Area, err error) {
 	}
 	if value, ok := _u.mutation.AntiPassback(); ok {
 		_spec.SetField(area.FieldAntiPassback, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.ResetAt(); ok {
+		_spec.SetField(area.FieldResetAt, field.TypeTime, value)
+	}
+	if _u.mutation.ResetAtCleared() {
+		_spec.ClearField(area.FieldResetAt, field.TypeTime)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Area{config: _u.config}

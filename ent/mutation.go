@@ -924,6 +924,7 @@ type AreaMutation struct {
 	addoccupancy_limit *int
 	limit_mode         *area.LimitMode
 	anti_passback      *area.AntiPassback
+	reset_at           *time.Time
 	clearedFields      map[string]struct{}
 	done               bool
 	oldValue           func(context.Context) (*Area, error)
@@ -1356,6 +1357,55 @@ func (m *AreaMutation) ResetAntiPassback() {
 	m.anti_passback = nil
 }
 
+// SetResetAt sets the "reset_at" field.
+func (m *AreaMutation) SetResetAt(t time.Time) {
+	m.reset_at = &t
+}
+
+// ResetAt returns the value of the "reset_at" field in the mutation.
+func (m *AreaMutation) ResetAt() (r time.Time, exists bool) {
+	v := m.reset_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResetAt returns the old "reset_at" field's value of the Area entity.
+// If the Area object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AreaMutation) OldResetAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResetAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResetAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResetAt: %w", err)
+	}
+	return oldValue.ResetAt, nil
+}
+
+// ClearResetAt clears the value of the "reset_at" field.
+func (m *AreaMutation) ClearResetAt() {
+	m.reset_at = nil
+	m.clearedFields[area.FieldResetAt] = struct{}{}
+}
+
+// ResetAtCleared returns if the "reset_at" field was cleared in this mutation.
+func (m *AreaMutation) ResetAtCleared() bool {
+	_, ok := m.clearedFields[area.FieldResetAt]
+	return ok
+}
+
+// ResetResetAt resets all changes to the "reset_at" field.
+func (m *AreaMutation) ResetResetAt() {
+	m.reset_at = nil
+	delete(m.clearedFields, area.FieldResetAt)
+}
+
 // Where appends a list predicates to the AreaMutation builder.
 func (m *AreaMutation) Where(ps ...predicate.Area) {
 	m.predicates = append(m.predicates, ps...)
@@ -1390,7 +1440,7 @@ func (m *AreaMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AreaMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 9)
 	if m.org_id != nil {
 		fields = append(fields, area.FieldOrgID)
 	}
@@ -1414,6 +1464,9 @@ func (m *AreaMutation) Fields() []string {
 	}
 	if m.anti_passback != nil {
 		fields = append(fields, area.FieldAntiPassback)
+	}
+	if m.reset_at != nil {
+		fields = append(fields, area.FieldResetAt)
 	}
 	return fields
 }
@@ -1439,6 +1492,8 @@ func (m *AreaMutation) Field(name string) (ent.Value, bool) {
 		return m.LimitMode()
 	case area.FieldAntiPassback:
 		return m.AntiPassback()
+	case area.FieldResetAt:
+		return m.ResetAt()
 	}
 	return nil, false
 }
@@ -1464,6 +1519,8 @@ func (m *AreaMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldLimitMode(ctx)
 	case area.FieldAntiPassback:
 		return m.OldAntiPassback(ctx)
+	case area.FieldResetAt:
+		return m.OldResetAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown Area field %s", name)
 }
@@ -1529,6 +1586,13 @@ func (m *AreaMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetAntiPassback(v)
 		return nil
+	case area.FieldResetAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResetAt(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Area field %s", name)
 }
@@ -1577,6 +1641,9 @@ func (m *AreaMutation) ClearedFields() []string {
 	if m.FieldCleared(area.FieldOccupancyLimit) {
 		fields = append(fields, area.FieldOccupancyLimit)
 	}
+	if m.FieldCleared(area.FieldResetAt) {
+		fields = append(fields, area.FieldResetAt)
+	}
 	return fields
 }
 
@@ -1593,6 +1660,9 @@ func (m *AreaMutation) ClearField(name string) error {
 	switch name {
 	case area.FieldOccupancyLimit:
 		m.ClearOccupancyLimit()
+		return nil
+	case area.FieldResetAt:
+		m.ClearResetAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Area nullable field %s", name)
@@ -1625,6 +1695,9 @@ func (m *AreaMutation) ResetField(name string) error {
 		return nil
 	case area.FieldAntiPassback:
 		m.ResetAntiPassback()
+		return nil
+	case area.FieldResetAt:
+		m.ResetResetAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Area field %s", name)
@@ -17906,6 +17979,8 @@ type PresenceMutation struct {
 	state         *presence.State
 	since         *time.Time
 	door_id       *typeid.Door
+	passes        *[]schema.Pass
+	appendpasses  []schema.Pass
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*Presence, error)
@@ -18245,6 +18320,57 @@ func (m *PresenceMutation) ResetDoorID() {
 	delete(m.clearedFields, presence.FieldDoorID)
 }
 
+// SetPasses sets the "passes" field.
+func (m *PresenceMutation) SetPasses(s []schema.Pass) {
+	m.passes = &s
+	m.appendpasses = nil
+}
+
+// Passes returns the value of the "passes" field in the mutation.
+func (m *PresenceMutation) Passes() (r []schema.Pass, exists bool) {
+	v := m.passes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPasses returns the old "passes" field's value of the Presence entity.
+// If the Presence object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PresenceMutation) OldPasses(ctx context.Context) (v []schema.Pass, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPasses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPasses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPasses: %w", err)
+	}
+	return oldValue.Passes, nil
+}
+
+// AppendPasses adds s to the "passes" field.
+func (m *PresenceMutation) AppendPasses(s []schema.Pass) {
+	m.appendpasses = append(m.appendpasses, s...)
+}
+
+// AppendedPasses returns the list of values that were appended to the "passes" field in this mutation.
+func (m *PresenceMutation) AppendedPasses() ([]schema.Pass, bool) {
+	if len(m.appendpasses) == 0 {
+		return nil, false
+	}
+	return m.appendpasses, true
+}
+
+// ResetPasses resets all changes to the "passes" field.
+func (m *PresenceMutation) ResetPasses() {
+	m.passes = nil
+	m.appendpasses = nil
+}
+
 // Where appends a list predicates to the PresenceMutation builder.
 func (m *PresenceMutation) Where(ps ...predicate.Presence) {
 	m.predicates = append(m.predicates, ps...)
@@ -18279,7 +18405,7 @@ func (m *PresenceMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *PresenceMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.org_id != nil {
 		fields = append(fields, presence.FieldOrgID)
 	}
@@ -18297,6 +18423,9 @@ func (m *PresenceMutation) Fields() []string {
 	}
 	if m.door_id != nil {
 		fields = append(fields, presence.FieldDoorID)
+	}
+	if m.passes != nil {
+		fields = append(fields, presence.FieldPasses)
 	}
 	return fields
 }
@@ -18318,6 +18447,8 @@ func (m *PresenceMutation) Field(name string) (ent.Value, bool) {
 		return m.Since()
 	case presence.FieldDoorID:
 		return m.DoorID()
+	case presence.FieldPasses:
+		return m.Passes()
 	}
 	return nil, false
 }
@@ -18339,6 +18470,8 @@ func (m *PresenceMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldSince(ctx)
 	case presence.FieldDoorID:
 		return m.OldDoorID(ctx)
+	case presence.FieldPasses:
+		return m.OldPasses(ctx)
 	}
 	return nil, fmt.Errorf("unknown Presence field %s", name)
 }
@@ -18389,6 +18522,13 @@ func (m *PresenceMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDoorID(v)
+		return nil
+	case presence.FieldPasses:
+		v, ok := value.([]schema.Pass)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPasses(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Presence field %s", name)
@@ -18465,6 +18605,9 @@ func (m *PresenceMutation) ResetField(name string) error {
 		return nil
 	case presence.FieldDoorID:
 		m.ResetDoorID()
+		return nil
+	case presence.FieldPasses:
+		m.ResetPasses()
 		return nil
 	}
 	return fmt.Errorf("unknown Presence field %s", name)

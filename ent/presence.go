@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -24,12 +26,14 @@ type Presence struct {
 	AreaID typeid.Area `json:"area_id,omitempty"`
 	// UserID holds the value of the "user_id" field.
 	UserID typeid.User `json:"user_id,omitempty"`
-	// State holds the value of the "state" field.
+	// UNKNOWN: it was forgotten
 	State presence.State `json:"state,omitempty"`
 	// Since holds the value of the "since" field.
 	Since time.Time `json:"since,omitempty"`
 	// the door that they came or left by
-	DoorID       *typeid.Door `json:"door_id,omitempty"`
+	DoorID *typeid.Door `json:"door_id,omitempty"`
+	// the last few, newest first: one that never happened is taken back
+	Passes       []schema.Pass `json:"passes,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -40,6 +44,8 @@ func (*Presence) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case presence.FieldDoorID:
 			values[i] = &sql.NullScanner{S: new(typeid.Door)}
+		case presence.FieldPasses:
+			values[i] = new([]byte)
 		case presence.FieldState:
 			values[i] = new(sql.NullString)
 		case presence.FieldSince:
@@ -110,6 +116,14 @@ func (_m *Presence) assignValues(columns []string, values []any) error {
 				_m.DoorID = new(typeid.Door)
 				*_m.DoorID = *value.S.(*typeid.Door)
 			}
+		case presence.FieldPasses:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field passes", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Passes); err != nil {
+					return fmt.Errorf("unmarshal field passes: %w", err)
+				}
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -165,6 +179,9 @@ func (_m *Presence) String() string {
 		builder.WriteString("door_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
+	builder.WriteString(", ")
+	builder.WriteString("passes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Passes))
 	builder.WriteByte(')')
 	return builder.String()
 }

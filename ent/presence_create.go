@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -62,6 +63,12 @@ func (_c *PresenceCreate) SetNillableDoorID(v *typeid.Door) *PresenceCreate {
 	if v != nil {
 		_c.SetDoorID(*v)
 	}
+	return _c
+}
+
+// SetPasses sets the "passes" field.
+func (_c *PresenceCreate) SetPasses(v []schema.Pass) *PresenceCreate {
+	_c.mutation.SetPasses(v)
 	return _c
 }
 
@@ -142,6 +149,9 @@ func (_c *PresenceCreate) check() error {
 	if _, ok := _c.mutation.Since(); !ok {
 		return &ValidationError{Name: "since", err: errors.New(`ent: missing required field "Presence.since"`)}
 	}
+	if _, ok := _c.mutation.Passes(); !ok {
+		return &ValidationError{Name: "passes", err: errors.New(`ent: missing required field "Presence.passes"`)}
+	}
 	return nil
 }
 
@@ -200,6 +210,10 @@ func (_c *PresenceCreate) createSpec() (*Presence, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.DoorID(); ok {
 		_spec.SetField(presence.FieldDoorID, field.TypeUUID, value)
 		_node.DoorID = &value
+	}
+	if value, ok := _c.mutation.Passes(); ok {
+		_spec.SetField(presence.FieldPasses, field.TypeJSON, value)
+		_node.Passes = value
 	}
 	return _node, _spec
 }

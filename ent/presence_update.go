@@ -10,9 +10,11 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -75,6 +77,18 @@ func (_u *PresenceUpdate) SetNillableDoorID(v *typeid.Door) *PresenceUpdate {
 // ClearDoorID clears the value of the "door_id" field.
 func (_u *PresenceUpdate) ClearDoorID() *PresenceUpdate {
 	_u.mutation.ClearDoorID()
+	return _u
+}
+
+// SetPasses sets the "passes" field.
+func (_u *PresenceUpdate) SetPasses(v []schema.Pass) *PresenceUpdate {
+	_u.mutation.SetPasses(v)
+	return _u
+}
+
+// AppendPasses appends value to the "passes" field.
+func (_u *PresenceUpdate) AppendPasses(v []schema.Pass) *PresenceUpdate {
+	_u.mutation.AppendPasses(v)
 	return _u
 }
 
@@ -150,6 +164,14 @@ func (_u *PresenceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.DoorIDCleared() {
 		_spec.ClearField(presence.FieldDoorID, field.TypeUUID)
 	}
+	if value, ok := _u.mutation.Passes(); ok {
+		_spec.SetField(presence.FieldPasses, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPasses(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, presence.FieldPasses, value)
+		})
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -217,6 +239,18 @@ func (_u *PresenceUpdateOne) SetNillableDoorID(v *typeid.Door) *PresenceUpdateOn
 // ClearDoorID clears the value of the "door_id" field.
 func (_u *PresenceUpdateOne) ClearDoorID() *PresenceUpdateOne {
 	_u.mutation.ClearDoorID()
+	return _u
+}
+
+// SetPasses sets the "passes" field.
+func (_u *PresenceUpdateOne) SetPasses(v []schema.Pass) *PresenceUpdateOne {
+	_u.mutation.SetPasses(v)
+	return _u
+}
+
+// AppendPasses appends value to the "passes" field.
+func (_u *PresenceUpdateOne) AppendPasses(v []schema.Pass) *PresenceUpdateOne {
+	_u.mutation.AppendPasses(v)
 	return _u
 }
 
@@ -321,6 +355,14 @@ func (_u *PresenceUpdateOne) sqlSave(ctx context.Context) (_node *Presence, err 
 	}
 	if _u.mutation.DoorIDCleared() {
 		_spec.ClearField(presence.FieldDoorID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.Passes(); ok {
+		_spec.SetField(presence.FieldPasses, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPasses(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, presence.FieldPasses, value)
+		})
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Presence{config: _u.config}

@@ -31,6 +31,8 @@ const (
 	FieldLimitMode = "limit_mode"
 	// FieldAntiPassback holds the string denoting the anti_passback field in the database.
 	FieldAntiPassback = "anti_passback"
+	// FieldResetAt holds the string denoting the reset_at field in the database.
+	FieldResetAt = "reset_at"
 	// Table holds the table name of the area in the database.
 	Table = "areas"
 )
@@ -46,6 +48,7 @@ var Columns = []string{
 	FieldOccupancyLimit,
 	FieldLimitMode,
 	FieldAntiPassback,
+	FieldResetAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -173,4 +176,9 @@ func ByLimitMode(opts ...sql.OrderTermOption) OrderOption {
 // ByAntiPassback orders the results by the anti_passback field.
 func ByAntiPassback(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldAntiPassback, opts...).ToFunc()
+}
+
+// ByResetAt orders the results by the reset_at field.
+func ByResetAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldResetAt, opts...).ToFunc()
 }

@@ -85,6 +85,11 @@ func OccupancyLimit(v int) predicate.Area {
 	return predicate.Area(sql.FieldEQ(FieldOccupancyLimit, v))
 }
 
+// ResetAt applies equality check predicate on the "reset_at" field. It's identical to ResetAtEQ.
+func ResetAt(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldEQ(FieldResetAt, v))
+}
+
 // OrgIDEQ applies the EQ predicate on the "org_id" field.
 func OrgIDEQ(v typeid.Organization) predicate.Area {
 	return predicate.Area(sql.FieldEQ(FieldOrgID, v))
@@ -398,6 +403,56 @@ func AntiPassbackIn(vs ...AntiPassback) predicate.Area {
 // AntiPassbackNotIn applies the NotIn predicate on the "anti_passback" field.
 func AntiPassbackNotIn(vs ...AntiPassback) predicate.Area {
 	return predicate.Area(sql.FieldNotIn(FieldAntiPassback, vs...))
+}
+
+// ResetAtEQ applies the EQ predicate on the "reset_at" field.
+func ResetAtEQ(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldEQ(FieldResetAt, v))
+}
+
+// ResetAtNEQ applies the NEQ predicate on the "reset_at" field.
+func ResetAtNEQ(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldNEQ(FieldResetAt, v))
+}
+
+// ResetAtIn applies the In predicate on the "reset_at" field.
+func ResetAtIn(vs ...time.Time) predicate.Area {
+	return predicate.Area(sql.FieldIn(FieldResetAt, vs...))
+}
+
+// ResetAtNotIn applies the NotIn predicate on the "reset_at" field.
+func ResetAtNotIn(vs ...time.Time) predicate.Area {
+	return predicate.Area(sql.FieldNotIn(FieldResetAt, vs...))
+}
+
+// ResetAtGT applies the GT predicate on the "reset_at" field.
+func ResetAtGT(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldGT(FieldResetAt, v))
+}
+
+// ResetAtGTE applies the GTE predicate on the "reset_at" field.
+func ResetAtGTE(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldGTE(FieldResetAt, v))
+}
+
+// ResetAtLT applies the LT predicate on the "reset_at" field.
+func ResetAtLT(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldLT(FieldResetAt, v))
+}
+
+// ResetAtLTE applies the LTE predicate on the "reset_at" field.
+func ResetAtLTE(v time.Time) predicate.Area {
+	return predicate.Area(sql.FieldLTE(FieldResetAt, v))
+}
+
+// ResetAtIsNil applies the IsNil predicate on the "reset_at" field.
+func ResetAtIsNil() predicate.Area {
+	return predicate.Area(sql.FieldIsNull(FieldResetAt))
+}
+
+// ResetAtNotNil applies the NotNil predicate on the "reset_at" field.
+func ResetAtNotNil() predicate.Area {
+	return predicate.Area(sql.FieldNotNull(FieldResetAt))
 }
 
 // And groups predicates with the AND operator between them.

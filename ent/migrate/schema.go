@@ -56,6 +56,7 @@ var (
 		{Name: "occupancy_limit", Type: field.TypeInt, Nullable: true},
 		{Name: "limit_mode", Type: field.TypeEnum, Enums: []string{"OFF", "ALERT", "ENFORCE"}, Default: "OFF"},
 		{Name: "anti_passback", Type: field.TypeEnum, Enums: []string{"OFF", "ALERT", "ENFORCE"}, Default: "OFF"},
+		{Name: "reset_at", Type: field.TypeTime, Nullable: true},
 	}
 	// AreasTable holds the schema information for the "areas" table.
 	AreasTable = &schema.Table{
@@ -754,9 +755,10 @@ var (
 		{Name: "org_id", Type: field.TypeUUID},
 		{Name: "area_id", Type: field.TypeUUID},
 		{Name: "user_id", Type: field.TypeUUID},
-		{Name: "state", Type: field.TypeEnum, Enums: []string{"IN", "OUT"}},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"IN", "OUT", "UNKNOWN"}},
 		{Name: "since", Type: field.TypeTime},
 		{Name: "door_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "passes", Type: field.TypeJSON},
 	}
 	// PresencesTable holds the schema information for the "presences" table.
 	PresencesTable = &schema.Table{

@@ -26,6 +26,8 @@ const (
 	FieldSince = "since"
 	// FieldDoorID holds the string denoting the door_id field in the database.
 	FieldDoorID = "door_id"
+	// FieldPasses holds the string denoting the passes field in the database.
+	FieldPasses = "passes"
 	// Table holds the table name of the presence in the database.
 	Table = "presences"
 )
@@ -39,6 +41,7 @@ var Columns = []string{
 	FieldState,
 	FieldSince,
 	FieldDoorID,
+	FieldPasses,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -61,8 +64,9 @@ type State string
 
 // State values.
 const (
-	StateIN  State = "IN"
-	StateOUT State = "OUT"
+	StateIN      State = "IN"
+	StateOUT     State = "OUT"
+	StateUNKNOWN State = "UNKNOWN"
 )
 
 func (s State) String() string {
@@ -72,7 +76,7 @@ func (s State) String() string {
 // StateValidator is a validator for the "state" field enum values. It is called by the builders before save.
 func StateValidator(s State) error {
 	switch s {
-	case StateIN, StateOUT:
+	case StateIN, StateOUT, StateUNKNOWN:
 		return nil
 	default:
 		return fmt.Errorf("presence: invalid enum value for state field: %q", s)

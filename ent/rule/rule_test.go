@@ -101,7 +101,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 		SetRequestedBy("x").SetRequestedAt(schema.Now()).SaveX(ctx)
 	closedDoor := c.LockdownDoor.Create().SetLockdownID(closed.ID).SetDoorID(door.ID).SaveX(ctx)
 	area := c.Area.Create().SetSiteID(site.ID).SetName("Yard").SaveX(ctx)
-	present := c.Presence.Create().SetAreaID(area.ID).SetUserID(user.ID).
+	present := c.Presence.Create().SetAreaID(area.ID).SetUserID(user.ID).SetPasses(nil).
 		SetState(presence.StateIN).SetSince(schema.Now()).SaveX(ctx)
 	pin := c.Credential.Create().SetUserID(user.ID).SetKind(credential.KindPIN).SetHint("PIN").SaveX(ctx)
 	visit := c.Visit.Create().SetHostID(user.ID).SetSiteID(site.ID).SetKeyID(key.ID).SetName("Guest").

@@ -23,6 +23,7 @@ func (Area) Fields() []ent.Field {
 		field.Int("occupancy_limit").Optional().Nillable().Positive(),
 		field.Enum("limit_mode").Values("OFF", "ALERT", "ENFORCE").Default("OFF"),
 		field.Enum("anti_passback").Values("OFF", "ALERT", "ENFORCE").Default("OFF"),
+		field.Time("reset_at").Optional().Nillable().Comment("passes before it are forgotten"),
 	}
 }
 

@@ -31,7 +31,7 @@ ALTER TABLE "sites" ADD COLUMN "holiday_calendar_id" uuid NULL;
 -- Modify "users" table
 ALTER TABLE "users" ALTER COLUMN "email" DROP NOT NULL;
 -- Create "areas" table
-CREATE TABLE "areas" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, "site_id" uuid NOT NULL, "name" character varying NOT NULL, "occupancy_limit" bigint NULL, "limit_mode" character varying NOT NULL DEFAULT 'OFF', "anti_passback" character varying NOT NULL DEFAULT 'OFF', PRIMARY KEY ("id"));
+CREATE TABLE "areas" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, "site_id" uuid NOT NULL, "name" character varying NOT NULL, "occupancy_limit" bigint NULL, "limit_mode" character varying NOT NULL DEFAULT 'OFF', "anti_passback" character varying NOT NULL DEFAULT 'OFF', "reset_at" timestamptz NULL, PRIMARY KEY ("id"));
 -- Create index "area_org_id_id" to table: "areas"
 CREATE UNIQUE INDEX "area_org_id_id" ON "areas" ("org_id", "id");
 -- Create index "area_org_id_site_id_name" to table: "areas"
@@ -99,7 +99,7 @@ CREATE UNIQUE INDEX "lockdownplan_org_id_id" ON "lockdown_plans" ("org_id", "id"
 -- Create index "lockdownplan_org_id_name" to table: "lockdown_plans"
 CREATE UNIQUE INDEX "lockdownplan_org_id_name" ON "lockdown_plans" ("org_id", "name");
 -- Create "presences" table
-CREATE TABLE "presences" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "area_id" uuid NOT NULL, "user_id" uuid NOT NULL, "state" character varying NOT NULL, "since" timestamptz NOT NULL, "door_id" uuid NULL, PRIMARY KEY ("id"));
+CREATE TABLE "presences" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "area_id" uuid NOT NULL, "user_id" uuid NOT NULL, "state" character varying NOT NULL, "since" timestamptz NOT NULL, "door_id" uuid NULL, "passes" jsonb NOT NULL, PRIMARY KEY ("id"));
 -- Create index "presence_org_id_area_id_state_user_id" to table: "presences"
 CREATE INDEX "presence_org_id_area_id_state_user_id" ON "presences" ("org_id", "area_id", "state", "user_id");
 -- Create index "presence_org_id_area_id_user_id" to table: "presences"
