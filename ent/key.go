@@ -50,6 +50,8 @@ type Key struct {
 	SharedByID *typeid.User `json:"shared_by_id,omitempty"`
 	// e-mail address or phone number that it was shared to
 	Recipient *string `json:"-"`
+	// what to call whoever redeems it
+	RecipientName *string `json:"-"`
 	// SHA-256 of the secret in its link
 	LinkHash *[]byte `json:"-"`
 	// RedeemedAt holds the value of the "redeemed_at" field.
@@ -80,7 +82,7 @@ func (*Key) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case key.FieldUses, key.FieldUsesLeft, key.FieldSharesLeft, key.FieldDepth:
 			values[i] = new(sql.NullInt64)
-		case key.FieldRecipient:
+		case key.FieldRecipient, key.FieldRecipientName:
 			values[i] = new(sql.NullString)
 		case key.FieldCreatedAt, key.FieldUpdatedAt, key.FieldValidFrom, key.FieldValidUntil, key.FieldRedeemedAt, key.FieldSuspendedAt, key.FieldRevokedAt:
 			values[i] = new(sql.NullTime)
@@ -215,6 +217,13 @@ func (_m *Key) assignValues(columns []string, values []any) error {
 				_m.Recipient = new(string)
 				*_m.Recipient = value.String
 			}
+		case key.FieldRecipientName:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field recipient_name", values[i])
+			} else if value.Valid {
+				_m.RecipientName = new(string)
+				*_m.RecipientName = value.String
+			}
 		case key.FieldLinkHash:
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field link_hash", values[i])
@@ -342,6 +351,8 @@ func (_m *Key) String() string {
 	}
 	builder.WriteString(", ")
 	builder.WriteString("recipient=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("recipient_name=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("link_hash=<sensitive>")
 	builder.WriteString(", ")

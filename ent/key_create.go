@@ -237,6 +237,20 @@ func (_c *KeyCreate) SetNillableRecipient(v *string) *KeyCreate {
 	return _c
 }
 
+// SetRecipientName sets the "recipient_name" field.
+func (_c *KeyCreate) SetRecipientName(v string) *KeyCreate {
+	_c.mutation.SetRecipientName(v)
+	return _c
+}
+
+// SetNillableRecipientName sets the "recipient_name" field if the given value is not nil.
+func (_c *KeyCreate) SetNillableRecipientName(v *string) *KeyCreate {
+	if v != nil {
+		_c.SetRecipientName(*v)
+	}
+	return _c
+}
+
 // SetLinkHash sets the "link_hash" field.
 func (_c *KeyCreate) SetLinkHash(v []byte) *KeyCreate {
 	_c.mutation.SetLinkHash(v)
@@ -405,6 +419,11 @@ func (_c *KeyCreate) check() error {
 			return &ValidationError{Name: "recipient", err: fmt.Errorf(`ent: validator failed for field "Key.recipient": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.RecipientName(); ok {
+		if err := key.RecipientNameValidator(v); err != nil {
+			return &ValidationError{Name: "recipient_name", err: fmt.Errorf(`ent: validator failed for field "Key.recipient_name": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.LinkHash(); ok {
 		if err := key.LinkHashValidator(v); err != nil {
 			return &ValidationError{Name: "link_hash", err: fmt.Errorf(`ent: validator failed for field "Key.link_hash": %w`, err)}
@@ -508,6 +527,10 @@ func (_c *KeyCreate) createSpec() (*Key, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Recipient(); ok {
 		_spec.SetField(key.FieldRecipient, field.TypeString, value)
 		_node.Recipient = &value
+	}
+	if value, ok := _c.mutation.RecipientName(); ok {
+		_spec.SetField(key.FieldRecipientName, field.TypeString, value)
+		_node.RecipientName = &value
 	}
 	if value, ok := _c.mutation.LinkHash(); ok {
 		_spec.SetField(key.FieldLinkHash, field.TypeBytes, value)

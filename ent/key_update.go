@@ -427,6 +427,9 @@ func (_u *KeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.RecipientCleared() {
 		_spec.ClearField(key.FieldRecipient, field.TypeString)
 	}
+	if _u.mutation.RecipientNameCleared() {
+		_spec.ClearField(key.FieldRecipientName, field.TypeString)
+	}
 	if value, ok := _u.mutation.LinkHash(); ok {
 		_spec.SetField(key.FieldLinkHash, field.TypeBytes, value)
 	}
@@ -899,6 +902,9 @@ func (_u *KeyUpdateOne) sqlSave(ctx context.Context) (_node *Key, err error) {
 	}
 	if _u.mutation.RecipientCleared() {
 		_spec.ClearField(key.FieldRecipient, field.TypeString)
+	}
+	if _u.mutation.RecipientNameCleared() {
+		_spec.ClearField(key.FieldRecipientName, field.TypeString)
 	}
 	if value, ok := _u.mutation.LinkHash(); ok {
 		_spec.SetField(key.FieldLinkHash, field.TypeBytes, value)

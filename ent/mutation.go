@@ -12221,6 +12221,7 @@ type KeyMutation struct {
 	adddepth       *int
 	shared_by_id   *typeid.User
 	recipient      *string
+	recipient_name *string
 	link_hash      *[]byte
 	redeemed_at    *time.Time
 	suspended_at   *time.Time
@@ -13123,6 +13124,55 @@ func (m *KeyMutation) ResetRecipient() {
 	delete(m.clearedFields, key.FieldRecipient)
 }
 
+// SetRecipientName sets the "recipient_name" field.
+func (m *KeyMutation) SetRecipientName(s string) {
+	m.recipient_name = &s
+}
+
+// RecipientName returns the value of the "recipient_name" field in the mutation.
+func (m *KeyMutation) RecipientName() (r string, exists bool) {
+	v := m.recipient_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRecipientName returns the old "recipient_name" field's value of the Key entity.
+// If the Key object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyMutation) OldRecipientName(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRecipientName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRecipientName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRecipientName: %w", err)
+	}
+	return oldValue.RecipientName, nil
+}
+
+// ClearRecipientName clears the value of the "recipient_name" field.
+func (m *KeyMutation) ClearRecipientName() {
+	m.recipient_name = nil
+	m.clearedFields[key.FieldRecipientName] = struct{}{}
+}
+
+// RecipientNameCleared returns if the "recipient_name" field was cleared in this mutation.
+func (m *KeyMutation) RecipientNameCleared() bool {
+	_, ok := m.clearedFields[key.FieldRecipientName]
+	return ok
+}
+
+// ResetRecipientName resets all changes to the "recipient_name" field.
+func (m *KeyMutation) ResetRecipientName() {
+	m.recipient_name = nil
+	delete(m.clearedFields, key.FieldRecipientName)
+}
+
 // SetLinkHash sets the "link_hash" field.
 func (m *KeyMutation) SetLinkHash(b []byte) {
 	m.link_hash = &b
@@ -13353,7 +13403,7 @@ func (m *KeyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *KeyMutation) Fields() []string {
-	fields := make([]string, 0, 20)
+	fields := make([]string, 0, 21)
 	if m.org_id != nil {
 		fields = append(fields, key.FieldOrgID)
 	}
@@ -13401,6 +13451,9 @@ func (m *KeyMutation) Fields() []string {
 	}
 	if m.recipient != nil {
 		fields = append(fields, key.FieldRecipient)
+	}
+	if m.recipient_name != nil {
+		fields = append(fields, key.FieldRecipientName)
 	}
 	if m.link_hash != nil {
 		fields = append(fields, key.FieldLinkHash)
@@ -13454,6 +13507,8 @@ func (m *KeyMutation) Field(name string) (ent.Value, bool) {
 		return m.SharedByID()
 	case key.FieldRecipient:
 		return m.Recipient()
+	case key.FieldRecipientName:
+		return m.RecipientName()
 	case key.FieldLinkHash:
 		return m.LinkHash()
 	case key.FieldRedeemedAt:
@@ -13503,6 +13558,8 @@ func (m *KeyMutation) OldField(ctx context.Context, name string) (ent.Value, err
 		return m.OldSharedByID(ctx)
 	case key.FieldRecipient:
 		return m.OldRecipient(ctx)
+	case key.FieldRecipientName:
+		return m.OldRecipientName(ctx)
 	case key.FieldLinkHash:
 		return m.OldLinkHash(ctx)
 	case key.FieldRedeemedAt:
@@ -13631,6 +13688,13 @@ func (m *KeyMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetRecipient(v)
+		return nil
+	case key.FieldRecipientName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRecipientName(v)
 		return nil
 	case key.FieldLinkHash:
 		v, ok := value.([]byte)
@@ -13771,6 +13835,9 @@ func (m *KeyMutation) ClearedFields() []string {
 	if m.FieldCleared(key.FieldRecipient) {
 		fields = append(fields, key.FieldRecipient)
 	}
+	if m.FieldCleared(key.FieldRecipientName) {
+		fields = append(fields, key.FieldRecipientName)
+	}
 	if m.FieldCleared(key.FieldLinkHash) {
 		fields = append(fields, key.FieldLinkHash)
 	}
@@ -13826,6 +13893,9 @@ func (m *KeyMutation) ClearField(name string) error {
 		return nil
 	case key.FieldRecipient:
 		m.ClearRecipient()
+		return nil
+	case key.FieldRecipientName:
+		m.ClearRecipientName()
 		return nil
 	case key.FieldLinkHash:
 		m.ClearLinkHash()
@@ -13894,6 +13964,9 @@ func (m *KeyMutation) ResetField(name string) error {
 		return nil
 	case key.FieldRecipient:
 		m.ResetRecipient()
+		return nil
+	case key.FieldRecipientName:
+		m.ResetRecipientName()
 		return nil
 	case key.FieldLinkHash:
 		m.ResetLinkHash()

@@ -455,8 +455,12 @@ func init() {
 	keyDescRecipient := keyFields[13].Descriptor()
 	// key.RecipientValidator is a validator for the "recipient" field. It is called by the builders before save.
 	key.RecipientValidator = keyDescRecipient.Validators[0].(func(string) error)
+	// keyDescRecipientName is the schema descriptor for recipient_name field.
+	keyDescRecipientName := keyFields[14].Descriptor()
+	// key.RecipientNameValidator is a validator for the "recipient_name" field. It is called by the builders before save.
+	key.RecipientNameValidator = keyDescRecipientName.Validators[0].(func(string) error)
 	// keyDescLinkHash is the schema descriptor for link_hash field.
-	keyDescLinkHash := keyFields[14].Descriptor()
+	keyDescLinkHash := keyFields[15].Descriptor()
 	// key.LinkHashValidator is a validator for the "link_hash" field. It is called by the builders before save.
 	key.LinkHashValidator = keyDescLinkHash.Validators[0].(func([]byte) error)
 	// keyDescID is the schema descriptor for id field.

@@ -46,6 +46,8 @@ const (
 	FieldSharedByID = "shared_by_id"
 	// FieldRecipient holds the string denoting the recipient field in the database.
 	FieldRecipient = "recipient"
+	// FieldRecipientName holds the string denoting the recipient_name field in the database.
+	FieldRecipientName = "recipient_name"
 	// FieldLinkHash holds the string denoting the link_hash field in the database.
 	FieldLinkHash = "link_hash"
 	// FieldRedeemedAt holds the string denoting the redeemed_at field in the database.
@@ -77,6 +79,7 @@ var Columns = []string{
 	FieldDepth,
 	FieldSharedByID,
 	FieldRecipient,
+	FieldRecipientName,
 	FieldLinkHash,
 	FieldRedeemedAt,
 	FieldSuspendedAt,
@@ -116,6 +119,8 @@ var (
 	DepthValidator func(int) error
 	// RecipientValidator is a validator for the "recipient" field. It is called by the builders before save.
 	RecipientValidator func(string) error
+	// RecipientNameValidator is a validator for the "recipient_name" field. It is called by the builders before save.
+	RecipientNameValidator func(string) error
 	// LinkHashValidator is a validator for the "link_hash" field. It is called by the builders before save.
 	LinkHashValidator func([]byte) error
 	// DefaultID holds the default value on creation for the "id" field.
@@ -208,6 +213,11 @@ func BySharedByID(opts ...sql.OrderTermOption) OrderOption {
 // ByRecipient orders the results by the recipient field.
 func ByRecipient(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRecipient, opts...).ToFunc()
+}
+
+// ByRecipientName orders the results by the recipient_name field.
+func ByRecipientName(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRecipientName, opts...).ToFunc()
 }
 
 // ByRedeemedAt orders the results by the redeemed_at field.

@@ -135,6 +135,11 @@ func Recipient(v string) predicate.Key {
 	return predicate.Key(sql.FieldEQ(FieldRecipient, v))
 }
 
+// RecipientName applies equality check predicate on the "recipient_name" field. It's identical to RecipientNameEQ.
+func RecipientName(v string) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRecipientName, v))
+}
+
 // LinkHash applies equality check predicate on the "link_hash" field. It's identical to LinkHashEQ.
 func LinkHash(v []byte) predicate.Key {
 	return predicate.Key(sql.FieldEQ(FieldLinkHash, v))
@@ -888,6 +893,81 @@ func RecipientEqualFold(v string) predicate.Key {
 // RecipientContainsFold applies the ContainsFold predicate on the "recipient" field.
 func RecipientContainsFold(v string) predicate.Key {
 	return predicate.Key(sql.FieldContainsFold(FieldRecipient, v))
+}
+
+// RecipientNameEQ applies the EQ predicate on the "recipient_name" field.
+func RecipientNameEQ(v string) predicate.Key {
+	return predicate.Key(sql.FieldEQ(FieldRecipientName, v))
+}
+
+// RecipientNameNEQ applies the NEQ predicate on the "recipient_name" field.
+func RecipientNameNEQ(v string) predicate.Key {
+	return predicate.Key(sql.FieldNEQ(FieldRecipientName, v))
+}
+
+// RecipientNameIn applies the In predicate on the "recipient_name" field.
+func RecipientNameIn(vs ...string) predicate.Key {
+	return predicate.Key(sql.FieldIn(FieldRecipientName, vs...))
+}
+
+// RecipientNameNotIn applies the NotIn predicate on the "recipient_name" field.
+func RecipientNameNotIn(vs ...string) predicate.Key {
+	return predicate.Key(sql.FieldNotIn(FieldRecipientName, vs...))
+}
+
+// RecipientNameGT applies the GT predicate on the "recipient_name" field.
+func RecipientNameGT(v string) predicate.Key {
+	return predicate.Key(sql.FieldGT(FieldRecipientName, v))
+}
+
+// RecipientNameGTE applies the GTE predicate on the "recipient_name" field.
+func RecipientNameGTE(v string) predicate.Key {
+	return predicate.Key(sql.FieldGTE(FieldRecipientName, v))
+}
+
+// RecipientNameLT applies the LT predicate on the "recipient_name" field.
+func RecipientNameLT(v string) predicate.Key {
+	return predicate.Key(sql.FieldLT(FieldRecipientName, v))
+}
+
+// RecipientNameLTE applies the LTE predicate on the "recipient_name" field.
+func RecipientNameLTE(v string) predicate.Key {
+	return predicate.Key(sql.FieldLTE(FieldRecipientName, v))
+}
+
+// RecipientNameContains applies the Contains predicate on the "recipient_name" field.
+func RecipientNameContains(v string) predicate.Key {
+	return predicate.Key(sql.FieldContains(FieldRecipientName, v))
+}
+
+// RecipientNameHasPrefix applies the HasPrefix predicate on the "recipient_name" field.
+func RecipientNameHasPrefix(v string) predicate.Key {
+	return predicate.Key(sql.FieldHasPrefix(FieldRecipientName, v))
+}
+
+// RecipientNameHasSuffix applies the HasSuffix predicate on the "recipient_name" field.
+func RecipientNameHasSuffix(v string) predicate.Key {
+	return predicate.Key(sql.FieldHasSuffix(FieldRecipientName, v))
+}
+
+// RecipientNameIsNil applies the IsNil predicate on the "recipient_name" field.
+func RecipientNameIsNil() predicate.Key {
+	return predicate.Key(sql.FieldIsNull(FieldRecipientName))
+}
+
+// RecipientNameNotNil applies the NotNil predicate on the "recipient_name" field.
+func RecipientNameNotNil() predicate.Key {
+	return predicate.Key(sql.FieldNotNull(FieldRecipientName))
+}
+
+// RecipientNameEqualFold applies the EqualFold predicate on the "recipient_name" field.
+func RecipientNameEqualFold(v string) predicate.Key {
+	return predicate.Key(sql.FieldEqualFold(FieldRecipientName, v))
+}
+
+// RecipientNameContainsFold applies the ContainsFold predicate on the "recipient_name" field.
+func RecipientNameContainsFold(v string) predicate.Key {
+	return predicate.Key(sql.FieldContainsFold(FieldRecipientName, v))
 }
 
 // LinkHashEQ applies the EQ predicate on the "link_hash" field.

@@ -541,6 +541,7 @@ var (
 		{Name: "depth", Type: field.TypeInt, Default: 0},
 		{Name: "shared_by_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "recipient", Type: field.TypeString, Nullable: true, Size: 254},
+		{Name: "recipient_name", Type: field.TypeString, Nullable: true, Size: 200},
 		{Name: "link_hash", Type: field.TypeBytes, Nullable: true, Size: 32},
 		{Name: "redeemed_at", Type: field.TypeTime, Nullable: true},
 		{Name: "suspended_at", Type: field.TypeTime, Nullable: true},
@@ -580,7 +581,7 @@ var (
 			{
 				Name:    "key_org_id_link_hash",
 				Unique:  true,
-				Columns: []*schema.Column{KeysColumns[1], KeysColumns[17]},
+				Columns: []*schema.Column{KeysColumns[1], KeysColumns[18]},
 			},
 		},
 	}

@@ -33,6 +33,8 @@ func (Key) Fields() []ent.Field {
 		field.UUID("shared_by_id", typeid.User{}).Optional().Nillable().Immutable(),
 		field.String("recipient").Optional().Nillable().Sensitive().MaxLen(254).Immutable().
 			Comment("e-mail address or phone number that it was shared to"),
+		field.String("recipient_name").Optional().Nillable().Sensitive().MaxLen(200).Immutable().
+			Comment("what to call whoever redeems it"),
 		field.Bytes("link_hash").Optional().Nillable().Sensitive().MaxLen(32).
 			Comment("SHA-256 of the secret in its link"),
 		field.Time("redeemed_at").Optional().Nillable(),
