@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/device"
@@ -44,6 +43,7 @@ func (s *Service) CreateDoor(ctx context.Context, in CreateDoorInput) (*CreateDo
 			return nil, found(err, "site", "siteId")
 		}
 		d, err = tx.Door.Create().SetSiteID(in.SiteID).SetName(in.Name).SetNillableMode(in.Mode).
+			SetNillableEffectiveMode((*door.EffectiveMode)(in.Mode)).
 			SetNillableRelockSeconds(in.RelockSeconds).
 			SetNillableHeldOpenSeconds(in.HeldOpenSeconds).Save(ctx)
 		if err != nil {
@@ -82,35 +82,26 @@ func (s *Service) UpdateDoor(ctx context.Context, in UpdateDoorInput) (*UpdateDo
 	}
 	var d *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		before, err := tx.Door.Query().Where(door.ID(in.ID), forChange).Only(ctx)
-		if err != nil {
+		if _, err := tx.Door.Query().Where(door.ID(in.ID), forChange).Only(ctx); err != nil {
 			return nil, found(err, "door", "id")
 		}
 		update := tx.Door.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableMode(in.Mode).
 			SetNillableRelockSeconds(in.RelockSeconds).
 			SetNillableHeldOpenSeconds(in.HeldOpenSeconds)
 		change := changed(update.Mutation())
+		var err error
 		if d, err = update.Save(ctx); err != nil {
 			return nil, err
 		}
-		events := []journal.Event{{Type: "door.updated", Site: d.SiteID, Door: d.ID, Data: change}}
-		if d.Mode != before.Mode {
-			events = append(events, modeChanged(before, d))
-		}
-		return events, nil
+		modes, err := s.settleModes(ctx, tx, []*ent.Door{d})
+		updated := journal.Event{Type: "door.updated", Site: d.SiteID, Door: d.ID, Data: change}
+		return append([]journal.Event{updated}, modes...), err
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.configure(ctx, d.DeviceID)
 	return &UpdateDoorPayload{d}, nil
-}
-
-func modeChanged(before, after *ent.Door) journal.Event {
-	modes, _ := json.Marshal(map[string]door.Mode{"from": before.Mode, "to": after.Mode})
-	return journal.Event{
-		Type: "door.mode_changed", Site: after.SiteID, Door: after.ID, Data: modes,
-	}
 }
 
 // DeleteDoorInput names a door.

@@ -14,6 +14,7 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/stream"
 )
@@ -285,7 +286,7 @@ func frameDoors(rows []*ent.Door) []Door {
 	doors := make([]Door, len(rows))
 	for i, row := range rows {
 		doors[i] = Door{
-			Port: *row.DevicePort, DoorID: row.ID, Mode: row.Mode,
+			Port: *row.DevicePort, DoorID: row.ID, Mode: door.Mode(row.EffectiveMode),
 			RelockSeconds: row.RelockSeconds, HeldOpenSeconds: row.HeldOpenSeconds,
 		}
 	}

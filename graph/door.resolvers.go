@@ -22,7 +22,9 @@ func (r *doorResolver) Device(ctx context.Context, obj *ent.Door) (*ent.Device, 
 }
 
 func (r *doorResolver) EffectiveMode(ctx context.Context, obj *ent.Door) (*shape.EffectiveMode, error) {
-	return &shape.EffectiveMode{Mode: obj.Mode, Cause: schema.ModeCauseStanding}, nil
+	return &shape.EffectiveMode{
+		Mode: door.Mode(obj.EffectiveMode), Cause: obj.EffectiveCause, Until: obj.EffectiveUntil,
+	}, nil
 }
 
 func (r *doorResolver) IsStale(ctx context.Context, obj *ent.Door) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -60,8 +61,10 @@ func Append(
 		}
 		events[i], creates[i] = sealed, sealed.row(tx.Event.Create(), leaf)
 	}
-	if err := tx.Event.CreateBulk(creates...).Exec(ctx); err != nil {
-		return nil, fmt.Errorf("append to journal: %w", err)
+	for some := range slices.Chunk(creates, maxRows) {
+		if err := tx.Event.CreateBulk(some...).Exec(ctx); err != nil {
+			return nil, fmt.Errorf("append to journal: %w", err)
+		}
 	}
 	err = tx.JournalHead.UpdateOneID(org).
 		SetSeq(chain.Sequence()).SetCompactRange(chain.CompactRange()).Exec(ctx)
@@ -70,6 +73,9 @@ func Append(
 	}
 	return events, nil
 }
+
+// maxRows is how many events one statement inserts: Postgres takes 65,535 arguments.
+const maxRows = 1000
 
 // Chain numbers and hashes the events of one organization. Append uses it, and so does whoever
 // loads a journal in bulk.

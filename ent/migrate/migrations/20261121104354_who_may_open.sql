@@ -154,6 +154,9 @@ INSERT INTO key_targets (id, org_id, key_id, user_id, site_id)
 DROP TABLE key_doors;
 ALTER TABLE keys DROP COLUMN site_id;
 
+-- Until now a door's own mode was the one in force.
+UPDATE doors SET effective_mode = mode WHERE effective_mode <> mode;
+
 -- Every reference stays within its organization: the foreign keys carry org_id.
 ALTER TABLE user_groups ADD CONSTRAINT user_groups_org_fk
   FOREIGN KEY (org_id) REFERENCES organizations (id);
