@@ -44,6 +44,8 @@ type Credential struct {
 	PublicKey *[]byte `json:"public_key,omitempty"`
 	// keyed hash of what is presented
 	Lookup *[]byte `json:"-"`
+	// keyed hash of a card's number without its facility code
+	NumberLookup *[]byte `json:"-"`
 	// inclusive
 	ValidFrom *time.Time `json:"valid_from,omitempty"`
 	// exclusive
@@ -64,7 +66,7 @@ func (*Credential) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case credential.FieldSealed, credential.FieldPublicKey, credential.FieldLookup:
+		case credential.FieldSealed, credential.FieldPublicKey, credential.FieldLookup, credential.FieldNumberLookup:
 			values[i] = new([]byte)
 		case credential.FieldDuress:
 			values[i] = new(sql.NullBool)
@@ -181,6 +183,12 @@ func (_m *Credential) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field lookup", values[i])
 			} else if value != nil {
 				_m.Lookup = value
+			}
+		case credential.FieldNumberLookup:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field number_lookup", values[i])
+			} else if value != nil {
+				_m.NumberLookup = value
 			}
 		case credential.FieldValidFrom:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -300,6 +308,8 @@ func (_m *Credential) String() string {
 	}
 	builder.WriteString(", ")
 	builder.WriteString("lookup=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("number_lookup=<sensitive>")
 	builder.WriteString(", ")
 	if v := _m.ValidFrom; v != nil {
 		builder.WriteString("valid_from=")

@@ -147,6 +147,12 @@ func (_c *CredentialCreate) SetLookup(v []byte) *CredentialCreate {
 	return _c
 }
 
+// SetNumberLookup sets the "number_lookup" field.
+func (_c *CredentialCreate) SetNumberLookup(v []byte) *CredentialCreate {
+	_c.mutation.SetNumberLookup(v)
+	return _c
+}
+
 // SetValidFrom sets the "valid_from" field.
 func (_c *CredentialCreate) SetValidFrom(v time.Time) *CredentialCreate {
 	_c.mutation.SetValidFrom(v)
@@ -439,6 +445,10 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Lookup(); ok {
 		_spec.SetField(credential.FieldLookup, field.TypeBytes, value)
 		_node.Lookup = &value
+	}
+	if value, ok := _c.mutation.NumberLookup(); ok {
+		_spec.SetField(credential.FieldNumberLookup, field.TypeBytes, value)
+		_node.NumberLookup = &value
 	}
 	if value, ok := _c.mutation.ValidFrom(); ok {
 		_spec.SetField(credential.FieldValidFrom, field.TypeTime, value)

@@ -55,18 +55,6 @@ func (_u *CredentialUpdate) ClearLabel() *CredentialUpdate {
 	return _u
 }
 
-// SetLookup sets the "lookup" field.
-func (_u *CredentialUpdate) SetLookup(v []byte) *CredentialUpdate {
-	_u.mutation.SetLookup(v)
-	return _u
-}
-
-// ClearLookup clears the value of the "lookup" field.
-func (_u *CredentialUpdate) ClearLookup() *CredentialUpdate {
-	_u.mutation.ClearLookup()
-	return _u
-}
-
 // SetValidFrom sets the "valid_from" field.
 func (_u *CredentialUpdate) SetValidFrom(v time.Time) *CredentialUpdate {
 	_u.mutation.SetValidFrom(v)
@@ -283,11 +271,11 @@ func (_u *CredentialUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if _u.mutation.PublicKeyCleared() {
 		_spec.ClearField(credential.FieldPublicKey, field.TypeBytes)
 	}
-	if value, ok := _u.mutation.Lookup(); ok {
-		_spec.SetField(credential.FieldLookup, field.TypeBytes, value)
-	}
 	if _u.mutation.LookupCleared() {
 		_spec.ClearField(credential.FieldLookup, field.TypeBytes)
+	}
+	if _u.mutation.NumberLookupCleared() {
+		_spec.ClearField(credential.FieldNumberLookup, field.TypeBytes)
 	}
 	if value, ok := _u.mutation.ValidFrom(); ok {
 		_spec.SetField(credential.FieldValidFrom, field.TypeTime, value)
@@ -370,18 +358,6 @@ func (_u *CredentialUpdateOne) SetNillableLabel(v *string) *CredentialUpdateOne 
 // ClearLabel clears the value of the "label" field.
 func (_u *CredentialUpdateOne) ClearLabel() *CredentialUpdateOne {
 	_u.mutation.ClearLabel()
-	return _u
-}
-
-// SetLookup sets the "lookup" field.
-func (_u *CredentialUpdateOne) SetLookup(v []byte) *CredentialUpdateOne {
-	_u.mutation.SetLookup(v)
-	return _u
-}
-
-// ClearLookup clears the value of the "lookup" field.
-func (_u *CredentialUpdateOne) ClearLookup() *CredentialUpdateOne {
-	_u.mutation.ClearLookup()
 	return _u
 }
 
@@ -631,11 +607,11 @@ func (_u *CredentialUpdateOne) sqlSave(ctx context.Context) (_node *Credential, 
 	if _u.mutation.PublicKeyCleared() {
 		_spec.ClearField(credential.FieldPublicKey, field.TypeBytes)
 	}
-	if value, ok := _u.mutation.Lookup(); ok {
-		_spec.SetField(credential.FieldLookup, field.TypeBytes, value)
-	}
 	if _u.mutation.LookupCleared() {
 		_spec.ClearField(credential.FieldLookup, field.TypeBytes)
+	}
+	if _u.mutation.NumberLookupCleared() {
+		_spec.ClearField(credential.FieldNumberLookup, field.TypeBytes)
 	}
 	if value, ok := _u.mutation.ValidFrom(); ok {
 		_spec.SetField(credential.FieldValidFrom, field.TypeTime, value)

@@ -59,6 +59,8 @@ type Door struct {
 	PinFailures int `json:"pin_failures,omitempty"`
 	// PinBlockedUntil holds the value of the "pin_blocked_until" field.
 	PinBlockedUntil *time.Time `json:"pin_blocked_until,omitempty"`
+	// when the keypad may have as many wrong PINs at once as ever again
+	PinBudgetAt *time.Time `json:"pin_budget_at,omitempty"`
 	// LockState holds the value of the "lock_state" field.
 	LockState door.LockState `json:"lock_state,omitempty"`
 	// Position holds the value of the "position" field.
@@ -91,7 +93,7 @@ func (*Door) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case door.FieldName, door.FieldMode, door.FieldOverrideMode, door.FieldEffectiveMode, door.FieldEffectiveCause, door.FieldLockState, door.FieldPosition, door.FieldConnectivity:
 			values[i] = new(sql.NullString)
-		case door.FieldCreatedAt, door.FieldUpdatedAt, door.FieldOverrideUntil, door.FieldFirstInAt, door.FieldEffectiveUntil, door.FieldPinBlockedUntil, door.FieldObservedAt:
+		case door.FieldCreatedAt, door.FieldUpdatedAt, door.FieldOverrideUntil, door.FieldFirstInAt, door.FieldEffectiveUntil, door.FieldPinBlockedUntil, door.FieldPinBudgetAt, door.FieldObservedAt:
 			values[i] = new(sql.NullTime)
 		case door.FieldID:
 			values[i] = new(typeid.Door)
@@ -250,6 +252,13 @@ func (_m *Door) assignValues(columns []string, values []any) error {
 				_m.PinBlockedUntil = new(time.Time)
 				*_m.PinBlockedUntil = value.Time
 			}
+		case door.FieldPinBudgetAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field pin_budget_at", values[i])
+			} else if value.Valid {
+				_m.PinBudgetAt = new(time.Time)
+				*_m.PinBudgetAt = value.Time
+			}
 		case door.FieldLockState:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field lock_state", values[i])
@@ -400,6 +409,11 @@ func (_m *Door) String() string {
 	builder.WriteString(", ")
 	if v := _m.PinBlockedUntil; v != nil {
 		builder.WriteString("pin_blocked_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.PinBudgetAt; v != nil {
+		builder.WriteString("pin_budget_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

@@ -278,6 +278,20 @@ func (_c *DoorCreate) SetNillablePinBlockedUntil(v *time.Time) *DoorCreate {
 	return _c
 }
 
+// SetPinBudgetAt sets the "pin_budget_at" field.
+func (_c *DoorCreate) SetPinBudgetAt(v time.Time) *DoorCreate {
+	_c.mutation.SetPinBudgetAt(v)
+	return _c
+}
+
+// SetNillablePinBudgetAt sets the "pin_budget_at" field if the given value is not nil.
+func (_c *DoorCreate) SetNillablePinBudgetAt(v *time.Time) *DoorCreate {
+	if v != nil {
+		_c.SetPinBudgetAt(*v)
+	}
+	return _c
+}
+
 // SetLockState sets the "lock_state" field.
 func (_c *DoorCreate) SetLockState(v door.LockState) *DoorCreate {
 	_c.mutation.SetLockState(v)
@@ -686,6 +700,10 @@ func (_c *DoorCreate) createSpec() (*Door, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.PinBlockedUntil(); ok {
 		_spec.SetField(door.FieldPinBlockedUntil, field.TypeTime, value)
 		_node.PinBlockedUntil = &value
+	}
+	if value, ok := _c.mutation.PinBudgetAt(); ok {
+		_spec.SetField(door.FieldPinBudgetAt, field.TypeTime, value)
+		_node.PinBudgetAt = &value
 	}
 	if value, ok := _c.mutation.LockState(); ok {
 		_spec.SetField(door.FieldLockState, field.TypeEnum, value)

@@ -349,6 +349,26 @@ func (_u *DoorUpdate) ClearPinBlockedUntil() *DoorUpdate {
 	return _u
 }
 
+// SetPinBudgetAt sets the "pin_budget_at" field.
+func (_u *DoorUpdate) SetPinBudgetAt(v time.Time) *DoorUpdate {
+	_u.mutation.SetPinBudgetAt(v)
+	return _u
+}
+
+// SetNillablePinBudgetAt sets the "pin_budget_at" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillablePinBudgetAt(v *time.Time) *DoorUpdate {
+	if v != nil {
+		_u.SetPinBudgetAt(*v)
+	}
+	return _u
+}
+
+// ClearPinBudgetAt clears the value of the "pin_budget_at" field.
+func (_u *DoorUpdate) ClearPinBudgetAt() *DoorUpdate {
+	_u.mutation.ClearPinBudgetAt()
+	return _u
+}
+
 // SetLockState sets the "lock_state" field.
 func (_u *DoorUpdate) SetLockState(v door.LockState) *DoorUpdate {
 	_u.mutation.SetLockState(v)
@@ -666,6 +686,12 @@ func (_u *DoorUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.PinBlockedUntilCleared() {
 		_spec.ClearField(door.FieldPinBlockedUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.PinBudgetAt(); ok {
+		_spec.SetField(door.FieldPinBudgetAt, field.TypeTime, value)
+	}
+	if _u.mutation.PinBudgetAtCleared() {
+		_spec.ClearField(door.FieldPinBudgetAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LockState(); ok {
 		_spec.SetField(door.FieldLockState, field.TypeEnum, value)
@@ -1034,6 +1060,26 @@ func (_u *DoorUpdateOne) ClearPinBlockedUntil() *DoorUpdateOne {
 	return _u
 }
 
+// SetPinBudgetAt sets the "pin_budget_at" field.
+func (_u *DoorUpdateOne) SetPinBudgetAt(v time.Time) *DoorUpdateOne {
+	_u.mutation.SetPinBudgetAt(v)
+	return _u
+}
+
+// SetNillablePinBudgetAt sets the "pin_budget_at" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillablePinBudgetAt(v *time.Time) *DoorUpdateOne {
+	if v != nil {
+		_u.SetPinBudgetAt(*v)
+	}
+	return _u
+}
+
+// ClearPinBudgetAt clears the value of the "pin_budget_at" field.
+func (_u *DoorUpdateOne) ClearPinBudgetAt() *DoorUpdateOne {
+	_u.mutation.ClearPinBudgetAt()
+	return _u
+}
+
 // SetLockState sets the "lock_state" field.
 func (_u *DoorUpdateOne) SetLockState(v door.LockState) *DoorUpdateOne {
 	_u.mutation.SetLockState(v)
@@ -1381,6 +1427,12 @@ func (_u *DoorUpdateOne) sqlSave(ctx context.Context) (_node *Door, err error) {
 	}
 	if _u.mutation.PinBlockedUntilCleared() {
 		_spec.ClearField(door.FieldPinBlockedUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.PinBudgetAt(); ok {
+		_spec.SetField(door.FieldPinBudgetAt, field.TypeTime, value)
+	}
+	if _u.mutation.PinBudgetAtCleared() {
+		_spec.ClearField(door.FieldPinBudgetAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LockState(); ok {
 		_spec.SetField(door.FieldLockState, field.TypeEnum, value)

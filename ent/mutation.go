@@ -3338,6 +3338,7 @@ type CredentialMutation struct {
 	sealed        *[]byte
 	public_key    *[]byte
 	lookup        *[]byte
+	number_lookup *[]byte
 	valid_from    *time.Time
 	valid_until   *time.Time
 	failures      *int
@@ -4001,6 +4002,55 @@ func (m *CredentialMutation) ResetLookup() {
 	delete(m.clearedFields, credential.FieldLookup)
 }
 
+// SetNumberLookup sets the "number_lookup" field.
+func (m *CredentialMutation) SetNumberLookup(b []byte) {
+	m.number_lookup = &b
+}
+
+// NumberLookup returns the value of the "number_lookup" field in the mutation.
+func (m *CredentialMutation) NumberLookup() (r []byte, exists bool) {
+	v := m.number_lookup
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNumberLookup returns the old "number_lookup" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldNumberLookup(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNumberLookup is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNumberLookup requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNumberLookup: %w", err)
+	}
+	return oldValue.NumberLookup, nil
+}
+
+// ClearNumberLookup clears the value of the "number_lookup" field.
+func (m *CredentialMutation) ClearNumberLookup() {
+	m.number_lookup = nil
+	m.clearedFields[credential.FieldNumberLookup] = struct{}{}
+}
+
+// NumberLookupCleared returns if the "number_lookup" field was cleared in this mutation.
+func (m *CredentialMutation) NumberLookupCleared() bool {
+	_, ok := m.clearedFields[credential.FieldNumberLookup]
+	return ok
+}
+
+// ResetNumberLookup resets all changes to the "number_lookup" field.
+func (m *CredentialMutation) ResetNumberLookup() {
+	m.number_lookup = nil
+	delete(m.clearedFields, credential.FieldNumberLookup)
+}
+
 // SetValidFrom sets the "valid_from" field.
 func (m *CredentialMutation) SetValidFrom(t time.Time) {
 	m.valid_from = &t
@@ -4336,7 +4386,7 @@ func (m *CredentialMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CredentialMutation) Fields() []string {
-	fields := make([]string, 0, 19)
+	fields := make([]string, 0, 20)
 	if m.org_id != nil {
 		fields = append(fields, credential.FieldOrgID)
 	}
@@ -4375,6 +4425,9 @@ func (m *CredentialMutation) Fields() []string {
 	}
 	if m.lookup != nil {
 		fields = append(fields, credential.FieldLookup)
+	}
+	if m.number_lookup != nil {
+		fields = append(fields, credential.FieldNumberLookup)
 	}
 	if m.valid_from != nil {
 		fields = append(fields, credential.FieldValidFrom)
@@ -4428,6 +4481,8 @@ func (m *CredentialMutation) Field(name string) (ent.Value, bool) {
 		return m.PublicKey()
 	case credential.FieldLookup:
 		return m.Lookup()
+	case credential.FieldNumberLookup:
+		return m.NumberLookup()
 	case credential.FieldValidFrom:
 		return m.ValidFrom()
 	case credential.FieldValidUntil:
@@ -4475,6 +4530,8 @@ func (m *CredentialMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldPublicKey(ctx)
 	case credential.FieldLookup:
 		return m.OldLookup(ctx)
+	case credential.FieldNumberLookup:
+		return m.OldNumberLookup(ctx)
 	case credential.FieldValidFrom:
 		return m.OldValidFrom(ctx)
 	case credential.FieldValidUntil:
@@ -4587,6 +4644,13 @@ func (m *CredentialMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetLookup(v)
 		return nil
+	case credential.FieldNumberLookup:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNumberLookup(v)
+		return nil
 	case credential.FieldValidFrom:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -4692,6 +4756,9 @@ func (m *CredentialMutation) ClearedFields() []string {
 	if m.FieldCleared(credential.FieldLookup) {
 		fields = append(fields, credential.FieldLookup)
 	}
+	if m.FieldCleared(credential.FieldNumberLookup) {
+		fields = append(fields, credential.FieldNumberLookup)
+	}
 	if m.FieldCleared(credential.FieldValidFrom) {
 		fields = append(fields, credential.FieldValidFrom)
 	}
@@ -4738,6 +4805,9 @@ func (m *CredentialMutation) ClearField(name string) error {
 		return nil
 	case credential.FieldLookup:
 		m.ClearLookup()
+		return nil
+	case credential.FieldNumberLookup:
+		m.ClearNumberLookup()
 		return nil
 	case credential.FieldValidFrom:
 		m.ClearValidFrom()
@@ -4800,6 +4870,9 @@ func (m *CredentialMutation) ResetField(name string) error {
 		return nil
 	case credential.FieldLookup:
 		m.ResetLookup()
+		return nil
+	case credential.FieldNumberLookup:
+		m.ResetNumberLookup()
 		return nil
 	case credential.FieldValidFrom:
 		m.ResetValidFrom()
@@ -6352,6 +6425,7 @@ type DoorMutation struct {
 	pin_failures         *int
 	addpin_failures      *int
 	pin_blocked_until    *time.Time
+	pin_budget_at        *time.Time
 	lock_state           *door.LockState
 	position             *door.Position
 	connectivity         *schema.Connectivity
@@ -7361,6 +7435,55 @@ func (m *DoorMutation) ResetPinBlockedUntil() {
 	delete(m.clearedFields, door.FieldPinBlockedUntil)
 }
 
+// SetPinBudgetAt sets the "pin_budget_at" field.
+func (m *DoorMutation) SetPinBudgetAt(t time.Time) {
+	m.pin_budget_at = &t
+}
+
+// PinBudgetAt returns the value of the "pin_budget_at" field in the mutation.
+func (m *DoorMutation) PinBudgetAt() (r time.Time, exists bool) {
+	v := m.pin_budget_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPinBudgetAt returns the old "pin_budget_at" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldPinBudgetAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPinBudgetAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPinBudgetAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPinBudgetAt: %w", err)
+	}
+	return oldValue.PinBudgetAt, nil
+}
+
+// ClearPinBudgetAt clears the value of the "pin_budget_at" field.
+func (m *DoorMutation) ClearPinBudgetAt() {
+	m.pin_budget_at = nil
+	m.clearedFields[door.FieldPinBudgetAt] = struct{}{}
+}
+
+// PinBudgetAtCleared returns if the "pin_budget_at" field was cleared in this mutation.
+func (m *DoorMutation) PinBudgetAtCleared() bool {
+	_, ok := m.clearedFields[door.FieldPinBudgetAt]
+	return ok
+}
+
+// ResetPinBudgetAt resets all changes to the "pin_budget_at" field.
+func (m *DoorMutation) ResetPinBudgetAt() {
+	m.pin_budget_at = nil
+	delete(m.clearedFields, door.FieldPinBudgetAt)
+}
+
 // SetLockState sets the "lock_state" field.
 func (m *DoorMutation) SetLockState(ds door.LockState) {
 	m.lock_state = &ds
@@ -7664,7 +7787,7 @@ func (m *DoorMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DoorMutation) Fields() []string {
-	fields := make([]string, 0, 26)
+	fields := make([]string, 0, 27)
 	if m.org_id != nil {
 		fields = append(fields, door.FieldOrgID)
 	}
@@ -7724,6 +7847,9 @@ func (m *DoorMutation) Fields() []string {
 	}
 	if m.pin_blocked_until != nil {
 		fields = append(fields, door.FieldPinBlockedUntil)
+	}
+	if m.pin_budget_at != nil {
+		fields = append(fields, door.FieldPinBudgetAt)
 	}
 	if m.lock_state != nil {
 		fields = append(fields, door.FieldLockState)
@@ -7791,6 +7917,8 @@ func (m *DoorMutation) Field(name string) (ent.Value, bool) {
 		return m.PinFailures()
 	case door.FieldPinBlockedUntil:
 		return m.PinBlockedUntil()
+	case door.FieldPinBudgetAt:
+		return m.PinBudgetAt()
 	case door.FieldLockState:
 		return m.LockState()
 	case door.FieldPosition:
@@ -7852,6 +7980,8 @@ func (m *DoorMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldPinFailures(ctx)
 	case door.FieldPinBlockedUntil:
 		return m.OldPinBlockedUntil(ctx)
+	case door.FieldPinBudgetAt:
+		return m.OldPinBudgetAt(ctx)
 	case door.FieldLockState:
 		return m.OldLockState(ctx)
 	case door.FieldPosition:
@@ -8013,6 +8143,13 @@ func (m *DoorMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetPinBlockedUntil(v)
 		return nil
+	case door.FieldPinBudgetAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPinBudgetAt(v)
+		return nil
 	case door.FieldLockState:
 		v, ok := value.(door.LockState)
 		if !ok {
@@ -8166,6 +8303,9 @@ func (m *DoorMutation) ClearedFields() []string {
 	if m.FieldCleared(door.FieldPinBlockedUntil) {
 		fields = append(fields, door.FieldPinBlockedUntil)
 	}
+	if m.FieldCleared(door.FieldPinBudgetAt) {
+		fields = append(fields, door.FieldPinBudgetAt)
+	}
 	if m.FieldCleared(door.FieldObservedAt) {
 		fields = append(fields, door.FieldObservedAt)
 	}
@@ -8212,6 +8352,9 @@ func (m *DoorMutation) ClearField(name string) error {
 		return nil
 	case door.FieldPinBlockedUntil:
 		m.ClearPinBlockedUntil()
+		return nil
+	case door.FieldPinBudgetAt:
+		m.ClearPinBudgetAt()
 		return nil
 	case door.FieldObservedAt:
 		m.ClearObservedAt()
@@ -8283,6 +8426,9 @@ func (m *DoorMutation) ResetField(name string) error {
 		return nil
 	case door.FieldPinBlockedUntil:
 		m.ResetPinBlockedUntil()
+		return nil
+	case door.FieldPinBudgetAt:
+		m.ResetPinBudgetAt()
 		return nil
 	case door.FieldLockState:
 		m.ResetLockState()

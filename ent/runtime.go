@@ -169,7 +169,7 @@ func init() {
 	// credential.CardFormatValidator is a validator for the "card_format" field. It is called by the builders before save.
 	credential.CardFormatValidator = credentialDescCardFormat.Validators[0].(func(string) error)
 	// credentialDescFailures is the schema descriptor for failures field.
-	credentialDescFailures := credentialFields[13].Descriptor()
+	credentialDescFailures := credentialFields[14].Descriptor()
 	// credential.DefaultFailures holds the default value on creation for the failures field.
 	credential.DefaultFailures = credentialDescFailures.Default.(int)
 	// credential.FailuresValidator is a validator for the "failures" field. It is called by the builders before save.
@@ -291,13 +291,13 @@ func init() {
 	// door.PinFailuresValidator is a validator for the "pin_failures" field. It is called by the builders before save.
 	door.PinFailuresValidator = doorDescPinFailures.Validators[0].(func(int) error)
 	// doorDescRelockSeconds is the schema descriptor for relock_seconds field.
-	doorDescRelockSeconds := doorFields[22].Descriptor()
+	doorDescRelockSeconds := doorFields[23].Descriptor()
 	// door.DefaultRelockSeconds holds the default value on creation for the relock_seconds field.
 	door.DefaultRelockSeconds = doorDescRelockSeconds.Default.(int)
 	// door.RelockSecondsValidator is a validator for the "relock_seconds" field. It is called by the builders before save.
 	door.RelockSecondsValidator = doorDescRelockSeconds.Validators[0].(func(int) error)
 	// doorDescHeldOpenSeconds is the schema descriptor for held_open_seconds field.
-	doorDescHeldOpenSeconds := doorFields[23].Descriptor()
+	doorDescHeldOpenSeconds := doorFields[24].Descriptor()
 	// door.DefaultHeldOpenSeconds holds the default value on creation for the held_open_seconds field.
 	door.DefaultHeldOpenSeconds = doorDescHeldOpenSeconds.Default.(int)
 	// door.HeldOpenSecondsValidator is a validator for the "held_open_seconds" field. It is called by the builders before save.

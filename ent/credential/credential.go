@@ -41,6 +41,8 @@ const (
 	FieldPublicKey = "public_key"
 	// FieldLookup holds the string denoting the lookup field in the database.
 	FieldLookup = "lookup"
+	// FieldNumberLookup holds the string denoting the number_lookup field in the database.
+	FieldNumberLookup = "number_lookup"
 	// FieldValidFrom holds the string denoting the valid_from field in the database.
 	FieldValidFrom = "valid_from"
 	// FieldValidUntil holds the string denoting the valid_until field in the database.
@@ -73,6 +75,7 @@ var Columns = []string{
 	FieldSealed,
 	FieldPublicKey,
 	FieldLookup,
+	FieldNumberLookup,
 	FieldValidFrom,
 	FieldValidUntil,
 	FieldFailures,

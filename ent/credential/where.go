@@ -110,6 +110,11 @@ func Lookup(v []byte) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldLookup, v))
 }
 
+// NumberLookup applies equality check predicate on the "number_lookup" field. It's identical to NumberLookupEQ.
+func NumberLookup(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldNumberLookup, v))
+}
+
 // ValidFrom applies equality check predicate on the "valid_from" field. It's identical to ValidFromEQ.
 func ValidFrom(v time.Time) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldValidFrom, v))
@@ -768,6 +773,56 @@ func LookupIsNil() predicate.Credential {
 // LookupNotNil applies the NotNil predicate on the "lookup" field.
 func LookupNotNil() predicate.Credential {
 	return predicate.Credential(sql.FieldNotNull(FieldLookup))
+}
+
+// NumberLookupEQ applies the EQ predicate on the "number_lookup" field.
+func NumberLookupEQ(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldNumberLookup, v))
+}
+
+// NumberLookupNEQ applies the NEQ predicate on the "number_lookup" field.
+func NumberLookupNEQ(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldNumberLookup, v))
+}
+
+// NumberLookupIn applies the In predicate on the "number_lookup" field.
+func NumberLookupIn(vs ...[]byte) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldNumberLookup, vs...))
+}
+
+// NumberLookupNotIn applies the NotIn predicate on the "number_lookup" field.
+func NumberLookupNotIn(vs ...[]byte) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldNumberLookup, vs...))
+}
+
+// NumberLookupGT applies the GT predicate on the "number_lookup" field.
+func NumberLookupGT(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldNumberLookup, v))
+}
+
+// NumberLookupGTE applies the GTE predicate on the "number_lookup" field.
+func NumberLookupGTE(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldNumberLookup, v))
+}
+
+// NumberLookupLT applies the LT predicate on the "number_lookup" field.
+func NumberLookupLT(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldNumberLookup, v))
+}
+
+// NumberLookupLTE applies the LTE predicate on the "number_lookup" field.
+func NumberLookupLTE(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldNumberLookup, v))
+}
+
+// NumberLookupIsNil applies the IsNil predicate on the "number_lookup" field.
+func NumberLookupIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldNumberLookup))
+}
+
+// NumberLookupNotNil applies the NotNil predicate on the "number_lookup" field.
+func NumberLookupNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldNumberLookup))
 }
 
 // ValidFromEQ applies the EQ predicate on the "valid_from" field.

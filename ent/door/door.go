@@ -56,6 +56,8 @@ const (
 	FieldPinFailures = "pin_failures"
 	// FieldPinBlockedUntil holds the string denoting the pin_blocked_until field in the database.
 	FieldPinBlockedUntil = "pin_blocked_until"
+	// FieldPinBudgetAt holds the string denoting the pin_budget_at field in the database.
+	FieldPinBudgetAt = "pin_budget_at"
 	// FieldLockState holds the string denoting the lock_state field in the database.
 	FieldLockState = "lock_state"
 	// FieldPosition holds the string denoting the position field in the database.
@@ -95,6 +97,7 @@ var Columns = []string{
 	FieldOutOfAreaID,
 	FieldPinFailures,
 	FieldPinBlockedUntil,
+	FieldPinBudgetAt,
 	FieldLockState,
 	FieldPosition,
 	FieldConnectivity,
@@ -412,6 +415,11 @@ func ByPinFailures(opts ...sql.OrderTermOption) OrderOption {
 // ByPinBlockedUntil orders the results by the pin_blocked_until field.
 func ByPinBlockedUntil(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPinBlockedUntil, opts...).ToFunc()
+}
+
+// ByPinBudgetAt orders the results by the pin_budget_at field.
+func ByPinBudgetAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPinBudgetAt, opts...).ToFunc()
 }
 
 // ByLockState orders the results by the lock_state field.

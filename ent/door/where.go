@@ -136,6 +136,11 @@ func PinBlockedUntil(v time.Time) predicate.Door {
 	return predicate.Door(sql.FieldEQ(FieldPinBlockedUntil, v))
 }
 
+// PinBudgetAt applies equality check predicate on the "pin_budget_at" field. It's identical to PinBudgetAtEQ.
+func PinBudgetAt(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldPinBudgetAt, v))
+}
+
 // ObservedAt applies equality check predicate on the "observed_at" field. It's identical to ObservedAtEQ.
 func ObservedAt(v time.Time) predicate.Door {
 	return predicate.Door(sql.FieldEQ(FieldObservedAt, v))
@@ -974,6 +979,56 @@ func PinBlockedUntilIsNil() predicate.Door {
 // PinBlockedUntilNotNil applies the NotNil predicate on the "pin_blocked_until" field.
 func PinBlockedUntilNotNil() predicate.Door {
 	return predicate.Door(sql.FieldNotNull(FieldPinBlockedUntil))
+}
+
+// PinBudgetAtEQ applies the EQ predicate on the "pin_budget_at" field.
+func PinBudgetAtEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldPinBudgetAt, v))
+}
+
+// PinBudgetAtNEQ applies the NEQ predicate on the "pin_budget_at" field.
+func PinBudgetAtNEQ(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldPinBudgetAt, v))
+}
+
+// PinBudgetAtIn applies the In predicate on the "pin_budget_at" field.
+func PinBudgetAtIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldPinBudgetAt, vs...))
+}
+
+// PinBudgetAtNotIn applies the NotIn predicate on the "pin_budget_at" field.
+func PinBudgetAtNotIn(vs ...time.Time) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldPinBudgetAt, vs...))
+}
+
+// PinBudgetAtGT applies the GT predicate on the "pin_budget_at" field.
+func PinBudgetAtGT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGT(FieldPinBudgetAt, v))
+}
+
+// PinBudgetAtGTE applies the GTE predicate on the "pin_budget_at" field.
+func PinBudgetAtGTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldGTE(FieldPinBudgetAt, v))
+}
+
+// PinBudgetAtLT applies the LT predicate on the "pin_budget_at" field.
+func PinBudgetAtLT(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLT(FieldPinBudgetAt, v))
+}
+
+// PinBudgetAtLTE applies the LTE predicate on the "pin_budget_at" field.
+func PinBudgetAtLTE(v time.Time) predicate.Door {
+	return predicate.Door(sql.FieldLTE(FieldPinBudgetAt, v))
+}
+
+// PinBudgetAtIsNil applies the IsNil predicate on the "pin_budget_at" field.
+func PinBudgetAtIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldPinBudgetAt))
+}
+
+// PinBudgetAtNotNil applies the NotNil predicate on the "pin_budget_at" field.
+func PinBudgetAtNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldPinBudgetAt))
 }
 
 // LockStateEQ applies the EQ predicate on the "lock_state" field.

@@ -168,6 +168,7 @@ var (
 		{Name: "sealed", Type: field.TypeBytes, Nullable: true},
 		{Name: "public_key", Type: field.TypeBytes, Nullable: true},
 		{Name: "lookup", Type: field.TypeBytes, Nullable: true},
+		{Name: "number_lookup", Type: field.TypeBytes, Nullable: true},
 		{Name: "valid_from", Type: field.TypeTime, Nullable: true},
 		{Name: "valid_until", Type: field.TypeTime, Nullable: true},
 		{Name: "failures", Type: field.TypeInt, Default: 0},
@@ -197,6 +198,19 @@ var (
 				Columns: []*schema.Column{CredentialsColumns[1], CredentialsColumns[5], CredentialsColumns[13]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "revoked_at IS NULL",
+				},
+			},
+			{
+				Name:    "credential_presented",
+				Unique:  false,
+				Columns: []*schema.Column{CredentialsColumns[1], CredentialsColumns[5], CredentialsColumns[13], CredentialsColumns[0]},
+			},
+			{
+				Name:    "credential_number",
+				Unique:  false,
+				Columns: []*schema.Column{CredentialsColumns[1], CredentialsColumns[14]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "number_lookup IS NOT NULL",
 				},
 			},
 		},
@@ -278,6 +292,7 @@ var (
 		{Name: "out_of_area_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "pin_failures", Type: field.TypeInt, Default: 0},
 		{Name: "pin_blocked_until", Type: field.TypeTime, Nullable: true},
+		{Name: "pin_budget_at", Type: field.TypeTime, Nullable: true},
 		{Name: "lock_state", Type: field.TypeEnum, Enums: []string{"LOCKED", "UNLOCKED", "LOCKING", "UNLOCKING", "UNLATCHED", "JAMMED", "UNKNOWN"}, Default: "UNKNOWN"},
 		{Name: "position", Type: field.TypeEnum, Enums: []string{"OPEN", "CLOSED", "UNKNOWN"}, Default: "UNKNOWN"},
 		{Name: "connectivity", Type: field.TypeEnum, Enums: []string{"ONLINE", "OFFLINE", "DEGRADED"}, Default: "OFFLINE"},
@@ -342,12 +357,12 @@ var (
 			{
 				Name:    "door_org_id_lock_state_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[21], DoorsColumns[7], DoorsColumns[0]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[22], DoorsColumns[7], DoorsColumns[0]},
 			},
 			{
 				Name:    "door_org_id_connectivity_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[23], DoorsColumns[7], DoorsColumns[0]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[24], DoorsColumns[7], DoorsColumns[0]},
 			},
 		},
 	}

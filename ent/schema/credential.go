@@ -30,8 +30,10 @@ func (Credential) Fields() []ent.Field {
 		field.Bytes("sealed").Optional().Nillable().Sensitive().Immutable().
 			Comment("a card's numbers, encrypted"),
 		field.Bytes("public_key").Optional().Nillable().Immutable().Comment("Ed25519, of a phone"),
-		field.Bytes("lookup").Optional().Nillable().Sensitive().
+		field.Bytes("lookup").Optional().Nillable().Sensitive().Immutable().
 			Comment("keyed hash of what is presented"),
+		field.Bytes("number_lookup").Optional().Nillable().Sensitive().Immutable().
+			Comment("keyed hash of a card's number without its facility code"),
 		field.Time("valid_from").Optional().Nillable().Comment("inclusive"),
 		field.Time("valid_until").Optional().Nillable().Comment("exclusive"),
 		field.Int("failures").Default(0).NonNegative().Comment("wrong tries since the last right one"),
@@ -47,5 +49,8 @@ func (Credential) Indexes() []ent.Index {
 		index.Fields("org_id", "user_id", "id"),
 		index.Fields("org_id", "kind", "lookup").Unique().
 			Annotations(entsql.IndexWhere("revoked_at IS NULL")).StorageKey("credential_in_force"),
+		index.Fields("org_id", "kind", "lookup", "id").StorageKey("credential_presented"),
+		index.Fields("org_id", "number_lookup").
+			Annotations(entsql.IndexWhere("number_lookup IS NOT NULL")).StorageKey("credential_number"),
 	}
 }

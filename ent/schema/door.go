@@ -41,6 +41,8 @@ func (Door) Fields() []ent.Field {
 		field.UUID("out_of_area_id", typeid.Area{}).Optional().Nillable(),
 		field.Int("pin_failures").Default(0).NonNegative().Comment("wrong PINs since the last right one"),
 		field.Time("pin_blocked_until").Optional().Nillable(),
+		field.Time("pin_budget_at").Optional().Nillable().
+			Comment("when the keypad may have as many wrong PINs at once as ever again"),
 		field.Enum("lock_state").Values("LOCKED", "UNLOCKED", "LOCKING", "UNLOCKING", "UNLATCHED",
 			"JAMMED", "UNKNOWN").Default("UNKNOWN"),
 		field.Enum("position").Values("OPEN", "CLOSED", "UNKNOWN").Default("UNKNOWN"),

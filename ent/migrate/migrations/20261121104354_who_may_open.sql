@@ -5,7 +5,7 @@ CREATE INDEX "command_open_of_door" ON "commands" ("org_id", "door_id") WHERE (e
 -- Create index "command_open_of_key" to table: "commands"
 CREATE INDEX "command_open_of_key" ON "commands" ("org_id", "key_id") WHERE (ended_at IS NULL);
 -- Modify "doors" table
-ALTER TABLE "doors" ADD COLUMN "override_mode" character varying NULL, ADD COLUMN "override_until" timestamptz NULL, ADD COLUMN "unlock_schedule_id" uuid NULL, ADD COLUMN "first_person_in" boolean NOT NULL DEFAULT false, ADD COLUMN "first_in_at" timestamptz NULL, ADD COLUMN "effective_mode" character varying NOT NULL DEFAULT 'CONTROLLED', ADD COLUMN "effective_cause" character varying NOT NULL DEFAULT 'STANDING', ADD COLUMN "effective_until" timestamptz NULL, ADD COLUMN "into_area_id" uuid NULL, ADD COLUMN "out_of_area_id" uuid NULL, ADD COLUMN "pin_failures" bigint NOT NULL DEFAULT 0, ADD COLUMN "pin_blocked_until" timestamptz NULL;
+ALTER TABLE "doors" ADD COLUMN "override_mode" character varying NULL, ADD COLUMN "override_until" timestamptz NULL, ADD COLUMN "unlock_schedule_id" uuid NULL, ADD COLUMN "first_person_in" boolean NOT NULL DEFAULT false, ADD COLUMN "first_in_at" timestamptz NULL, ADD COLUMN "effective_mode" character varying NOT NULL DEFAULT 'CONTROLLED', ADD COLUMN "effective_cause" character varying NOT NULL DEFAULT 'STANDING', ADD COLUMN "effective_until" timestamptz NULL, ADD COLUMN "into_area_id" uuid NULL, ADD COLUMN "out_of_area_id" uuid NULL, ADD COLUMN "pin_failures" bigint NOT NULL DEFAULT 0, ADD COLUMN "pin_blocked_until" timestamptz NULL, ADD COLUMN "pin_budget_at" timestamptz NULL;
 -- Create index "door_mode_due" to table: "doors"
 CREATE INDEX "door_mode_due" ON "doors" ("effective_until") WHERE (effective_until IS NOT NULL);
 -- Create index "door_org_id_into_area_id" to table: "doors"
@@ -37,13 +37,17 @@ CREATE UNIQUE INDEX "area_org_id_id" ON "areas" ("org_id", "id");
 -- Create index "area_org_id_site_id_name" to table: "areas"
 CREATE UNIQUE INDEX "area_org_id_site_id_name" ON "areas" ("org_id", "site_id", "name");
 -- Create "credentials" table
-CREATE TABLE "credentials" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, "user_id" uuid NOT NULL, "kind" character varying NOT NULL, "label" character varying NULL, "hint" character varying NOT NULL, "duress" boolean NOT NULL DEFAULT false, "pin_hash" character varying NULL, "card_format" character varying NULL, "sealed" bytea NULL, "public_key" bytea NULL, "lookup" bytea NULL, "valid_from" timestamptz NULL, "valid_until" timestamptz NULL, "failures" bigint NOT NULL DEFAULT 0, "blocked_until" timestamptz NULL, "suspended_at" timestamptz NULL, "revoked_at" timestamptz NULL, PRIMARY KEY ("id"));
+CREATE TABLE "credentials" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, "user_id" uuid NOT NULL, "kind" character varying NOT NULL, "label" character varying NULL, "hint" character varying NOT NULL, "duress" boolean NOT NULL DEFAULT false, "pin_hash" character varying NULL, "card_format" character varying NULL, "sealed" bytea NULL, "public_key" bytea NULL, "lookup" bytea NULL, "number_lookup" bytea NULL, "valid_from" timestamptz NULL, "valid_until" timestamptz NULL, "failures" bigint NOT NULL DEFAULT 0, "blocked_until" timestamptz NULL, "suspended_at" timestamptz NULL, "revoked_at" timestamptz NULL, PRIMARY KEY ("id"));
 -- Create index "credential_in_force" to table: "credentials"
 CREATE UNIQUE INDEX "credential_in_force" ON "credentials" ("org_id", "kind", "lookup") WHERE (revoked_at IS NULL);
+-- Create index "credential_number" to table: "credentials"
+CREATE INDEX "credential_number" ON "credentials" ("org_id", "number_lookup") WHERE (number_lookup IS NOT NULL);
 -- Create index "credential_org_id_id" to table: "credentials"
 CREATE UNIQUE INDEX "credential_org_id_id" ON "credentials" ("org_id", "id");
 -- Create index "credential_org_id_user_id_id" to table: "credentials"
 CREATE INDEX "credential_org_id_user_id_id" ON "credentials" ("org_id", "user_id", "id");
+-- Create index "credential_presented" to table: "credentials"
+CREATE INDEX "credential_presented" ON "credentials" ("org_id", "kind", "lookup", "id");
 -- Create "door_groups" table
 CREATE TABLE "door_groups" ("id" uuid NOT NULL, "org_id" uuid NOT NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, "name" character varying NOT NULL, "parent_id" uuid NULL, PRIMARY KEY ("id"));
 -- Create index "doorgroup_org_id_id" to table: "door_groups"
