@@ -7,12 +7,15 @@ import (
 	"github.com/cardea/cardea/ent"
 )
 
-// changed is the data of an update's event: the columns that it sets. Values stay out of the
+// changed is the data of an update's event: the columns that it sets or clears. Values stay out of the
 // journal, because some of them are personal and the journal is for ever.
-func changed(m ent.Mutation) json.RawMessage {
-	fields := m.Fields()
+func changed(m ent.Mutation) json.RawMessage { return data("changed", changes(m)) }
+
+// changes are the columns that an update sets or clears.
+func changes(m ent.Mutation) []string {
+	fields := slices.Concat(m.Fields(), m.ClearedFields())
 	slices.Sort(fields)
-	return data("changed", slices.DeleteFunc(fields, func(f string) bool { return f == "updated_at" }))
+	return slices.DeleteFunc(fields, func(f string) bool { return f == "updated_at" })
 }
 
 // data is an event's data of one field.

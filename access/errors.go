@@ -90,6 +90,13 @@ func (f *faults) within(field string, value *int, low, high int) {
 	}
 }
 
+// notBoth checks that a field is not set and cleared at once.
+func (f *faults) notBoth(field string, set, clear bool) {
+	if set && clear {
+		f.add(field, "cannot be set and cleared at once")
+	}
+}
+
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func (f *faults) err() error {
@@ -123,6 +130,11 @@ var conflicts = map[string]Error{
 	"door_org_id_device_id_device_port":           {CodeConflict, "another door is bound to this port", "port"},
 	"user_org_id_email":                           {CodeConflict, "another user has this e-mail address", "email"},
 	"webhookendpoint_org_id_url":                  {CodeConflict, "another endpoint has this URL", "url"},
+	"schedule_org_id_name":                        {CodeConflict, "another schedule has this name", "name"},
+	"holidaycalendar_org_id_name":                 {CodeConflict, "another holiday calendar has this name", "name"},
+	"doors_unlock_schedule_fk":                    {CodeConflict, "a door stands unlocked by the schedule", ""},
+	"keys_schedule_fk":                            {CodeConflict, "a key uses the schedule", ""},
+	"sites_holiday_calendar_fk":                   {CodeConflict, "a site uses the holiday calendar", ""},
 	"doors_site_fk":                               {CodeConflict, "the site still has doors", ""},
 	"devices_site_fk":                             {CodeConflict, "the site still has devices", ""},
 	"keys_user_fk":                                {CodeNotFound, "no such user", "userId"},

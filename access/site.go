@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -45,15 +46,18 @@ func (s *Service) CreateSite(ctx context.Context, in CreateSiteInput) (*CreateSi
 
 // UpdateSiteInput changes what it holds and leaves the rest.
 type UpdateSiteInput struct {
-	ID       typeid.Site
-	Name     *string
-	TimeZone *string
+	ID                   typeid.Site
+	Name                 *string
+	TimeZone             *string
+	HolidayCalendarID    *typeid.HolidayCalendar
+	ClearHolidayCalendar bool
 }
 
 // UpdateSitePayload holds the site as it is now.
 type UpdateSitePayload struct{ Site *ent.Site }
 
-// UpdateSite changes a site.
+// UpdateSite changes a site. In another time zone or with other holidays, whatever is decided from the
+// commit on is decided by them; doors turn within a second (see TurnModes).
 func (s *Service) UpdateSite(ctx context.Context, in UpdateSiteInput) (*UpdateSitePayload, error) {
 	if err := Authorize(ctx, WriteSites); err != nil {
 		return nil, err
@@ -61,15 +65,32 @@ func (s *Service) UpdateSite(ctx context.Context, in UpdateSiteInput) (*UpdateSi
 	var f faults
 	f.optionalText("name", in.Name, 200)
 	f.timeZone("timeZone", in.TimeZone)
+	f.notBoth("holidayCalendarId", in.HolidayCalendarID != nil, in.ClearHolidayCalendar)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
 	var site *ent.Site
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		update := tx.Site.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableTimeZone(in.TimeZone)
+		if in.HolidayCalendarID != nil {
+			_, err := tx.HolidayCalendar.Query().Where(holidaycalendar.ID(*in.HolidayCalendarID)).
+				ForShare().Only(ctx)
+			if err != nil {
+				return nil, found(err, "holiday calendar", "holidayCalendarId")
+			}
+		}
+		update := tx.Site.UpdateOneID(in.ID).SetNillableName(in.Name).
+			SetNillableTimeZone(in.TimeZone).SetNillableHolidayCalendarID(in.HolidayCalendarID)
+		if in.ClearHolidayCalendar {
+			update.ClearHolidayCalendarID()
+		}
 		change := changed(update.Mutation())
 		if site, err = update.Save(ctx); err != nil {
 			return nil, found(err, "site", "id")
+		}
+		if in.TimeZone != nil || in.HolidayCalendarID != nil || in.ClearHolidayCalendar {
+			if err := s.lookAgain(ctx, tx, "site_id = $3", in.ID); err != nil {
+				return nil, err
+			}
 		}
 		return []journal.Event{{Type: "site.updated", Site: site.ID, Data: change}}, nil
 	})

@@ -68,13 +68,13 @@ func (l *factLoader) loadTimetables(ctx context.Context) error {
 	}
 	l.facts.Timetables = map[verdict.Timing]*schedule.Timetable{}
 	for _, place := range places {
-		zone, err := time.LoadLocation(place.TimeZone)
-		if err != nil {
-			return fmt.Errorf("load time zone: %w", err)
-		}
+		calendar := calendars[orZero(place.HolidayCalendarID)]
 		for _, plan := range schedules {
-			l.facts.Timetables[verdict.Timing{Schedule: plan.ID, Site: place.ID}] =
-				l.s.timetables.get(plan, zone, calendars[orZero(place.HolidayCalendarID)], l.at)
+			made, _, err := l.s.Timetable(plan, place, calendar, l.at)
+			if err != nil {
+				return err
+			}
+			l.facts.Timetables[verdict.Timing{Schedule: plan.ID, Site: place.ID}] = made
 		}
 	}
 	return nil
@@ -139,4 +139,16 @@ func (t *timetables) get(
 	}
 	t.kept[k] = made
 	return made
+}
+
+// Timetable is when a schedule is open at a site around an instant: from the month before it, and for
+// a year after it at least. The calendar is the site's; nil if it has none.
+func (s *Service) Timetable(
+	plan *ent.Schedule, place *ent.Site, calendar *ent.HolidayCalendar, at time.Time,
+) (*schedule.Timetable, *time.Location, error) {
+	zone, err := time.LoadLocation(place.TimeZone)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load time zone: %w", err)
+	}
+	return s.timetables.get(plan, zone, calendar, at), zone, nil
 }

@@ -11,8 +11,10 @@ import (
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/typeid"
@@ -57,6 +59,32 @@ func (s *Service) VisibleUsers(ctx context.Context) (predicate.User, error) {
 // VisibleKeys are the actor's.
 func (s *Service) VisibleKeys(ctx context.Context) (predicate.Key, error) {
 	return narrow(ctx, ReadKeys, key.UserID)
+}
+
+// VisibleSchedules are those of keys that are the actor's or their groups', unless revoked.
+func (s *Service) VisibleSchedules(ctx context.Context) (predicate.Schedule, error) {
+	return narrow(ctx, ReadSchedules, func(me typeid.User) predicate.Schedule {
+		now := s.now()
+		return func(q *sql.Selector) {
+			q.Where(among(q.C(schedule.FieldID), schedulesOfUser, me, me, me, now, now))
+		}
+	})
+}
+
+// VisibleHolidayCalendars are those of the sites of the doors that the actor sees.
+func (s *Service) VisibleHolidayCalendars(
+	ctx context.Context,
+) (predicate.HolidayCalendar, error) {
+	return narrow(ctx, ReadSchedules, func(me typeid.User) predicate.HolidayCalendar {
+		now := s.now()
+		return func(q *sql.Selector) {
+			doors, sites := sql.Table(door.Table).As("own"), sql.Table(site.Table).As("place")
+			q.Where(sql.In(q.C(holidaycalendar.FieldID),
+				sql.Select(sites.C(site.FieldHolidayCalendarID)).From(sites).Join(doors).
+					On(sites.C(site.FieldID), doors.C(door.FieldSiteID)).
+					Where(opens(doors.C, me, now))))
+		}
+	})
 }
 
 // VisibleCommands are those that the actor asked for.
@@ -114,6 +142,16 @@ func among(column, query string, args ...any) *sql.Predicate {
 		b.WriteByte(')')
 	})
 }
+
+// schedulesOfUser is the schedules of keys of a user and of their groups. Its arguments are the user
+// thrice, and the instant twice.
+const schedulesOfUser = `SELECT k.schedule_id FROM keys k
+	WHERE k.org_id = (SELECT org_id FROM users WHERE id = ?) AND k.schedule_id IS NOT NULL
+	  AND k.revoked_at IS NULL AND (k.user_id = ? OR k.user_group_id IN (
+		SELECT unnest(ARRAY[m.user_group_id, g.parent_id]) FROM user_group_members m
+		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+		WHERE m.user_id = ? AND (m.valid_from IS NULL OR m.valid_from <= ?)
+		  AND (m.valid_until IS NULL OR m.valid_until > ?)))`
 
 // targetsOfUser is what the valid keys of a user and of their groups are for. Its arguments are the
 // user thrice, and the instant four times.

@@ -6,7 +6,9 @@ import (
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/webhookdelivery"
@@ -35,6 +37,14 @@ var (
 	keys = list[*ent.Key]{
 		code: 'k', columns: []string{key.FieldID},
 		key: func(k *ent.Key) []any { return []any{rawID(k.ID)} },
+	}
+	schedules = list[*ent.Schedule]{
+		code: 'c', columns: []string{schedule.FieldName, schedule.FieldID},
+		key: func(s *ent.Schedule) []any { return []any{s.Name, rawID(s.ID)} },
+	}
+	calendars = list[*ent.HolidayCalendar]{
+		code: 'h', columns: []string{holidaycalendar.FieldName, holidaycalendar.FieldID},
+		key: func(c *ent.HolidayCalendar) []any { return []any{c.Name, rawID(c.ID)} },
 	}
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},

@@ -9,8 +9,10 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
@@ -131,6 +133,38 @@ func (r *resolver) listKeys(
 		q.Where(hasStatus(*status, schema.Now()))
 	}
 	return paginate(ctx, keys, p, q)
+}
+
+func (r *resolver) listSchedules(
+	ctx context.Context, p page, search *string,
+) (*shape.ScheduleConnection, error) {
+	q, err := r.readSchedules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSearch(search); err != nil {
+		return nil, err
+	}
+	if search != nil {
+		q.Where(schedule.NameContainsFold(*search))
+	}
+	return paginate(ctx, schedules, p, q)
+}
+
+func (r *resolver) listCalendars(
+	ctx context.Context, p page, search *string,
+) (*shape.HolidayCalendarConnection, error) {
+	q, err := r.readCalendars(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSearch(search); err != nil {
+		return nil, err
+	}
+	if search != nil {
+		q.Where(holidaycalendar.NameContainsFold(*search))
+	}
+	return paginate(ctx, calendars, p, q)
 }
 
 func (r *resolver) listTokens(

@@ -16,6 +16,7 @@ import (
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/webhookattempt"
 	"github.com/cardea/cardea/ent/webhookdelivery"
 	"github.com/cardea/cardea/graph/shape"
@@ -31,6 +32,8 @@ type loaders struct {
 	devices       *loader[typeid.Device, *ent.Device]
 	users         *loader[typeid.User, *ent.User]
 	keys          *loader[typeid.Key, *ent.Key]
+	schedules     *loader[typeid.Schedule, *ent.Schedule]
+	calendars     *loader[typeid.HolidayCalendar, *ent.HolidayCalendar]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
@@ -44,6 +47,9 @@ type loaders struct {
 	doorKeys           *loader[nested[typeid.Door], *shape.KeyConnection]
 	userKeys           *loader[nested[typeid.User], *shape.KeyConnection]
 	keyDoors           *loader[nested[typeid.Key], *shape.DoorConnection]
+	scheduleKeys       *loader[nested[typeid.Schedule], *shape.KeyConnection]
+	scheduleDoors      *loader[nested[typeid.Schedule], *shape.DoorConnection]
+	calendarSites      *loader[nested[typeid.HolidayCalendar], *shape.SiteConnection]
 	endpointDeliveries *loader[nested[typeid.WebhookEndpoint], *shape.WebhookDeliveryConnection]
 	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
 	keySites           *loader[typeid.Key, *ent.Site]
@@ -53,11 +59,15 @@ func (r *resolver) newLoaders() *loaders {
 	return &loaders{
 		organizations: byID(r.readOrganizations,
 			func(o *ent.Organization) typeid.Organization { return o.ID }),
-		sites:    byID(r.readSites, func(s *ent.Site) typeid.Site { return s.ID }),
-		doors:    byID(r.readDoors, func(d *ent.Door) typeid.Door { return d.ID }),
-		devices:  byID(r.readDevices, func(d *ent.Device) typeid.Device { return d.ID }),
-		users:    byID(r.readUsers, func(u *ent.User) typeid.User { return u.ID }),
-		keys:     byID(r.readKeys, func(k *ent.Key) typeid.Key { return k.ID }),
+		sites:   byID(r.readSites, func(s *ent.Site) typeid.Site { return s.ID }),
+		doors:   byID(r.readDoors, func(d *ent.Door) typeid.Door { return d.ID }),
+		devices: byID(r.readDevices, func(d *ent.Device) typeid.Device { return d.ID }),
+		users:   byID(r.readUsers, func(u *ent.User) typeid.User { return u.ID }),
+		keys:    byID(r.readKeys, func(k *ent.Key) typeid.Key { return k.ID }),
+		schedules: byID(r.readSchedules,
+			func(s *ent.Schedule) typeid.Schedule { return s.ID }),
+		calendars: byID(r.readCalendars,
+			func(c *ent.HolidayCalendar) typeid.HolidayCalendar { return c.ID }),
 		tokens:   byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),
 		events:   newLoader(r.eventsByID),
@@ -73,6 +83,9 @@ func (r *resolver) newLoaders() *loaders {
 		doorKeys:           newNested(r.keysOfDoors),
 		userKeys:           newNested(r.keysOfUsers),
 		keyDoors:           newNested(r.doorsOfKeys),
+		scheduleKeys:       newNested(r.keysOfSchedules),
+		scheduleDoors:      newNested(r.doorsOfSchedules),
+		calendarSites:      newNested(r.sitesOfCalendars),
 		endpointDeliveries: newNested(r.deliveriesOfEndpoints),
 		attempts:           newLoader(r.attemptsOfDeliveries),
 		keySites:           newLoader(r.sitesOfKeys),
@@ -182,6 +195,36 @@ func (r *resolver) keysOfUsers(
 		q.Where(hasStatus(access.KeyStatus(asked.filter), schema.Now()))
 	}
 	return paginateEach(ctx, keys, asked.page, q, of, childOf(key.FieldUserID))
+}
+
+func (r *resolver) keysOfSchedules(
+	ctx context.Context, asked nested[typeid.Schedule], of []typeid.Schedule,
+) (map[typeid.Schedule]*shape.KeyConnection, error) {
+	q, err := r.readKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, keys, asked.page, q, of, childOf(key.FieldScheduleID))
+}
+
+func (r *resolver) doorsOfSchedules(
+	ctx context.Context, asked nested[typeid.Schedule], of []typeid.Schedule,
+) (map[typeid.Schedule]*shape.DoorConnection, error) {
+	q, err := r.readDoors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, doors, asked.page, q, of, childOf(door.FieldUnlockScheduleID))
+}
+
+func (r *resolver) sitesOfCalendars(
+	ctx context.Context, asked nested[typeid.HolidayCalendar], of []typeid.HolidayCalendar,
+) (map[typeid.HolidayCalendar]*shape.SiteConnection, error) {
+	q, err := r.readSites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, sites, asked.page, q, of, childOf(site.FieldHolidayCalendarID))
 }
 
 func (r *resolver) eventsOfDoors(

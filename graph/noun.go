@@ -85,6 +85,12 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.User, *ent.User] { return l.users }),
 	typeid.Key{}.Prefix(): find(typeid.As[typeid.Key],
 		func(l *loaders) *loader[typeid.Key, *ent.Key] { return l.keys }),
+	typeid.Schedule{}.Prefix(): find(typeid.As[typeid.Schedule],
+		func(l *loaders) *loader[typeid.Schedule, *ent.Schedule] { return l.schedules }),
+	typeid.HolidayCalendar{}.Prefix(): find(typeid.As[typeid.HolidayCalendar],
+		func(l *loaders) *loader[typeid.HolidayCalendar, *ent.HolidayCalendar] {
+			return l.calendars
+		}),
 	typeid.APIToken{}.Prefix(): find(typeid.As[typeid.APIToken],
 		func(l *loaders) *loader[typeid.APIToken, *ent.APIToken] { return l.tokens }),
 	typeid.Command{}.Prefix(): find(typeid.As[typeid.Command],

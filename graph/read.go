@@ -29,6 +29,16 @@ func (r *resolver) readKeys(ctx context.Context) (*ent.KeyQuery, error) {
 	return r.db.Key.Query().Where(visible), err
 }
 
+func (r *resolver) readSchedules(ctx context.Context) (*ent.ScheduleQuery, error) {
+	visible, err := r.access.VisibleSchedules(ctx)
+	return r.db.Schedule.Query().Where(visible), err
+}
+
+func (r *resolver) readCalendars(ctx context.Context) (*ent.HolidayCalendarQuery, error) {
+	visible, err := r.access.VisibleHolidayCalendars(ctx)
+	return r.db.HolidayCalendar.Query().Where(visible), err
+}
+
 func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) {
 	visible, err := r.access.VisibleCommands(ctx)
 	return r.db.Command.Query().Where(visible), err

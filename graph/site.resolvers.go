@@ -34,6 +34,10 @@ func (r *queryResolver) Sites(ctx context.Context, first *int, after *string, la
 	return r.listSites(ctx, p, search)
 }
 
+func (r *siteResolver) HolidayCalendar(ctx context.Context, obj *ent.Site) (*ent.HolidayCalendar, error) {
+	return load(ctx, obj.HolidayCalendarID, loadersOf(ctx).calendars)
+}
+
 func (r *siteResolver) Doors(ctx context.Context, obj *ent.Site, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Door], error) {
 	p, err := newPage(first, after, last, before)
 	if err != nil {

@@ -1669,6 +1669,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(ctx context.Context, v any) (typeid.HolidayCalendar, error) {
+	res, err := shape.UnmarshalHolidayCalendar(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(ctx context.Context, sel ast.SelectionSet, v typeid.HolidayCalendar) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalHolidayCalendar(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐKey(ctx context.Context, v any) (typeid.Key, error) {
 	res, err := shape.UnmarshalKey(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1693,6 +1709,22 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid
 func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐOrganization(ctx context.Context, sel ast.SelectionSet, v typeid.Organization) graphql.Marshaler {
 	_ = sel
 	res := shape.MarshalOrganization(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSchedule(ctx context.Context, v any) (typeid.Schedule, error) {
+	res, err := shape.UnmarshalSchedule(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSchedule(ctx context.Context, sel ast.SelectionSet, v typeid.Schedule) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalSchedule(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -2229,6 +2261,42 @@ func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypei
 	return v
 }
 
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(ctx context.Context, v any) (*typeid.HolidayCalendar, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := shape.UnmarshalHolidayCalendar(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(ctx context.Context, sel ast.SelectionSet, v *typeid.HolidayCalendar) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := shape.MarshalHolidayCalendar(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSchedule(ctx context.Context, v any) (*typeid.Schedule, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := shape.UnmarshalSchedule(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSchedule(ctx context.Context, sel ast.SelectionSet, v *typeid.Schedule) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := shape.MarshalSchedule(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSite(ctx context.Context, v any) (*typeid.Site, error) {
 	if v == nil {
 		return nil, nil
@@ -2280,6 +2348,18 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	_ = sel
 	_ = ctx
 	res := graphql.MarshalInt(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOString2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(v)
 	return res
 }
 

@@ -27,10 +27,14 @@ type ResolverRoot interface {
 	Device() DeviceResolver
 	Door() DoorResolver
 	Event() EventResolver
+	Holiday() HolidayResolver
+	HolidayCalendar() HolidayCalendarResolver
 	Key() KeyResolver
 	Mutation() MutationResolver
 	Organization() OrganizationResolver
 	Query() QueryResolver
+	Schedule() ScheduleResolver
+	ScheduleWindow() ScheduleWindowResolver
 	Site() SiteResolver
 	Subscription() SubscriptionResolver
 	User() UserResolver
@@ -69,21 +73,31 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateApiTokenInput,
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDoorInput,
+		ec.unmarshalInputCreateHolidayCalendarInput,
+		ec.unmarshalInputCreateScheduleInput,
 		ec.unmarshalInputCreateSiteInput,
 		ec.unmarshalInputCreateUserInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
 		ec.unmarshalInputDeleteDoorInput,
+		ec.unmarshalInputDeleteHolidayCalendarInput,
+		ec.unmarshalInputDeleteScheduleInput,
 		ec.unmarshalInputDeleteSiteInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputGrantKeyInput,
+		ec.unmarshalInputHolidayInput,
+		ec.unmarshalInputImportHolidayCalendarInput,
+		ec.unmarshalInputImportScheduleInput,
 		ec.unmarshalInputLockDoorInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRevokeApiTokenInput,
 		ec.unmarshalInputRevokeKeyInput,
+		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputUnlockDoorInput,
 		ec.unmarshalInputUpdateDoorInput,
+		ec.unmarshalInputUpdateHolidayCalendarInput,
+		ec.unmarshalInputUpdateScheduleInput,
 		ec.unmarshalInputUpdateSiteInput,
 		ec.unmarshalInputUpdateUserInput,
 		ec.unmarshalInputUpdateWebhookEndpointInput,
@@ -1128,6 +1142,185 @@ type EventEdge {
   node: Event!
 }
 `, BuiltIn: false},
+	{Name: "../schema/holiday_calendar.graphqls", Input: `extend type Query {
+  "A holiday calendar; null if there is none that the viewer may see."
+  holidayCalendar(
+    "The calendar."
+    id: ID!
+  ): HolidayCalendar
+  "The holiday calendars by name. Other than administrators see those of the sites of their doors."
+  holidayCalendars(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only calendars whose name contains this, in any case."
+    search: String
+  ): HolidayCalendarConnection!
+}
+
+extend type Mutation {
+  "Creates a holiday calendar. ` + "`" + `updateSite` + "`" + ` says where it counts."
+  createHolidayCalendar(
+    "The calendar to create."
+    input: CreateHolidayCalendarInput!
+  ): CreateHolidayCalendarPayload!
+  """
+  Changes a holiday calendar. The new holidays count at once for whoever asks to be let in; doors that
+  stand unlocked by a schedule turn within a second.
+  """
+  updateHolidayCalendar(
+    "What to change."
+    input: UpdateHolidayCalendarInput!
+  ): UpdateHolidayCalendarPayload!
+  "Deletes a holiday calendar that no site uses."
+  deleteHolidayCalendar(
+    "What to delete."
+    input: DeleteHolidayCalendarInput!
+  ): DeleteHolidayCalendarPayload!
+  "Reads holidays from an iCalendar text, into a new calendar or in place of the holidays of one."
+  importHolidayCalendar(
+    "What to read."
+    input: ImportHolidayCalendarInput!
+  ): ImportHolidayCalendarPayload!
+}
+
+"The days on which windows of schedules do not open, at the sites that use it."
+type HolidayCalendar implements Node {
+  "The identifier, prefix ` + "`" + `calendar` + "`" + `."
+  id: ID!
+  "The name, unique within the organization."
+  name: String!
+  "The holidays."
+  holidays: [Holiday!]!
+  "Counts the versions of its holidays, from 1."
+  revision: Int!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The holidays as an iCalendar text. ` + "`" + `importHolidayCalendar` + "`" + ` reads it back."
+  ical: String!
+  "The sites that use it, as far as the viewer may see them, by name."
+  sites(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): SiteConnection!
+}
+
+"A day or a run of days, by the calendar of a site."
+type Holiday {
+  "What it is called."
+  name: String!
+  "The day, or the first of them."
+  first: LocalDate!
+  "The last day, included; null if ` + "`" + `first` + "`" + ` is the only one."
+  last: LocalDate
+  "It returns on the same days of every year."
+  yearly: Boolean!
+}
+
+"A page of holiday calendars."
+type HolidayCalendarConnection {
+  "The items with their cursors."
+  edges: [HolidayCalendarEdge!]!
+  "The items alone."
+  nodes: [HolidayCalendar!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `HolidayCalendarConnection` + "`" + `."
+type HolidayCalendarEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: HolidayCalendar!
+}
+
+"A holiday of a calendar."
+input HolidayInput {
+  "What it is called; at most 200 characters."
+  name: String!
+  "The day, or the first of them."
+  first: LocalDate!
+  "The last day, included; if absent, ` + "`" + `first` + "`" + ` is the only one."
+  last: LocalDate
+  "Whether it returns on the same days of every year."
+  yearly: Boolean! = false
+}
+
+"A holiday calendar to create."
+input CreateHolidayCalendarInput {
+  "The name, unique within the organization; at most 200 characters."
+  name: String!
+  "The holidays, at most 1,000."
+  holidays: [HolidayInput!]!
+}
+
+"The holiday calendar that was created."
+type CreateHolidayCalendarPayload {
+  "The calendar."
+  holidayCalendar: HolidayCalendar!
+}
+
+"A change of a holiday calendar. What is absent or null stays as it is."
+input UpdateHolidayCalendarInput {
+  "The calendar."
+  id: ID!
+  "The new name."
+  name: String
+  "All holidays that it has from now on, at most 1,000."
+  holidays: [HolidayInput!]
+}
+
+"The holiday calendar that was changed."
+type UpdateHolidayCalendarPayload {
+  "The calendar."
+  holidayCalendar: HolidayCalendar!
+}
+
+"A holiday calendar to delete."
+input DeleteHolidayCalendarInput {
+  "The calendar."
+  id: ID!
+}
+
+"The holiday calendar that was deleted."
+type DeleteHolidayCalendarPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+
+"An iCalendar text to read holidays from."
+input ImportHolidayCalendarInput {
+  "The calendar whose holidays are replaced; a new one if absent."
+  holidayCalendarId: ID
+  "The name; needed for a new calendar."
+  name: String
+  """
+  The text (RFC 5545), at most 1 MiB. Each event is a holiday, of whole days. A fault's field names the
+  event, counted from 0, and its property: ` + "`" + `ical.events.3.dtstart` + "`" + `.
+  """
+  ical: String!
+}
+
+"The holiday calendar that was imported."
+type ImportHolidayCalendarPayload {
+  "The calendar."
+  holidayCalendar: HolidayCalendar!
+}
+`, BuiltIn: false},
 	{Name: "../schema/key.graphqls", Input: `extend type Query {
   "A key; null if there is none that the viewer may see."
   key(
@@ -1293,6 +1486,15 @@ type Organization implements Node {
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 
 """
+A wall-clock time without a zone, ` + "`" + `2026-01-05T09:00:00` + "`" + `; whose wall it is on, the field says. Seconds
+may be left out on input.
+"""
+scalar LocalDateTime
+
+"A date without a zone, ` + "`" + `2026-12-25` + "`" + `."
+scalar LocalDate
+
+"""
 A place in a list or in the flow of events. Opaque: keep it and send it back, to the list that it
 came from. The cursor of an event is good for ` + "`" + `auditLog` + "`" + ` and for every subscription.
 """
@@ -1300,6 +1502,258 @@ scalar Cursor
 
 "Any JSON value."
 scalar JSON @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259")
+`, BuiltIn: false},
+	{Name: "../schema/schedule.graphqls", Input: `extend type Query {
+  "A schedule; null if there is none that the viewer may see."
+  schedule(
+    "The schedule."
+    id: ID!
+  ): Schedule
+  "The organization's schedules by name. Other than administrators see those of their own keys."
+  schedules(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only schedules whose name contains this, in any case."
+    search: String
+  ): ScheduleConnection!
+}
+
+extend type Mutation {
+  "Creates a schedule."
+  createSchedule(
+    "The schedule to create."
+    input: CreateScheduleInput!
+  ): CreateSchedulePayload!
+  """
+  Changes a schedule. The new windows count at once for whoever asks to be let in; doors that stand
+  unlocked by the schedule turn within a second.
+  """
+  updateSchedule(
+    "What to change."
+    input: UpdateScheduleInput!
+  ): UpdateSchedulePayload!
+  "Deletes a schedule that no door and no key uses. Keys that were revoked forget it."
+  deleteSchedule(
+    "What to delete."
+    input: DeleteScheduleInput!
+  ): DeleteSchedulePayload!
+  "Reads windows from an iCalendar text, into a new schedule or in place of the windows of one."
+  importSchedule(
+    "What to read."
+    input: ImportScheduleInput!
+  ): ImportSchedulePayload!
+}
+
+"""
+Recurring windows in the wall-clock time of a site: when keys open, or when doors stand unlocked. The
+same schedule may serve sites in several time zones.
+"""
+type Schedule implements Node {
+  "The identifier, prefix ` + "`" + `schedule` + "`" + `."
+  id: ID!
+  "The name, unique within the organization."
+  name: String!
+  "When it is open: while any of them is."
+  windows: [ScheduleWindow!]!
+  "Counts the versions of its windows, from 1."
+  revision: Int!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The windows as an iCalendar text, with local times. ` + "`" + `importSchedule` + "`" + ` reads it back."
+  ical: String!
+  "The keys that open by it, oldest first. Other than administrators see their own."
+  keys(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): KeyConnection!
+  "The doors that stand unlocked by it, as far as the viewer may see them, by name."
+  doors(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorConnection!
+  """
+  The coming times while it is open at a site, the present one included, as far as they begin within a
+  year. Windows that overlap or touch are one.
+  """
+  next(
+    "The site, with its time zone and its holidays."
+    siteId: ID!
+    "Only what ends after this; now if absent."
+    after: DateTime
+    "How many, from 1 to 50."
+    first: Int! = 10
+  ): [OpenSpan!]!
+  "Whether it is open at a site."
+  isOpen(
+    "The site, with its time zone and its holidays."
+    siteId: ID!
+    "When; now if absent."
+    at: DateTime
+  ): Boolean!
+}
+
+"While a schedule is open at a site."
+type OpenSpan {
+  "When it opens."
+  startsAt: DateTime!
+  "When it closes; it is not open at that instant."
+  endsAt: DateTime!
+  "When it opens, on the clock of the site."
+  localStartsAt: LocalDateTime!
+  "When it closes, on the clock of the site."
+  localEndsAt: LocalDateTime!
+}
+
+"""
+A span of wall-clock time that may recur. Where the clock is put forward over its start or end, the
+next time that exists stands for it; where a time happens twice, it opens at the first and closes at
+the second.
+"""
+type ScheduleWindow {
+  "When it first opens."
+  start: LocalDateTime!
+  "When it first closes; it is not open at that time."
+  end: LocalDateTime!
+  "How it recurs: the value of an RRULE of RFC 5545, such as ` + "`" + `FREQ=WEEKLY;BYDAY=MO,TU` + "`" + `; null for once."
+  rule: String
+  "Starts that are left out."
+  except: [LocalDateTime!]!
+  "Starts besides those of the rule."
+  extra: [LocalDateTime!]!
+  "What becomes of an occurrence that starts on a holiday."
+  holidays: HolidayRule!
+  "What it is for."
+  summary: String
+}
+
+"What becomes of an occurrence of a window that starts on a holiday of its site."
+enum HolidayRule {
+  "It does not open."
+  SKIP
+  "It opens as on any day."
+  KEEP
+  "It opens on holidays and on no other day."
+  ONLY
+}
+
+"A page of schedules."
+type ScheduleConnection {
+  "The items with their cursors."
+  edges: [ScheduleEdge!]!
+  "The items alone."
+  nodes: [Schedule!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `ScheduleConnection` + "`" + `."
+type ScheduleEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Schedule!
+}
+
+"A window of a schedule."
+input ScheduleWindowInput {
+  "When it first opens: an occurrence of the rule, if there is one."
+  start: LocalDateTime!
+  "When it first closes: after ` + "`" + `start` + "`" + `, at most 7 days later."
+  end: LocalDateTime!
+  "The value of an RRULE of RFC 5545, down to ` + "`" + `FREQ=DAILY` + "`" + `; once if absent."
+  rule: String
+  "Starts that are left out; at most 500."
+  except: [LocalDateTime!]
+  "Starts besides those of the rule; at most 500."
+  extra: [LocalDateTime!]
+  "What becomes of an occurrence that starts on a holiday."
+  holidays: HolidayRule! = SKIP
+  "What it is for; at most 200 characters."
+  summary: String
+}
+
+"A schedule to create."
+input CreateScheduleInput {
+  "The name, unique within the organization; at most 200 characters."
+  name: String!
+  "When it is open; at most 200 windows."
+  windows: [ScheduleWindowInput!]!
+}
+
+"The schedule that was created."
+type CreateSchedulePayload {
+  "The schedule."
+  schedule: Schedule!
+}
+
+"A change of a schedule. What is absent or null stays as it is."
+input UpdateScheduleInput {
+  "The schedule."
+  id: ID!
+  "The new name."
+  name: String
+  "All windows that it has from now on; at most 200."
+  windows: [ScheduleWindowInput!]
+}
+
+"The schedule that was changed."
+type UpdateSchedulePayload {
+  "The schedule."
+  schedule: Schedule!
+}
+
+"A schedule to delete."
+input DeleteScheduleInput {
+  "The schedule."
+  id: ID!
+}
+
+"The schedule that was deleted."
+type DeleteSchedulePayload {
+  "Its identifier."
+  deletedId: ID!
+}
+
+"An iCalendar text to read windows from."
+input ImportScheduleInput {
+  "The schedule whose windows are replaced; a new one if absent."
+  scheduleId: ID
+  "The name; needed for a new schedule."
+  name: String
+  "The site in whose time zone the text may be; times without a zone fit every site."
+  siteId: ID!
+  """
+  The text (RFC 5545), at most 1 MiB. Each event is a window. A fault's field names the event, counted
+  from 0, and its property: ` + "`" + `ical.events.3.dtstart` + "`" + `.
+  """
+  ical: String!
+}
+
+"The schedule that was imported."
+type ImportSchedulePayload {
+  "The schedule."
+  schedule: Schedule!
+}
 `, BuiltIn: false},
 	{Name: "../schema/schema.graphqls", Input: `"""
 Cardea answers who may open which door, lets them, and tells what happened.
@@ -1414,6 +1868,8 @@ type Site implements Node {
   name: String!
   "The IANA time zone, such as ` + "`" + `Europe/Rome` + "`" + `."
   timeZone: String!
+  "The holidays that count here; null for none."
+  holidayCalendar: HolidayCalendar
   "When it was created."
   createdAt: DateTime!
   "When it was last changed."
@@ -1480,8 +1936,12 @@ input UpdateSiteInput {
   id: ID!
   "The new name."
   name: String
-  "The new IANA time zone."
+  "The new IANA time zone. Schedules follow it at once."
   timeZone: String
+  "The holidays that count here from now on."
+  holidayCalendarId: ID
+  "No holidays count here any more. Not together with ` + "`" + `holidayCalendarId` + "`" + `."
+  clearHolidayCalendar: Boolean! = false
 }
 
 "The site that was changed."
@@ -2055,6 +2515,22 @@ func (ec *executionContext) childFields_CreateDoorPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type CreateDoorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateHolidayCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "holidayCalendar":
+		return ec.fieldContext_CreateHolidayCalendarPayload_holidayCalendar(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "schedule":
+		return ec.fieldContext_CreateSchedulePayload_schedule(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateSchedulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateSitePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "site":
@@ -2087,6 +2563,22 @@ func (ec *executionContext) childFields_DeleteDoorPayload(ctx context.Context, f
 		return ec.fieldContext_DeleteDoorPayload_deletedId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteDoorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteHolidayCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteHolidayCalendarPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteSchedulePayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSchedulePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteSitePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2351,6 +2843,80 @@ func (ec *executionContext) childFields_GrantKeyPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type GrantKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Holiday(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Holiday_name(ctx, field)
+	case "first":
+		return ec.fieldContext_Holiday_first(ctx, field)
+	case "last":
+		return ec.fieldContext_Holiday_last(ctx, field)
+	case "yearly":
+		return ec.fieldContext_Holiday_yearly(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Holiday", field.Name)
+}
+
+func (ec *executionContext) childFields_HolidayCalendar(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_HolidayCalendar_id(ctx, field)
+	case "name":
+		return ec.fieldContext_HolidayCalendar_name(ctx, field)
+	case "holidays":
+		return ec.fieldContext_HolidayCalendar_holidays(ctx, field)
+	case "revision":
+		return ec.fieldContext_HolidayCalendar_revision(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_HolidayCalendar_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_HolidayCalendar_updatedAt(ctx, field)
+	case "ical":
+		return ec.fieldContext_HolidayCalendar_ical(ctx, field)
+	case "sites":
+		return ec.fieldContext_HolidayCalendar_sites(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HolidayCalendar", field.Name)
+}
+
+func (ec *executionContext) childFields_HolidayCalendarConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_HolidayCalendarConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_HolidayCalendarConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_HolidayCalendarConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HolidayCalendarConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_HolidayCalendarEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_HolidayCalendarEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_HolidayCalendarEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HolidayCalendarEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportHolidayCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "holidayCalendar":
+		return ec.fieldContext_ImportHolidayCalendarPayload_holidayCalendar(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "schedule":
+		return ec.fieldContext_ImportSchedulePayload_schedule(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportSchedulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Key(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2405,6 +2971,20 @@ func (ec *executionContext) childFields_LockDoorPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type LockDoorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_OpenSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_OpenSpan_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_OpenSpan_endsAt(ctx, field)
+	case "localStartsAt":
+		return ec.fieldContext_OpenSpan_localStartsAt(ctx, field)
+	case "localEndsAt":
+		return ec.fieldContext_OpenSpan_localEndsAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OpenSpan", field.Name)
+}
+
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2457,6 +3037,76 @@ func (ec *executionContext) childFields_RevokeKeyPayload(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type RevokeKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Schedule_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Schedule_name(ctx, field)
+	case "windows":
+		return ec.fieldContext_Schedule_windows(ctx, field)
+	case "revision":
+		return ec.fieldContext_Schedule_revision(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Schedule_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Schedule_updatedAt(ctx, field)
+	case "ical":
+		return ec.fieldContext_Schedule_ical(ctx, field)
+	case "keys":
+		return ec.fieldContext_Schedule_keys(ctx, field)
+	case "doors":
+		return ec.fieldContext_Schedule_doors(ctx, field)
+	case "next":
+		return ec.fieldContext_Schedule_next(ctx, field)
+	case "isOpen":
+		return ec.fieldContext_Schedule_isOpen(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Schedule", field.Name)
+}
+
+func (ec *executionContext) childFields_ScheduleConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ScheduleConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ScheduleConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ScheduleConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScheduleConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ScheduleEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ScheduleEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ScheduleEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScheduleEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ScheduleWindow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "start":
+		return ec.fieldContext_ScheduleWindow_start(ctx, field)
+	case "end":
+		return ec.fieldContext_ScheduleWindow_end(ctx, field)
+	case "rule":
+		return ec.fieldContext_ScheduleWindow_rule(ctx, field)
+	case "except":
+		return ec.fieldContext_ScheduleWindow_except(ctx, field)
+	case "extra":
+		return ec.fieldContext_ScheduleWindow_extra(ctx, field)
+	case "holidays":
+		return ec.fieldContext_ScheduleWindow_holidays(ctx, field)
+	case "summary":
+		return ec.fieldContext_ScheduleWindow_summary(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScheduleWindow", field.Name)
+}
+
 func (ec *executionContext) childFields_Site(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2465,6 +3115,8 @@ func (ec *executionContext) childFields_Site(ctx context.Context, field graphql.
 		return ec.fieldContext_Site_name(ctx, field)
 	case "timeZone":
 		return ec.fieldContext_Site_timeZone(ctx, field)
+	case "holidayCalendar":
+		return ec.fieldContext_Site_holidayCalendar(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Site_createdAt(ctx, field)
 	case "updatedAt":
@@ -2513,6 +3165,22 @@ func (ec *executionContext) childFields_UpdateDoorPayload(ctx context.Context, f
 		return ec.fieldContext_UpdateDoorPayload_door(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateDoorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateHolidayCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "holidayCalendar":
+		return ec.fieldContext_UpdateHolidayCalendarPayload_holidayCalendar(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "schedule":
+		return ec.fieldContext_UpdateSchedulePayload_schedule(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateSchedulePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateSitePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -21,6 +21,8 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type SiteResolver interface {
+	HolidayCalendar(ctx context.Context, obj *ent.Site) (*ent.HolidayCalendar, error)
+
 	Doors(ctx context.Context, obj *ent.Site, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Door], error)
 	Devices(ctx context.Context, obj *ent.Site, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Device], error)
 }
@@ -231,6 +233,38 @@ func (ec *executionContext) _Site_timeZone(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_Site_timeZone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Site", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Site_holidayCalendar(ctx context.Context, field graphql.CollectedField, obj *ent.Site) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Site_holidayCalendar(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Site().HolidayCalendar(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.HolidayCalendar) graphql.Marshaler {
+			return ec.marshalOHolidayCalendar2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐHolidayCalendar(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Site_holidayCalendar(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Site",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HolidayCalendar(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Site_createdAt(ctx context.Context, field graphql.CollectedField, obj *ent.Site) (ret graphql.Marshaler) {
@@ -632,7 +666,11 @@ func (ec *executionContext) unmarshalInputUpdateSiteInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "timeZone"}
+	if _, present := asMap["clearHolidayCalendar"]; !present {
+		asMap["clearHolidayCalendar"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "timeZone", "holidayCalendarId", "clearHolidayCalendar"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -660,6 +698,20 @@ func (ec *executionContext) unmarshalInputUpdateSiteInput(ctx context.Context, o
 				return it, err
 			}
 			it.TimeZone = data
+		case "holidayCalendarId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("holidayCalendarId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HolidayCalendarID = data
+		case "clearHolidayCalendar":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clearHolidayCalendar"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClearHolidayCalendar = data
 		}
 	}
 	return it, nil
@@ -776,6 +828,44 @@ func (ec *executionContext) _Site(ctx context.Context, sel ast.SelectionSet, obj
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "holidayCalendar":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Site_holidayCalendar(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "createdAt":
 			out.Values[i] = ec._Site_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

@@ -36,6 +36,25 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	return t.UTC().Truncate(time.Microsecond), nil
 }
 
+// MarshalLocalDateTime writes a local time.
+func MarshalLocalDateTime(v string) graphql.Marshaler { return text(v) }
+
+// UnmarshalLocalDateTime reads a local time, and adds the seconds if there are none. Whether it is one
+// is left to access, which names all faults of an input at once.
+func UnmarshalLocalDateTime(v any) (string, error) {
+	s, err := graphql.UnmarshalString(v)
+	if _, short := time.Parse("2006-01-02T15:04", s); short == nil {
+		s += ":00"
+	}
+	return s, err
+}
+
+// MarshalLocalDate writes a date.
+func MarshalLocalDate(v string) graphql.Marshaler { return text(v) }
+
+// UnmarshalLocalDate reads a date. Whether it is one is left to access.
+func UnmarshalLocalDate(v any) (string, error) { return graphql.UnmarshalString(v) }
+
 // MarshalJSON writes a JSON value as it is; none is null.
 func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 	if len(v) == 0 {

@@ -27,6 +27,14 @@ type EffectiveMode struct {
 	Until *time.Time
 }
 
+// OpenSpan is while a schedule is open at a site.
+type OpenSpan struct {
+	StartsAt      time.Time
+	EndsAt        time.Time
+	LocalStartsAt string
+	LocalEndsAt   string
+}
+
 // DoorUpdate is an item of the subscription doors.
 type DoorUpdate struct {
 	Cursor string
