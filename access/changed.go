@@ -19,8 +19,11 @@ func changes(m ent.Mutation) []string {
 }
 
 // data is an event's data of one field.
-func data(name string, value any) json.RawMessage {
-	bytes, err := json.Marshal(map[string]any{name: value})
+func data(name string, value any) json.RawMessage { return dataOf(map[string]any{name: value}) }
+
+// dataOf is an event's data.
+func dataOf(fields map[string]any) json.RawMessage {
+	bytes, err := json.Marshal(fields)
 	if err != nil {
 		panic(err) // the callers pass strings, numbers and lists of them
 	}

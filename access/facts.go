@@ -56,7 +56,8 @@ func (s *Service) factsFor(
 	}
 	for _, load := range []func(context.Context) error{
 		func(ctx context.Context) error { return l.loadPeople(ctx, people) },
-		l.loadDoors, l.loadKeys, l.loadSharers, l.loadAreas, l.loadTimetables,
+		func(ctx context.Context) error { return l.loadDoors(ctx, people) },
+		l.loadKeys, l.loadSharers, l.loadAreas, l.loadTimetables,
 	} {
 		if err := load(ctx); err != nil {
 			return verdict.Facts{}, err
@@ -78,86 +79,97 @@ type factLoader struct {
 	targets []string // doors, their groups and sites
 }
 
-// loadPeople loads people with the groups that they are in, or will be.
+// loadPeople loads people, and locks them if they are held. What they are in is read by a statement
+// after this one: a statement that waits for a lock goes on with what it saw before it waited.
 func (l *factLoader) loadPeople(ctx context.Context, ids []typeid.User) error {
-	query := `
-		SELECT u.id, u.status <> 'ACTIVE', m.user_group_id, g.parent_id, m.valid_from, m.valid_until
-		FROM users u
-		LEFT JOIN user_group_members m ON m.org_id = u.org_id AND m.user_id = u.id
-		  AND (m.valid_until IS NULL OR m.valid_until > $3)
-		LEFT JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
-		WHERE u.org_id = $1 AND u.id = ANY ($2) ORDER BY u.id`
+	query := `SELECT id, status <> 'ACTIVE' FROM users
+		WHERE org_id = $1 AND id = ANY ($2) ORDER BY id`
 	if l.hold {
-		query += " FOR SHARE OF u"
+		query += " FOR SHARE"
 	}
-	var last typeid.User
-	return l.each(ctx, query, []any{l.org, pq.Array(ids), l.at}, func(rows *sql.Rows) error {
+	return l.each(ctx, query, []any{l.org, pq.Array(ids)}, func(rows *sql.Rows) error {
 		var who verdict.Person
-		var m verdict.Member
-		var whole typeid.UserGroup
-		err := rows.Scan(&who.ID, &who.Suspended, &m.Group, &whole,
-			optionalTime{&m.From}, optionalTime{&m.Until})
-		if who.ID != last {
-			last = who.ID
-			l.facts.People = append(l.facts.People, who)
-			l.holders = append(l.holders, text(who.ID))
-		}
-		if m.Group.IsZero() {
-			return err
-		}
-		m.User = who.ID
-		l.facts.Members = append(l.facts.Members, m)
-		l.holders = append(l.holders, text(m.Group))
-		if !whole.IsZero() {
-			l.facts.UserParents[m.Group] = whole
-			l.holders = append(l.holders, text(whole))
-		}
+		err := rows.Scan(&who.ID, &who.Suspended)
+		l.facts.People = append(l.facts.People, who)
+		l.holders = append(l.holders, text(who.ID))
 		return err
 	})
 }
 
-// loadDoors takes the doors over, with their groups and with the lockdowns that they are in.
-func (l *factLoader) loadDoors(ctx context.Context) error {
+// loadDoors takes the doors over, with the lockdowns that they are in and with all groups.
+func (l *factLoader) loadDoors(ctx context.Context, people []typeid.User) error {
 	ids := make([]typeid.Door, len(l.doors))
 	for i, d := range l.doors {
 		ids[i] = d.ID
 		l.facts.Doors = append(l.facts.Doors, doorFact(d))
 		l.targets = append(l.targets, text(d.ID), text(d.SiteID))
 	}
-	closed := map[typeid.Door]time.Time{}
-	err := l.each(ctx, `
-		SELECT false, m.door_id, m.door_group_id, g.parent_id, m.valid_from, m.valid_until
-		FROM door_group_doors m
-		JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
-		WHERE m.org_id = $1 AND m.door_id = ANY ($2)
-		  AND (m.valid_until IS NULL OR m.valid_until > $3)
-		UNION ALL
-		SELECT true, d.door_id, NULL, NULL, NULL, l.reverts_at
-		FROM lockdown_doors d JOIN lockdowns l ON l.org_id = d.org_id AND l.id = d.lockdown_id
-		WHERE d.org_id = $1 AND d.door_id = ANY ($2) AND d.released_at IS NULL`,
-		[]any{l.org, pq.Array(ids), l.at}, func(rows *sql.Rows) error {
-			var lockdown bool
-			var m verdict.GroupDoor
-			var whole typeid.DoorGroup
-			err := rows.Scan(&lockdown, &m.Door, &m.Group, &whole,
-				optionalTime{&m.From}, optionalTime{&m.Until})
-			if lockdown {
-				closed[m.Door] = longer(closed, m.Door, m.Until)
-				return err
-			}
-			l.facts.GroupDoors = append(l.facts.GroupDoors, m)
-			l.targets = append(l.targets, text(m.Group))
-			if !whole.IsZero() {
-				l.facts.DoorParents[m.Group] = whole
-				l.targets = append(l.targets, text(whole))
-			}
-			return err
-		})
+	closed, err := l.loadGroups(ctx, people, ids)
 	for i := range l.facts.Doors {
 		d := &l.facts.Doors[i]
 		d.LockdownUntil, d.Lockdown = closed[d.ID]
 	}
 	return err
+}
+
+// loadGroups loads the groups that people and doors are in, or will be, and returns until when
+// lockdowns close doors.
+func (l *factLoader) loadGroups(
+	ctx context.Context, people []typeid.User, doors []typeid.Door,
+) (map[typeid.Door]time.Time, error) {
+	closed := map[typeid.Door]time.Time{}
+	return closed, l.each(ctx, `
+		SELECT m.user_id, m.user_group_id, g.parent_id, NULL, NULL, NULL, m.valid_from, m.valid_until
+		FROM user_group_members m
+		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+		WHERE m.org_id = $1 AND m.user_id = ANY ($2)
+		  AND (m.valid_until IS NULL OR m.valid_until > $4)
+		UNION ALL
+		SELECT NULL, NULL, NULL, m.door_id, m.door_group_id, g.parent_id, m.valid_from, m.valid_until
+		FROM door_group_doors m
+		JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
+		WHERE m.org_id = $1 AND m.door_id = ANY ($3)
+		  AND (m.valid_until IS NULL OR m.valid_until > $4)
+		UNION ALL
+		SELECT NULL, NULL, NULL, d.door_id, NULL, NULL, NULL, l.reverts_at
+		FROM lockdown_doors d JOIN lockdowns l ON l.org_id = d.org_id AND l.id = d.lockdown_id
+		WHERE d.org_id = $1 AND d.door_id = ANY ($3) AND d.released_at IS NULL`,
+		[]any{l.org, pq.Array(people), pq.Array(doors), l.at}, func(rows *sql.Rows) error {
+			var m verdict.Member
+			var d verdict.GroupDoor
+			var whole typeid.UserGroup
+			var around typeid.DoorGroup
+			err := rows.Scan(&m.User, &m.Group, &whole, &d.Door, &d.Group, &around,
+				optionalTime{&m.From}, optionalTime{&m.Until})
+			d.From, d.Until = m.From, m.Until
+			switch {
+			case !m.Group.IsZero():
+				l.addMember(m, whole)
+			case !d.Group.IsZero():
+				l.addGroupDoor(d, around)
+			default:
+				closed[d.Door] = longer(closed, d.Door, d.Until)
+			}
+			return err
+		})
+}
+
+func (l *factLoader) addMember(m verdict.Member, whole typeid.UserGroup) {
+	l.facts.Members = append(l.facts.Members, m)
+	l.holders = append(l.holders, text(m.Group))
+	if !whole.IsZero() {
+		l.facts.UserParents[m.Group] = whole
+		l.holders = append(l.holders, text(whole))
+	}
+}
+
+func (l *factLoader) addGroupDoor(d verdict.GroupDoor, whole typeid.DoorGroup) {
+	l.facts.GroupDoors = append(l.facts.GroupDoors, d)
+	l.targets = append(l.targets, text(d.Group))
+	if !whole.IsZero() {
+		l.facts.DoorParents[d.Group] = whole
+		l.targets = append(l.targets, text(whole))
+	}
 }
 
 // longer is the later end of two lockdowns of a door; zero is no end.
@@ -273,7 +285,11 @@ func (l *factLoader) loadSharers(ctx context.Context) error {
 	if len(more) == 0 {
 		return nil
 	}
-	return l.loadPeople(ctx, more)
+	if err := l.loadPeople(ctx, more); err != nil {
+		return err
+	}
+	_, err := l.loadGroups(ctx, more, nil)
+	return err
 }
 
 // loadAreas loads the areas of the doors, where the people are, and how many are in.

@@ -11,12 +11,16 @@ import (
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -97,6 +101,45 @@ func (s *Service) VisibleTokens(ctx context.Context) (predicate.APIToken, error)
 	return narrow(ctx, ReadTokens, apitoken.UserID)
 }
 
+// VisibleUserGroups are those that the actor is in now, directly or through a part.
+func (s *Service) VisibleUserGroups(ctx context.Context) (predicate.UserGroup, error) {
+	return narrow(ctx, ReadGroups, func(me typeid.User) predicate.UserGroup {
+		now := s.now()
+		return func(q *sql.Selector) {
+			q.Where(among(q.C(usergroup.FieldID), "SELECT "+groupsOfUser, me, now, now))
+		}
+	})
+}
+
+// VisibleUserGroupMembers are the actor's own memberships.
+func (s *Service) VisibleUserGroupMembers(ctx context.Context) (predicate.UserGroupMember, error) {
+	return narrow(ctx, ReadGroups, usergroupmember.UserID)
+}
+
+// VisibleDoorGroups are those that a valid key of the actor names, and their parts.
+func (s *Service) VisibleDoorGroups(ctx context.Context) (predicate.DoorGroup, error) {
+	return narrow(ctx, ReadGroups, func(me typeid.User) predicate.DoorGroup {
+		now := s.now()
+		named := func(column string) *sql.Predicate {
+			return among(column, "SELECT t.door_group_id "+targetsOfUser, me, me, me, now, now, now, now)
+		}
+		return func(q *sql.Selector) {
+			q.Where(sql.Or(named(q.C(doorgroup.FieldID)), named(q.C(doorgroup.FieldParentID))))
+		}
+	})
+}
+
+// VisibleDoorGroupDoors are the places in groups of the doors that the actor sees.
+func (s *Service) VisibleDoorGroupDoors(ctx context.Context) (predicate.DoorGroupDoor, error) {
+	return narrow(ctx, ReadGroups, func(me typeid.User) predicate.DoorGroupDoor {
+		doors, now := sql.Table(door.Table).As("own"), s.now()
+		return func(q *sql.Selector) {
+			q.Where(sql.In(q.C(doorgroupdoor.FieldDoorID), sql.Select(doors.C(door.FieldID)).From(doors).
+				Where(opens(doors.C, me, now))))
+		}
+	})
+}
+
 // narrow returns the predicate for an action: none for all, mine for the actor's own.
 func narrow[P ~func(*sql.Selector)](
 	ctx context.Context, action Action, mine func(typeid.User) P,
@@ -157,11 +200,14 @@ const schedulesOfUser = `SELECT k.schedule_id FROM keys k
 // user thrice, and the instant four times.
 const targetsOfUser = `FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
 	WHERE t.org_id = (SELECT org_id FROM users WHERE id = ?) AND COALESCE(t.user_id, t.user_group_id) IN (
-		SELECT ?::uuid UNION ALL
-		SELECT unnest(ARRAY[m.user_group_id, g.parent_id]) FROM user_group_members m
-		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
-		WHERE m.user_id = ? AND (m.valid_from IS NULL OR m.valid_from <= ?)
-		  AND (m.valid_until IS NULL OR m.valid_until > ?))
+		SELECT ?::uuid UNION ALL SELECT ` + groupsOfUser + `)
 	  AND k.revoked_at IS NULL AND k.suspended_at IS NULL
 	  AND (k.valid_from IS NULL OR k.valid_from <= ?)
 	  AND (k.valid_until IS NULL OR k.valid_until > ?)`
+
+// groupsOfUser is which groups a user is in now, and what those are part of. Its arguments are the
+// user, and the instant twice.
+const groupsOfUser = `unnest(ARRAY[m.user_group_id, g.parent_id]) FROM user_group_members m
+	JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+	WHERE m.user_id = ? AND (m.valid_from IS NULL OR m.valid_from <= ?)
+	  AND (m.valid_until IS NULL OR m.valid_until > ?)`

@@ -47,6 +47,14 @@ func (r *doorResolver) Keys(ctx context.Context, obj *ent.Door, first *int, afte
 	return loadersOf(ctx).doorKeys.load(ctx, nested[typeid.Door]{parent: obj.ID, page: p})
 }
 
+func (r *doorResolver) Groups(ctx context.Context, obj *ent.Door, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.DoorGroup], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).doorGroupsOf.load(ctx, nested[typeid.Door]{parent: obj.ID, page: p})
+}
+
 func (r *mutationResolver) CreateDoor(ctx context.Context, input access.CreateDoorInput) (*access.CreateDoorPayload, error) {
 	return r.access.CreateDoor(ctx, input)
 }

@@ -5,12 +5,16 @@ import (
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
+	"github.com/cardea/cardea/ent/usergroupmember"
 	"github.com/cardea/cardea/ent/webhookdelivery"
 	"github.com/cardea/cardea/ent/webhookendpoint"
 )
@@ -45,6 +49,22 @@ var (
 	calendars = list[*ent.HolidayCalendar]{
 		code: 'h', columns: []string{holidaycalendar.FieldName, holidaycalendar.FieldID},
 		key: func(c *ent.HolidayCalendar) []any { return []any{c.Name, rawID(c.ID)} },
+	}
+	userGroups = list[*ent.UserGroup]{
+		code: 'g', columns: []string{usergroup.FieldName, usergroup.FieldID},
+		key: func(g *ent.UserGroup) []any { return []any{g.Name, rawID(g.ID)} },
+	}
+	userGroupMembers = list[*ent.UserGroupMember]{
+		code: 'm', columns: []string{usergroupmember.FieldUserID},
+		key: func(m *ent.UserGroupMember) []any { return []any{rawID(m.UserID)} },
+	}
+	doorGroups = list[*ent.DoorGroup]{
+		code: 'G', columns: []string{doorgroup.FieldName, doorgroup.FieldID},
+		key: func(g *ent.DoorGroup) []any { return []any{g.Name, rawID(g.ID)} },
+	}
+	doorGroupDoors = list[*ent.DoorGroupDoor]{
+		code: 'M', columns: []string{doorgroupdoor.FieldDoorID},
+		key: func(m *ent.DoorGroupDoor) []any { return []any{rawID(m.DoorID)} },
 	}
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/predicate"
@@ -16,6 +17,7 @@ import (
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/ent/usergroup"
 	"github.com/cardea/cardea/graph/shape"
 	"github.com/cardea/cardea/typeid"
 )
@@ -165,6 +167,38 @@ func (r *resolver) listCalendars(
 		q.Where(holidaycalendar.NameContainsFold(*search))
 	}
 	return paginate(ctx, calendars, p, q)
+}
+
+func (r *resolver) listUserGroups(
+	ctx context.Context, p page, search *string,
+) (*shape.UserGroupConnection, error) {
+	q, err := r.readUserGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSearch(search); err != nil {
+		return nil, err
+	}
+	if search != nil {
+		q.Where(usergroup.NameContainsFold(*search))
+	}
+	return paginate(ctx, userGroups, p, q)
+}
+
+func (r *resolver) listDoorGroups(
+	ctx context.Context, p page, search *string,
+) (*shape.DoorGroupConnection, error) {
+	q, err := r.readDoorGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSearch(search); err != nil {
+		return nil, err
+	}
+	if search != nil {
+		q.Where(doorgroup.NameContainsFold(*search))
+	}
+	return paginate(ctx, doorGroups, p, q)
 }
 
 func (r *resolver) listTokens(

@@ -34,6 +34,8 @@ type loaders struct {
 	keys          *loader[typeid.Key, *ent.Key]
 	schedules     *loader[typeid.Schedule, *ent.Schedule]
 	calendars     *loader[typeid.HolidayCalendar, *ent.HolidayCalendar]
+	userGroups    *loader[typeid.UserGroup, *ent.UserGroup]
+	doorGroups    *loader[typeid.DoorGroup, *ent.DoorGroup]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
@@ -51,6 +53,14 @@ type loaders struct {
 	scheduleDoors      *loader[nested[typeid.Schedule], *shape.DoorConnection]
 	calendarSites      *loader[nested[typeid.HolidayCalendar], *shape.SiteConnection]
 	endpointDeliveries *loader[nested[typeid.WebhookEndpoint], *shape.WebhookDeliveryConnection]
+	userGroupsOf       *loader[nested[typeid.User], *shape.UserGroupConnection]
+	userGroupParts     *loader[nested[typeid.UserGroup], *shape.UserGroupConnection]
+	userGroupMembers   *loader[nested[typeid.UserGroup], *shape.UserGroupMemberConnection]
+	userGroupKeys      *loader[nested[typeid.UserGroup], *shape.KeyConnection]
+	doorGroupsOf       *loader[nested[typeid.Door], *shape.DoorGroupConnection]
+	doorGroupParts     *loader[nested[typeid.DoorGroup], *shape.DoorGroupConnection]
+	doorGroupDoors     *loader[nested[typeid.DoorGroup], *shape.DoorGroupDoorConnection]
+	doorGroupKeys      *loader[nested[typeid.DoorGroup], *shape.KeyConnection]
 	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
 	keySites           *loader[typeid.Key, *ent.Site]
 }
@@ -68,6 +78,10 @@ func (r *resolver) newLoaders() *loaders {
 			func(s *ent.Schedule) typeid.Schedule { return s.ID }),
 		calendars: byID(r.readCalendars,
 			func(c *ent.HolidayCalendar) typeid.HolidayCalendar { return c.ID }),
+		userGroups: byID(r.readUserGroups,
+			func(g *ent.UserGroup) typeid.UserGroup { return g.ID }),
+		doorGroups: byID(r.readDoorGroups,
+			func(g *ent.DoorGroup) typeid.DoorGroup { return g.ID }),
 		tokens:   byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),
 		events:   newLoader(r.eventsByID),
@@ -87,6 +101,14 @@ func (r *resolver) newLoaders() *loaders {
 		scheduleDoors:      newNested(r.doorsOfSchedules),
 		calendarSites:      newNested(r.sitesOfCalendars),
 		endpointDeliveries: newNested(r.deliveriesOfEndpoints),
+		userGroupsOf:       newNested(r.groupsOfUsers),
+		userGroupParts:     newNested(r.partsOfUserGroups),
+		userGroupMembers:   newNested(r.membersOfUserGroups),
+		userGroupKeys:      newNested(r.keysOfUserGroups),
+		doorGroupsOf:       newNested(r.groupsOfDoors),
+		doorGroupParts:     newNested(r.partsOfDoorGroups),
+		doorGroupDoors:     newNested(r.doorsOfDoorGroups),
+		doorGroupKeys:      newNested(r.keysOfDoorGroups),
 		attempts:           newLoader(r.attemptsOfDeliveries),
 		keySites:           newLoader(r.sitesOfKeys),
 	}

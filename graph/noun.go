@@ -91,6 +91,10 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.HolidayCalendar, *ent.HolidayCalendar] {
 			return l.calendars
 		}),
+	typeid.UserGroup{}.Prefix(): find(typeid.As[typeid.UserGroup],
+		func(l *loaders) *loader[typeid.UserGroup, *ent.UserGroup] { return l.userGroups }),
+	typeid.DoorGroup{}.Prefix(): find(typeid.As[typeid.DoorGroup],
+		func(l *loaders) *loader[typeid.DoorGroup, *ent.DoorGroup] { return l.doorGroups }),
 	typeid.APIToken{}.Prefix(): find(typeid.As[typeid.APIToken],
 		func(l *loaders) *loader[typeid.APIToken, *ent.APIToken] { return l.tokens }),
 	typeid.Command{}.Prefix(): find(typeid.As[typeid.Command],

@@ -39,6 +39,28 @@ func (r *resolver) readCalendars(ctx context.Context) (*ent.HolidayCalendarQuery
 	return r.db.HolidayCalendar.Query().Where(visible), err
 }
 
+func (r *resolver) readUserGroups(ctx context.Context) (*ent.UserGroupQuery, error) {
+	visible, err := r.access.VisibleUserGroups(ctx)
+	return r.db.UserGroup.Query().Where(visible), err
+}
+
+func (r *resolver) readUserGroupMembers(
+	ctx context.Context,
+) (*ent.UserGroupMemberQuery, error) {
+	visible, err := r.access.VisibleUserGroupMembers(ctx)
+	return r.db.UserGroupMember.Query().Where(visible), err
+}
+
+func (r *resolver) readDoorGroups(ctx context.Context) (*ent.DoorGroupQuery, error) {
+	visible, err := r.access.VisibleDoorGroups(ctx)
+	return r.db.DoorGroup.Query().Where(visible), err
+}
+
+func (r *resolver) readDoorGroupDoors(ctx context.Context) (*ent.DoorGroupDoorQuery, error) {
+	visible, err := r.access.VisibleDoorGroupDoors(ctx)
+	return r.db.DoorGroupDoor.Query().Where(visible), err
+}
+
 func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) {
 	visible, err := r.access.VisibleCommands(ctx)
 	return r.db.Command.Query().Where(visible), err

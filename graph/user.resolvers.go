@@ -43,6 +43,14 @@ func (r *userResolver) Keys(ctx context.Context, obj *ent.User, first *int, afte
 	return r.keysOf(ctx, obj.ID, status, p)
 }
 
+func (r *userResolver) Groups(ctx context.Context, obj *ent.User, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.UserGroup], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).userGroupsOf.load(ctx, nested[typeid.User]{parent: obj.ID, page: p})
+}
+
 func (r *resolver) User() generated.UserResolver { return &userResolver{r} }
 
 type userResolver struct{ *resolver }

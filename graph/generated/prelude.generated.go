@@ -1653,6 +1653,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx context.Context, v any) (typeid.DoorGroup, error) {
+	res, err := shape.UnmarshalDoorGroup(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx context.Context, sel ast.SelectionSet, v typeid.DoorGroup) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalDoorGroup(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐEvent(ctx context.Context, v any) (typeid.Event, error) {
 	res, err := shape.UnmarshalEvent(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1765,6 +1781,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(ctx context.Context, v any) (typeid.UserGroup, error) {
+	res, err := shape.UnmarshalUserGroup(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(ctx context.Context, sel ast.SelectionSet, v typeid.UserGroup) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalUserGroup(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐWebhookAttempt(ctx context.Context, v any) (typeid.WebhookAttempt, error) {
 	res, err := shape.UnmarshalWebhookAttempt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1811,6 +1843,64 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorᚄ(ctx context.Context, v any) ([]typeid.Door, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]typeid.Door, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoor(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorᚄ(ctx context.Context, sel ast.SelectionSet, v []typeid.Door) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoor(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserᚄ(ctx context.Context, v any) ([]typeid.User, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]typeid.User, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUser(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []typeid.User) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUser(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNID2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐAnyᚄ(ctx context.Context, v any) ([]*typeid.Any, error) {
@@ -2261,6 +2351,24 @@ func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypei
 	return v
 }
 
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx context.Context, v any) (*typeid.DoorGroup, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := shape.UnmarshalDoorGroup(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx context.Context, sel ast.SelectionSet, v *typeid.DoorGroup) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := shape.MarshalDoorGroup(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(ctx context.Context, v any) (*typeid.HolidayCalendar, error) {
 	if v == nil {
 		return nil, nil
@@ -2330,6 +2438,24 @@ func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypei
 	_ = sel
 	_ = ctx
 	res := shape.MarshalUser(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(ctx context.Context, v any) (*typeid.UserGroup, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := shape.UnmarshalUserGroup(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(ctx context.Context, sel ast.SelectionSet, v *typeid.UserGroup) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := shape.MarshalUserGroup(*v)
 	return res
 }
 

@@ -26,6 +26,8 @@ type ResolverRoot interface {
 	Command() CommandResolver
 	Device() DeviceResolver
 	Door() DoorResolver
+	DoorGroup() DoorGroupResolver
+	DoorGroupDoor() DoorGroupDoorResolver
 	Event() EventResolver
 	Holiday() HolidayResolver
 	HolidayCalendar() HolidayCalendarResolver
@@ -38,6 +40,8 @@ type ResolverRoot interface {
 	Site() SiteResolver
 	Subscription() SubscriptionResolver
 	User() UserResolver
+	UserGroup() UserGroupResolver
+	UserGroupMember() UserGroupMemberResolver
 	Viewer() ViewerResolver
 	WebhookAttempt() WebhookAttemptResolver
 	WebhookDelivery() WebhookDeliveryResolver
@@ -69,19 +73,25 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAddDoorGroupDoorsInput,
+		ec.unmarshalInputAddUserGroupMembersInput,
 		ec.unmarshalInputBindDoorInput,
 		ec.unmarshalInputCreateApiTokenInput,
 		ec.unmarshalInputCreateDeviceInput,
+		ec.unmarshalInputCreateDoorGroupInput,
 		ec.unmarshalInputCreateDoorInput,
 		ec.unmarshalInputCreateHolidayCalendarInput,
 		ec.unmarshalInputCreateScheduleInput,
 		ec.unmarshalInputCreateSiteInput,
+		ec.unmarshalInputCreateUserGroupInput,
 		ec.unmarshalInputCreateUserInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
+		ec.unmarshalInputDeleteDoorGroupInput,
 		ec.unmarshalInputDeleteDoorInput,
 		ec.unmarshalInputDeleteHolidayCalendarInput,
 		ec.unmarshalInputDeleteScheduleInput,
 		ec.unmarshalInputDeleteSiteInput,
+		ec.unmarshalInputDeleteUserGroupInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputEventFilter,
@@ -91,14 +101,18 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputImportScheduleInput,
 		ec.unmarshalInputLockDoorInput,
 		ec.unmarshalInputRemoveDeviceInput,
+		ec.unmarshalInputRemoveDoorGroupDoorsInput,
+		ec.unmarshalInputRemoveUserGroupMembersInput,
 		ec.unmarshalInputRevokeApiTokenInput,
 		ec.unmarshalInputRevokeKeyInput,
 		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputUnlockDoorInput,
+		ec.unmarshalInputUpdateDoorGroupInput,
 		ec.unmarshalInputUpdateDoorInput,
 		ec.unmarshalInputUpdateHolidayCalendarInput,
 		ec.unmarshalInputUpdateScheduleInput,
 		ec.unmarshalInputUpdateSiteInput,
+		ec.unmarshalInputUpdateUserGroupInput,
 		ec.unmarshalInputUpdateUserInput,
 		ec.unmarshalInputUpdateWebhookEndpointInput,
 	)
@@ -691,6 +705,17 @@ type Door implements Node {
     "Only what precedes this cursor."
     before: Cursor
   ): KeyConnection!
+  "The groups that it is in directly, by name, whatever its window."
+  groups(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorGroupConnection!
 }
 
 "The rule in force at a door."
@@ -849,6 +874,237 @@ input BindDoorInput {
 type BindDoorPayload {
   "The door."
   door: Door!
+}
+`, BuiltIn: false},
+	{Name: "../schema/door_group.graphqls", Input: `extend type Query {
+  "A group of doors; null if there is none that the viewer may see."
+  doorGroup(
+    "The group."
+    id: ID!
+  ): DoorGroup
+  """
+  The groups of doors by name. Other than administrators see those that a valid key of theirs names,
+  with their parts.
+  """
+  doorGroups(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only groups whose name contains this, in any case."
+    search: String
+  ): DoorGroupConnection!
+}
+
+extend type Mutation {
+  "Creates a group of doors."
+  createDoorGroup(
+    "The group to create."
+    input: CreateDoorGroupInput!
+  ): CreateDoorGroupPayload!
+  "Changes a group of doors."
+  updateDoorGroup(
+    "What to change."
+    input: UpdateDoorGroupInput!
+  ): UpdateDoorGroupPayload!
+  """
+  Deletes a group of doors that has no parts. Keys that name it stay and no longer open its doors: a
+  key that names nothing else opens nothing.
+  """
+  deleteDoorGroup(
+    "What to delete."
+    input: DeleteDoorGroupInput!
+  ): DeleteDoorGroupPayload!
+  """
+  Adds doors, of any site, to a group. For those that are in it, the window takes the place of
+  theirs.
+  """
+  addDoorGroupDoors(
+    "What to add."
+    input: AddDoorGroupDoorsInput!
+  ): AddDoorGroupDoorsPayload!
+  "Removes doors from a group. What is not in it stays out of it."
+  removeDoorGroupDoors(
+    "What to remove."
+    input: RemoveDoorGroupDoorsInput!
+  ): RemoveDoorGroupDoorsPayload!
+}
+
+"""
+Gathers doors, of any site, so that one key is for all of them. It may be part of one other group,
+which is part of none itself: a door of a part is a door of the whole.
+"""
+type DoorGroup implements Node {
+  "The identifier, prefix ` + "`" + `doorgroup` + "`" + `."
+  id: ID!
+  "The name, unique within the organization."
+  name: String!
+  "The group that it is part of."
+  parent: DoorGroup
+  "The groups that are part of it, by name."
+  parts(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorGroupConnection!
+  """
+  The doors that are in it directly, oldest first; not those of its parts. Those whose window is
+  past or to come are among them.
+  """
+  doors(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorGroupDoorConnection!
+  "The keys that name it, oldest first; not those that name the group that it is part of."
+  keys(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): KeyConnection!
+  "When it was created."
+  createdAt: DateTime!
+}
+
+"A door in a group, for a time."
+type DoorGroupDoor {
+  "The door."
+  door: Door!
+  "From when; null if from the beginning."
+  validFrom: DateTime
+  "Until when, that instant not included; null if it does not end."
+  validUntil: DateTime
+}
+
+"A page of groups of doors."
+type DoorGroupConnection {
+  "The items with their cursors."
+  edges: [DoorGroupEdge!]!
+  "The items alone."
+  nodes: [DoorGroup!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `DoorGroupConnection` + "`" + `."
+type DoorGroupEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: DoorGroup!
+}
+
+"A page of a group's doors."
+type DoorGroupDoorConnection {
+  "The items with their cursors."
+  edges: [DoorGroupDoorEdge!]!
+  "The items alone."
+  nodes: [DoorGroupDoor!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `DoorGroupDoorConnection` + "`" + `."
+type DoorGroupDoorEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: DoorGroupDoor!
+}
+
+"A group of doors to create."
+input CreateDoorGroupInput {
+  "The name, at most 200 characters, unique within the organization."
+  name: String!
+  "The group that it is part of; it is part of none itself."
+  parentId: ID
+}
+
+"The group that was created."
+type CreateDoorGroupPayload {
+  "The group."
+  doorGroup: DoorGroup!
+}
+
+"A change of a group of doors. What is absent or null stays as it is."
+input UpdateDoorGroupInput {
+  "The group."
+  id: ID!
+  "The new name."
+  name: String
+  "The group that it becomes part of: one that is part of none. A group with parts cannot."
+  parentId: ID
+  "True: it is part of no group any more. Not together with ` + "`" + `parentId` + "`" + `."
+  clearParent: Boolean
+}
+
+"The group that was changed."
+type UpdateDoorGroupPayload {
+  "The group."
+  doorGroup: DoorGroup!
+}
+
+"A group of doors to delete."
+input DeleteDoorGroupInput {
+  "The group."
+  id: ID!
+}
+
+"The group that was deleted."
+type DeleteDoorGroupPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+
+"Doors to add to a group, each for the same window."
+input AddDoorGroupDoorsInput {
+  "The group."
+  doorGroupId: ID!
+  "The doors, from 1 to 500."
+  doorIds: [ID!]!
+  "From when they are in it; at once if absent."
+  validFrom: DateTime
+  "Until when they are in it, that instant not included; for ever if absent."
+  validUntil: DateTime
+}
+
+"The group that doors were added to."
+type AddDoorGroupDoorsPayload {
+  "The group."
+  doorGroup: DoorGroup!
+}
+
+"Doors to remove from a group."
+input RemoveDoorGroupDoorsInput {
+  "The group."
+  doorGroupId: ID!
+  "The doors, from 1 to 500."
+  doorIds: [ID!]!
+}
+
+"The group that doors were removed from."
+type RemoveDoorGroupDoorsPayload {
+  "The group."
+  doorGroup: DoorGroup!
 }
 `, BuiltIn: false},
 	{Name: "../schema/error.graphqls", Input: `"The values of ` + "`" + `extensions.code` + "`" + ` in errors. The list grows only; a code never changes its meaning."
@@ -2032,6 +2288,17 @@ type User implements Node {
     "Only keys with this status."
     status: KeyStatus
   ): KeyConnection!
+  "The groups that the person is in directly, by name, whatever their window."
+  groups(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): UserGroupConnection!
 }
 
 "What a person may do."
@@ -2116,6 +2383,228 @@ input DeleteUserInput {
 type DeleteUserPayload {
   "Their identifier."
   deletedId: ID!
+}
+`, BuiltIn: false},
+	{Name: "../schema/user_group.graphqls", Input: `extend type Query {
+  "A group of people; null if there is none that the viewer may see."
+  userGroup(
+    "The group."
+    id: ID!
+  ): UserGroup
+  "The groups of people by name. Other than administrators see those that they are in now."
+  userGroups(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only groups whose name contains this, in any case."
+    search: String
+  ): UserGroupConnection!
+}
+
+extend type Mutation {
+  "Creates a group of people."
+  createUserGroup(
+    "The group to create."
+    input: CreateUserGroupInput!
+  ): CreateUserGroupPayload!
+  "Changes a group of people."
+  updateUserGroup(
+    "What to change."
+    input: UpdateUserGroupInput!
+  ): UpdateUserGroupPayload!
+  "Deletes a group of people that has no parts, and its keys, which open nothing from then on."
+  deleteUserGroup(
+    "What to delete."
+    input: DeleteUserGroupInput!
+  ): DeleteUserGroupPayload!
+  "Adds people to a group. For those who are in it, the window takes the place of theirs."
+  addUserGroupMembers(
+    "Whom to add."
+    input: AddUserGroupMembersInput!
+  ): AddUserGroupMembersPayload!
+  "Removes people from a group. Who is not in it stays out of it."
+  removeUserGroupMembers(
+    "Whom to remove."
+    input: RemoveUserGroupMembersInput!
+  ): RemoveUserGroupMembersPayload!
+}
+
+"""
+Gathers people, so that one key is for all of them. It may be part of one other group, which is part
+of none itself: whoever is a member of a part is a member of the whole.
+"""
+type UserGroup implements Node {
+  "The identifier, prefix ` + "`" + `usergroup` + "`" + `."
+  id: ID!
+  "The name, unique within the organization."
+  name: String!
+  "The group that it is part of."
+  parent: UserGroup
+  "The groups that are part of it, by name."
+  parts(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): UserGroupConnection!
+  """
+  Its direct members, oldest person first; not those of its parts. Whose window is past or to come
+  is among them. Other than administrators see themselves.
+  """
+  members(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): UserGroupMemberConnection!
+  "The keys of the group, oldest first; not those of the group that it is part of."
+  keys(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): KeyConnection!
+  "When it was created."
+  createdAt: DateTime!
+}
+
+"A person in a group, for a time."
+type UserGroupMember {
+  "The person."
+  user: User!
+  "From when; null if from the beginning."
+  validFrom: DateTime
+  "Until when, that instant not included; null if it does not end."
+  validUntil: DateTime
+}
+
+"A page of groups of people."
+type UserGroupConnection {
+  "The items with their cursors."
+  edges: [UserGroupEdge!]!
+  "The items alone."
+  nodes: [UserGroup!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `UserGroupConnection` + "`" + `."
+type UserGroupEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: UserGroup!
+}
+
+"A page of a group's members."
+type UserGroupMemberConnection {
+  "The items with their cursors."
+  edges: [UserGroupMemberEdge!]!
+  "The items alone."
+  nodes: [UserGroupMember!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `UserGroupMemberConnection` + "`" + `."
+type UserGroupMemberEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: UserGroupMember!
+}
+
+"A group of people to create."
+input CreateUserGroupInput {
+  "The name, at most 200 characters, unique within the organization."
+  name: String!
+  "The group that it is part of; it is part of none itself."
+  parentId: ID
+}
+
+"The group that was created."
+type CreateUserGroupPayload {
+  "The group."
+  userGroup: UserGroup!
+}
+
+"A change of a group of people. What is absent or null stays as it is."
+input UpdateUserGroupInput {
+  "The group."
+  id: ID!
+  "The new name."
+  name: String
+  "The group that it becomes part of: one that is part of none. A group with parts cannot."
+  parentId: ID
+  "True: it is part of no group any more. Not together with ` + "`" + `parentId` + "`" + `."
+  clearParent: Boolean
+}
+
+"The group that was changed."
+type UpdateUserGroupPayload {
+  "The group."
+  userGroup: UserGroup!
+}
+
+"A group of people to delete."
+input DeleteUserGroupInput {
+  "The group."
+  id: ID!
+}
+
+"The group that was deleted."
+type DeleteUserGroupPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+
+"People to add to a group, each for the same window."
+input AddUserGroupMembersInput {
+  "The group."
+  userGroupId: ID!
+  "The people, from 1 to 500."
+  userIds: [ID!]!
+  "From when they are in it; at once if absent."
+  validFrom: DateTime
+  "Until when they are in it, that instant not included; for ever if absent."
+  validUntil: DateTime
+}
+
+"The group that people were added to."
+type AddUserGroupMembersPayload {
+  "The group."
+  userGroup: UserGroup!
+}
+
+"People to remove from a group."
+input RemoveUserGroupMembersInput {
+  "The group."
+  userGroupId: ID!
+  "The people, from 1 to 500."
+  userIds: [ID!]!
+}
+
+"The group that people were removed from."
+type RemoveUserGroupMembersPayload {
+  "The group."
+  userGroup: UserGroup!
 }
 `, BuiltIn: false},
 	{Name: "../schema/viewer.graphqls", Input: `"Who is asking: a person, or an API token that acts for one."
@@ -2403,6 +2892,22 @@ func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
 }
 
+func (ec *executionContext) childFields_AddDoorGroupDoorsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "doorGroup":
+		return ec.fieldContext_AddDoorGroupDoorsPayload_doorGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddDoorGroupDoorsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AddUserGroupMembersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "userGroup":
+		return ec.fieldContext_AddUserGroupMembersPayload_userGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddUserGroupMembersPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ApiToken(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2507,6 +3012,14 @@ func (ec *executionContext) childFields_CreateDevicePayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type CreateDevicePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateDoorGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "doorGroup":
+		return ec.fieldContext_CreateDoorGroupPayload_doorGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateDoorGroupPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateDoorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "door":
@@ -2539,6 +3052,14 @@ func (ec *executionContext) childFields_CreateSitePayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type CreateSitePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateUserGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "userGroup":
+		return ec.fieldContext_CreateUserGroupPayload_userGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateUserGroupPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2555,6 +3076,14 @@ func (ec *executionContext) childFields_CreateWebhookEndpointPayload(ctx context
 		return ec.fieldContext_CreateWebhookEndpointPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookEndpointPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteDoorGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteDoorGroupPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteDoorGroupPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteDoorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2587,6 +3116,14 @@ func (ec *executionContext) childFields_DeleteSitePayload(ctx context.Context, f
 		return ec.fieldContext_DeleteSitePayload_deletedId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteSitePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteUserGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteUserGroupPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteUserGroupPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2697,6 +3234,8 @@ func (ec *executionContext) childFields_Door(ctx context.Context, field graphql.
 		return ec.fieldContext_Door_events(ctx, field)
 	case "keys":
 		return ec.fieldContext_Door_keys(ctx, field)
+	case "groups":
+		return ec.fieldContext_Door_groups(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Door", field.Name)
 }
@@ -2721,6 +3260,82 @@ func (ec *executionContext) childFields_DoorEdge(ctx context.Context, field grap
 		return ec.fieldContext_DoorEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DoorEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DoorGroup_id(ctx, field)
+	case "name":
+		return ec.fieldContext_DoorGroup_name(ctx, field)
+	case "parent":
+		return ec.fieldContext_DoorGroup_parent(ctx, field)
+	case "parts":
+		return ec.fieldContext_DoorGroup_parts(ctx, field)
+	case "doors":
+		return ec.fieldContext_DoorGroup_doors(ctx, field)
+	case "keys":
+		return ec.fieldContext_DoorGroup_keys(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_DoorGroup_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorGroupConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DoorGroupConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DoorGroupConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DoorGroupConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorGroupConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorGroupDoor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "door":
+		return ec.fieldContext_DoorGroupDoor_door(ctx, field)
+	case "validFrom":
+		return ec.fieldContext_DoorGroupDoor_validFrom(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_DoorGroupDoor_validUntil(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorGroupDoor", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorGroupDoorConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DoorGroupDoorConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DoorGroupDoorConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DoorGroupDoorConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorGroupDoorConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorGroupDoorEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DoorGroupDoorEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DoorGroupDoorEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorGroupDoorEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorGroupEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DoorGroupEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DoorGroupEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorGroupEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_DoorUpdate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3021,6 +3636,22 @@ func (ec *executionContext) childFields_RemoveDevicePayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type RemoveDevicePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveDoorGroupDoorsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "doorGroup":
+		return ec.fieldContext_RemoveDoorGroupDoorsPayload_doorGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveDoorGroupDoorsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RemoveUserGroupMembersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "userGroup":
+		return ec.fieldContext_RemoveUserGroupMembersPayload_userGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveUserGroupMembersPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "token":
@@ -3159,6 +3790,14 @@ func (ec *executionContext) childFields_UnlockDoorPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type UnlockDoorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateDoorGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "doorGroup":
+		return ec.fieldContext_UpdateDoorGroupPayload_doorGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateDoorGroupPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateDoorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "door":
@@ -3189,6 +3828,14 @@ func (ec *executionContext) childFields_UpdateSitePayload(ctx context.Context, f
 		return ec.fieldContext_UpdateSitePayload_site(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateSitePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateUserGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "userGroup":
+		return ec.fieldContext_UpdateUserGroupPayload_userGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateUserGroupPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3225,6 +3872,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_updatedAt(ctx, field)
 	case "keys":
 		return ec.fieldContext_User_keys(ctx, field)
+	case "groups":
+		return ec.fieldContext_User_groups(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }
@@ -3249,6 +3898,82 @@ func (ec *executionContext) childFields_UserEdge(ctx context.Context, field grap
 		return ec.fieldContext_UserEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UserGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_UserGroup_id(ctx, field)
+	case "name":
+		return ec.fieldContext_UserGroup_name(ctx, field)
+	case "parent":
+		return ec.fieldContext_UserGroup_parent(ctx, field)
+	case "parts":
+		return ec.fieldContext_UserGroup_parts(ctx, field)
+	case "members":
+		return ec.fieldContext_UserGroup_members(ctx, field)
+	case "keys":
+		return ec.fieldContext_UserGroup_keys(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_UserGroup_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_UserGroupConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_UserGroupConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_UserGroupConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UserGroupConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserGroupConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UserGroupEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_UserGroupEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_UserGroupEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserGroupEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UserGroupMember(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserGroupMember_user(ctx, field)
+	case "validFrom":
+		return ec.fieldContext_UserGroupMember_validFrom(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_UserGroupMember_validUntil(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserGroupMember", field.Name)
+}
+
+func (ec *executionContext) childFields_UserGroupMemberConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_UserGroupMemberConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_UserGroupMemberConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UserGroupMemberConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserGroupMemberConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UserGroupMemberEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_UserGroupMemberEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_UserGroupMemberEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserGroupMemberEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
