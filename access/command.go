@@ -174,8 +174,8 @@ func (s *Service) firstWithKey(ctx context.Context, o order) (*ent.Command, erro
 	return c, nil
 }
 
-// create decides, takes a use of the key if it counts them, and records the command with the
-// decision.
+// create decides, takes a use of the key if it counts them, records the command with the decision,
+// and moves whoever is let through.
 func (s *Service) create(
 	ctx context.Context, tx *ent.Tx, d *ent.Door, o order,
 ) (*ent.Command, []journal.Event, error) {
@@ -216,7 +216,8 @@ func (s *Service) create(
 	if o.verb != command.VerbUNLOCK {
 		return c, []journal.Event{told}, nil
 	}
-	return c, []journal.Event{decided(told, v), told}, nil
+	moved, err := letThrough(ctx, tx, c, d, v)
+	return c, append([]journal.Event{decided(told, v), told}, moved...), err
 }
 
 // decided is the decision on an unlock as an event of its own.

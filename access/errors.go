@@ -128,6 +128,7 @@ var conflicts = map[string]Error{
 	"door_org_id_site_id_name":                    {CodeConflict, "another door of the site has this name", "name"},
 	"device_org_id_site_id_name":                  {CodeConflict, "another device of the site has this name", "name"},
 	"door_org_id_device_id_device_port":           {CodeConflict, "another door is bound to this port", "port"},
+	"area_org_id_site_id_name":                    {CodeConflict, "another area of the site has this name", "name"},
 	"user_org_id_email":                           {CodeConflict, "another user has this e-mail address", "email"},
 	"webhookendpoint_org_id_url":                  {CodeConflict, "another endpoint has this URL", "url"},
 	"schedule_org_id_name":                        {CodeConflict, "another schedule has this name", "name"},

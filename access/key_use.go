@@ -32,12 +32,11 @@ func (s *Service) takeUse(ctx context.Context, tx *ent.Tx, v verdict.Verdict, o 
 
 // holdUse locks the keys of a command that is about to end without an unlock, before the command
 // itself is locked.
-func (s *Service) holdUse(ctx context.Context, tx *ent.Tx, id typeid.Command) error {
-	c, err := tx.Command.Get(ctx, id)
-	if err != nil || c.KeyID == nil {
-		return found(err, "command", "")
+func (s *Service) holdUse(ctx context.Context, tx *ent.Tx, c *ent.Command) error {
+	if c.KeyID == nil {
+		return nil
 	}
-	_, err = countUse(ctx, tx, *c.KeyID, chainOf+` SELECT id FROM keys
+	_, err := countUse(ctx, tx, *c.KeyID, chainOf+` SELECT id FROM keys
 		WHERE org_id = $1 AND id IN (SELECT id FROM chain) AND uses IS NOT NULL
 		ORDER BY id FOR NO KEY UPDATE`)
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,7 +154,11 @@ type intake struct {
 }
 
 func (in *intake) load(ctx context.Context, reports []Report) error {
-	doors, err := in.tx.Door.Query().Where(door.DeviceID(in.dev.ID)).All(ctx)
+	query := in.tx.Door.Query().Where(door.DeviceID(in.dev.ID)).Order(door.ByID())
+	if slices.ContainsFunc(reports, Report.moves) { // doors before areas, as whoever unlocks
+		query.Where(forChange)
+	}
+	doors, err := query.All(ctx)
 	if err != nil {
 		return fmt.Errorf("load doors: %w", err)
 	}
@@ -200,7 +205,7 @@ func (in *intake) take(ctx context.Context, r Report) error {
 	if told.Type = kindOf(r); told.Type != "" {
 		in.events = append(in.events, told)
 	}
-	return nil
+	return in.pass(ctx, r, told)
 }
 
 // comeBack mends what MarkOffline did to a device that was not gone.
@@ -274,6 +279,48 @@ func (in *intake) result(ctx context.Context, r Report, told *journal.Event) err
 	return err
 }
 
+// moves says whether an entry may change where people are.
+func (r Report) moves() bool {
+	return r.Type == "access.granted" || r.Type == "access.no_entry" ||
+		r.Result != nil && undone[r.Result.Stage]
+}
+
+// pass takes over that the device let somebody through, or that they did not go. It has happened:
+// nothing is enforced. Whom a command let through is moved by the command.
+func (in *intake) pass(ctx context.Context, r Report, told journal.Event) error {
+	d := in.doors[r.Port]
+	if d == nil || told.User.IsZero() || !r.moves() {
+		return nil
+	}
+	p := passage{user: told.User, door: d, at: in.now, late: r.late(), told: journal.Event{
+		Door: d.ID, Device: in.dev.ID, OccurredAt: r.OccurredAt, ReceivedAt: in.now, Delivery: r.Delivery,
+	}}
+	if p.late {
+		p.at = in.instant(r)
+	}
+	var events []journal.Event
+	var err error
+	switch {
+	case r.Type == "access.no_entry":
+		events, err = p.takeBack(ctx, in.tx, lastBy(d.ID, p.at))
+	case r.Type == "access.granted" && r.Result == nil:
+		events, err = p.through(ctx, in.tx)
+	}
+	in.events = append(in.events, events...)
+	return err
+}
+
+// late says whether something newer may be known.
+func (r Report) late() bool { return r.Delivery != "" && r.Delivery != event.DeliveryLIVE }
+
+// instant is when an entry happened: a clock that runs ahead must not make later news look old.
+func (in *intake) instant(r Report) time.Time {
+	if seen := r.OccurredAt.UTC().Truncate(time.Microsecond); seen.Before(in.now) {
+		return seen
+	}
+	return in.now
+}
+
 // observe takes over the lock state and position that an entry shows.
 func (in *intake) observe(r Report) {
 	d := in.doors[r.Port]
@@ -281,12 +328,8 @@ func (in *intake) observe(r Report) {
 	if d == nil || lock == "" && position == "" {
 		return
 	}
-	seen := r.OccurredAt.UTC()
-	if seen.After(in.now) { // a clock that runs ahead must not make later news look old
-		seen = in.now
-	}
-	late := r.Delivery != "" && r.Delivery != event.DeliveryLIVE
-	if late && d.ObservedAt != nil && seen.Before(*d.ObservedAt) {
+	seen := in.instant(r)
+	if r.late() && d.ObservedAt != nil && seen.Before(*d.ObservedAt) {
 		return
 	}
 	if lock != "" {

@@ -82,7 +82,7 @@ func (s *Service) move(
 	ctx context.Context, tx *ent.Tx, id typeid.Command, to step,
 ) (*ent.Command, []journal.Event, error) {
 	if undone[to.stage] {
-		if err := s.holdUse(ctx, tx, id); err != nil {
+		if err := s.hold(ctx, tx, id); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -111,10 +111,35 @@ func (s *Service) move(
 	told.Reason, told.OccurredAt = to.reason, to.at
 	events := []journal.Event{told}
 	if undone[c.Stage] {
-		returned, err := s.returnUse(ctx, tx, c)
+		returned, err := s.giveBack(ctx, tx, c)
 		return c, append(events, returned...), err
 	}
 	return c, events, nil
+}
+
+// hold locks what a command that is about to end without an unlock gives back, before the command
+// itself is locked.
+func (s *Service) hold(ctx context.Context, tx *ent.Tx, id typeid.Command) error {
+	c, err := tx.Command.Get(ctx, id)
+	if err != nil {
+		return found(err, "command", "")
+	}
+	if err := s.holdUse(ctx, tx, c); err != nil {
+		return err
+	}
+	return holdPass(ctx, tx, c)
+}
+
+// giveBack undoes what an unlock took that never happened: a use of the key, and the pass.
+func (s *Service) giveBack(
+	ctx context.Context, tx *ent.Tx, c *ent.Command,
+) ([]journal.Event, error) {
+	events, err := s.returnUse(ctx, tx, c)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := returnPass(ctx, tx, c)
+	return append(events, moved...), err
 }
 
 func update(tx *ent.Tx, c *ent.Command, to step, ahead bool) *ent.CommandUpdateOne {

@@ -19,7 +19,7 @@ import (
 // the last statement, commits, and tells of them. A constraint that the change runs into becomes
 // the caller's error. Nothing has happened if it returns one.
 //
-// Changes lock in one order: site, holiday calendar, schedule, device, group, door, user, key,
+// Changes lock in one order: site, holiday calendar, schedule, device, group, door, user, key, area,
 // command, and the journal's head last. Where Postgres nevertheless finds two that wait for each
 // other, the one that it ends is run again.
 func (s *Service) write(

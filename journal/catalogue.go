@@ -107,6 +107,8 @@ var Types = []Type{
 		"who is in.", info, false},
 	{"occupancy.limit_reached", "An area is full. data.areaId names it, with data.count and data.limit.",
 		warning, false},
+	{"presence.recorded", "An operator recorded where a person is. data.areaId names the area, " +
+		"data.state says IN or OUT.", notice, false},
 	{"antipassback.violated", "Somebody came in again without having left, or left without having " +
 		"come in. data.areaId names the area, data.mode says whether the door refused.", warning, false},
 	{"antipassback.reset", "It was forgotten where people are: their next pass is free. data.areaId " +
