@@ -31,6 +31,14 @@ func (r *doorResolver) IsStale(ctx context.Context, obj *ent.Door) (bool, error)
 	return obj.Connectivity != schema.ConnectivityOnline || obj.ObservedAt == nil, nil
 }
 
+func (r *doorResolver) IntoArea(ctx context.Context, obj *ent.Door) (*ent.Area, error) {
+	return load(ctx, obj.IntoAreaID, loadersOf(ctx).areas)
+}
+
+func (r *doorResolver) OutOfArea(ctx context.Context, obj *ent.Door) (*ent.Area, error) {
+	return load(ctx, obj.OutOfAreaID, loadersOf(ctx).areas)
+}
+
 func (r *doorResolver) Events(ctx context.Context, obj *ent.Door, first *int, after *string, last *int, before *string, filter *shape.EventFilter) (*shape.Connection[*journal.Event], error) {
 	p, err := newPage(first, after, last, before)
 	if err != nil {

@@ -3,6 +3,7 @@ package graph
 import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
@@ -10,6 +11,7 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
@@ -65,6 +67,14 @@ var (
 	doorGroupDoors = list[*ent.DoorGroupDoor]{
 		code: 'M', columns: []string{doorgroupdoor.FieldDoorID},
 		key: func(m *ent.DoorGroupDoor) []any { return []any{rawID(m.DoorID)} },
+	}
+	areas = list[*ent.Area]{
+		code: 'a', columns: []string{area.FieldName, area.FieldID},
+		key: func(a *ent.Area) []any { return []any{a.Name, rawID(a.ID)} },
+	}
+	presences = list[*ent.Presence]{ // of one area
+		code: 'p', columns: []string{presence.FieldUserID},
+		key: func(p *ent.Presence) []any { return []any{rawID(p.UserID)} },
 	}
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},

@@ -42,6 +42,13 @@ type loaders struct {
 	endpoints     *loader[typeid.WebhookEndpoint, *ent.WebhookEndpoint]
 	deliveries    *loader[typeid.WebhookDelivery, *ent.WebhookDelivery]
 
+	areas              *loader[typeid.Area, *ent.Area]
+	siteAreas          *loader[nested[typeid.Site], *shape.AreaConnection]
+	siteMuster         *loader[nested[typeid.Site], *shape.PresenceConnection]
+	areaEntrances      *loader[nested[typeid.Area], *shape.DoorConnection]
+	areaExits          *loader[nested[typeid.Area], *shape.DoorConnection]
+	areaPresent        *loader[nested[typeid.Area], *shape.PresenceConnection]
+	occupancies        *loader[typeid.Area, int]
 	siteDoors          *loader[nested[typeid.Site], *shape.DoorConnection]
 	siteDevices        *loader[nested[typeid.Site], *shape.DeviceConnection]
 	deviceDoors        *loader[nested[typeid.Device], *shape.DoorConnection]
@@ -90,6 +97,13 @@ func (r *resolver) newLoaders() *loaders {
 		deliveries: byID(r.readDeliveries,
 			func(d *ent.WebhookDelivery) typeid.WebhookDelivery { return d.ID }),
 
+		areas:              byID(r.readAreas, func(a *ent.Area) typeid.Area { return a.ID }),
+		siteAreas:          newNested(r.areasOfSites),
+		siteMuster:         newNested(r.musterOfSites),
+		areaEntrances:      newNested(r.entrancesOfAreas),
+		areaExits:          newNested(r.exitsOfAreas),
+		areaPresent:        newNested(r.presentInAreas),
+		occupancies:        newLoader(r.occupancies),
 		siteDoors:          newNested(r.doorsOfSites),
 		siteDevices:        newNested(r.devicesOfSites),
 		deviceDoors:        newNested(r.doorsOfDevices),

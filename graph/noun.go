@@ -101,6 +101,8 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.Command, *ent.Command] { return l.commands }),
 	typeid.Event{}.Prefix(): find(typeid.As[typeid.Event],
 		func(l *loaders) *loader[typeid.Event, *journal.Event] { return l.events }),
+	typeid.Area{}.Prefix(): find(typeid.As[typeid.Area],
+		func(l *loaders) *loader[typeid.Area, *ent.Area] { return l.areas }),
 	typeid.WebhookEndpoint{}.Prefix(): find(typeid.As[typeid.WebhookEndpoint],
 		func(l *loaders) *loader[typeid.WebhookEndpoint, *ent.WebhookEndpoint] { return l.endpoints }),
 	typeid.WebhookDelivery{}.Prefix(): find(typeid.As[typeid.WebhookDelivery],

@@ -54,6 +54,22 @@ func (r *siteResolver) Devices(ctx context.Context, obj *ent.Site, first *int, a
 	return loadersOf(ctx).siteDevices.load(ctx, nested[typeid.Site]{parent: obj.ID, page: p})
 }
 
+func (r *siteResolver) Areas(ctx context.Context, obj *ent.Site, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Area], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).siteAreas.load(ctx, nested[typeid.Site]{parent: obj.ID, page: p})
+}
+
+func (r *siteResolver) Muster(ctx context.Context, obj *ent.Site, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Presence], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).siteMuster.load(ctx, nested[typeid.Site]{parent: obj.ID, page: p})
+}
+
 func (r *resolver) Site() generated.SiteResolver { return &siteResolver{r} }
 
 type siteResolver struct{ *resolver }

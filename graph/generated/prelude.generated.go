@@ -1605,6 +1605,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return v
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐArea(ctx context.Context, v any) (typeid.Area, error) {
+	res, err := shape.UnmarshalArea(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐArea(ctx context.Context, sel ast.SelectionSet, v typeid.Area) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalArea(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐCommand(ctx context.Context, v any) (typeid.Command, error) {
 	res, err := shape.UnmarshalCommand(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -2349,6 +2365,24 @@ func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypei
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐArea(ctx context.Context, v any) (*typeid.Area, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := shape.UnmarshalArea(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐArea(ctx context.Context, sel ast.SelectionSet, v *typeid.Area) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := shape.MarshalArea(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx context.Context, v any) (*typeid.DoorGroup, error) {

@@ -23,6 +23,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Actor() ActorResolver
 	ApiToken() ApiTokenResolver
+	Area() AreaResolver
 	Command() CommandResolver
 	Device() DeviceResolver
 	Door() DoorResolver
@@ -34,6 +35,7 @@ type ResolverRoot interface {
 	Key() KeyResolver
 	Mutation() MutationResolver
 	Organization() OrganizationResolver
+	Presence() PresenceResolver
 	Query() QueryResolver
 	Schedule() ScheduleResolver
 	ScheduleWindow() ScheduleWindowResolver
@@ -77,6 +79,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddUserGroupMembersInput,
 		ec.unmarshalInputBindDoorInput,
 		ec.unmarshalInputCreateApiTokenInput,
+		ec.unmarshalInputCreateAreaInput,
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDoorGroupInput,
 		ec.unmarshalInputCreateDoorInput,
@@ -86,6 +89,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateUserGroupInput,
 		ec.unmarshalInputCreateUserInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
+		ec.unmarshalInputDeleteAreaInput,
 		ec.unmarshalInputDeleteDoorGroupInput,
 		ec.unmarshalInputDeleteDoorInput,
 		ec.unmarshalInputDeleteHolidayCalendarInput,
@@ -100,13 +104,17 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputImportHolidayCalendarInput,
 		ec.unmarshalInputImportScheduleInput,
 		ec.unmarshalInputLockDoorInput,
+		ec.unmarshalInputRecordPresenceInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
 		ec.unmarshalInputRemoveUserGroupMembersInput,
+		ec.unmarshalInputResetAntiPassbackInput,
 		ec.unmarshalInputRevokeApiTokenInput,
 		ec.unmarshalInputRevokeKeyInput,
 		ec.unmarshalInputScheduleWindowInput,
+		ec.unmarshalInputSetDoorAreasInput,
 		ec.unmarshalInputUnlockDoorInput,
+		ec.unmarshalInputUpdateAreaInput,
 		ec.unmarshalInputUpdateDoorGroupInput,
 		ec.unmarshalInputUpdateDoorInput,
 		ec.unmarshalInputUpdateHolidayCalendarInput,
@@ -284,6 +292,292 @@ input RevokeApiTokenInput {
 type RevokeApiTokenPayload {
   "The token."
   token: ApiToken!
+}
+`, BuiltIn: false},
+	{Name: "../schema/area.graphqls", Input: `extend type Query {
+  "An area; null if there is none that the viewer may see. For administrators."
+  area(
+    "The area."
+    id: ID!
+  ): Area
+}
+
+extend type Mutation {
+  "Creates an area of a site. It is empty until somebody passes a door that leads into it."
+  createArea(
+    "The area to create."
+    input: CreateAreaInput!
+  ): CreateAreaPayload!
+  "Changes an area. A limit below who is in makes nobody leave: it holds for the next."
+  updateArea(
+    "What to change."
+    input: UpdateAreaInput!
+  ): UpdateAreaPayload!
+  "Deletes an area and forgets who is in it. Its doors lead nowhere then."
+  deleteArea(
+    "What to delete."
+    input: DeleteAreaInput!
+  ): DeleteAreaPayload!
+  "Says from which area of its site a door leads into which. It moves nobody."
+  setDoorAreas(
+    "Where the door leads."
+    input: SetDoorAreasInput!
+  ): SetDoorAreasPayload!
+  "Forgets who is in an area and who is out: their next pass is free, in and out."
+  resetAntiPassback(
+    "Whose place to forget."
+    input: ResetAntiPassbackInput!
+  ): ResetAntiPassbackPayload!
+  "Records that a person was seen in an area or out of it, whatever the doors have seen."
+  recordPresence(
+    "Who is where."
+    input: RecordPresenceInput!
+  ): RecordPresencePayload!
+}
+
+"""
+A space of a site that doors lead into and out of. Whoever is let through a door as themselves leaves
+the one area and enters the other; an operator who opens a door for somebody else moves nobody.
+"""
+type Area implements Node {
+  "The identifier, prefix ` + "`" + `area` + "`" + `."
+  id: ID!
+  "Where it is."
+  site: Site!
+  "The name, unique within the site."
+  name: String!
+  "How many people may be in; null for any number."
+  occupancyLimit: Int
+  "What happens when the limit is reached."
+  limitMode: LimitMode!
+  "What happens when somebody comes in again without having left, or leaves without having come in."
+  antiPassback: AntiPassback!
+  "How many people are in, as far as the doors know."
+  occupancy: Int!
+  "The doors that lead into it, by name."
+  entrances(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorConnection!
+  "The doors that lead out of it, by name."
+  exits(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorConnection!
+  "Who is in, oldest user first: an order that stays while people come and go."
+  present(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): PresenceConnection!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"What happens when an area's limit is reached."
+enum LimitMode {
+  "Nothing."
+  OFF
+  "The event ` + "`" + `occupancy.limit_reached` + "`" + ` tells, for everybody who comes in then. Nobody is refused."
+  ALERT
+  "Doors that lead in refuse, with the reason ` + "`" + `OCCUPANCY_LIMIT` + "`" + `, until somebody leaves."
+  ENFORCE
+}
+
+"""
+What happens when somebody comes into an area again without having left it, or leaves it without having
+come in. Whom no door has seen yet passes freely.
+
+People hold doors open for each other, so whoever has left unseen is refused their next entry under
+ENFORCE, and whoever came in unseen cannot get out. Begin with ALERT, and enforce where turnstiles let one
+person through at a time. An exit never depends on it by law: egress is the hardware's.
+"""
+enum AntiPassback {
+  "Nothing."
+  OFF
+  "The event ` + "`" + `antipassback.violated` + "`" + ` tells. Nobody is refused."
+  ALERT
+  "The door refuses, with the reason ` + "`" + `ANTI_PASSBACK` + "`" + `, until ` + "`" + `resetAntiPassback` + "`" + ` or ` + "`" + `recordPresence` + "`" + `."
+  ENFORCE
+}
+
+"Where a person is with respect to an area, as far as the doors know."
+type Presence {
+  "Who."
+  user: User!
+  "The area."
+  area: Area!
+  "Whether they are in."
+  state: PresenceState!
+  "Since when."
+  since: DateTime!
+  "The door that they came or left by; null if an operator recorded it, or the door is gone."
+  door: Door
+}
+
+"Whether somebody is in an area."
+enum PresenceState {
+  "They are in."
+  IN
+  "They left."
+  OUT
+  "It was forgotten: their next pass is free."
+  UNKNOWN
+}
+
+"A page of areas."
+type AreaConnection {
+  "The items with their cursors."
+  edges: [AreaEdge!]!
+  "The items alone."
+  nodes: [Area!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of an ` + "`" + `AreaConnection` + "`" + `."
+type AreaEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Area!
+}
+
+"A page of presences."
+type PresenceConnection {
+  "The items with their cursors."
+  edges: [PresenceEdge!]!
+  "The items alone."
+  nodes: [Presence!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `PresenceConnection` + "`" + `."
+type PresenceEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Presence!
+}
+
+"An area to create."
+input CreateAreaInput {
+  "The site."
+  siteId: ID!
+  "The name, unique within the site; at most 200 characters."
+  name: String!
+  "How many people may be in, from 1 to 1000000; any number if absent."
+  occupancyLimit: Int
+  "What happens when the limit is reached; if absent, ALERT with a limit and OFF without."
+  limitMode: LimitMode
+  "What happens to passes out of order; OFF if absent."
+  antiPassback: AntiPassback
+}
+
+"The area that was created."
+type CreateAreaPayload {
+  "The area."
+  area: Area!
+}
+
+"A change of an area. What is absent or null stays as it is."
+input UpdateAreaInput {
+  "The area."
+  id: ID!
+  "The new name."
+  name: String
+  "How many people may be in, from 1 to 1000000."
+  occupancyLimit: Int
+  "True: any number may be in. Not together with ` + "`" + `occupancyLimit` + "`" + `."
+  clearOccupancyLimit: Boolean
+  "What happens when the limit is reached."
+  limitMode: LimitMode
+  "What happens to passes out of order."
+  antiPassback: AntiPassback
+}
+
+"The area that was changed."
+type UpdateAreaPayload {
+  "The area."
+  area: Area!
+}
+
+"An area to delete."
+input DeleteAreaInput {
+  "The area."
+  id: ID!
+}
+
+"The area that was deleted."
+type DeleteAreaPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+
+"Where a door leads. Both areas are of the door's site, and not the same."
+input SetDoorAreasInput {
+  "The door."
+  doorId: ID!
+  "The area that it leads into; none if absent."
+  intoAreaId: ID
+  "The area that it leads out of; none if absent."
+  outOfAreaId: ID
+}
+
+"The door whose areas were set."
+type SetDoorAreasPayload {
+  "The door."
+  door: Door!
+}
+
+"Whose place in an area to forget."
+input ResetAntiPassbackInput {
+  "The area."
+  areaId: ID!
+  "The person; everybody if absent. Whose place is forgotten is on no list of who is in."
+  userId: ID
+}
+
+"The area of which places were forgotten."
+type ResetAntiPassbackPayload {
+  "The area."
+  area: Area!
+}
+
+"Where a person was seen."
+input RecordPresenceInput {
+  "The area."
+  areaId: ID!
+  "The person."
+  userId: ID!
+  "IN or OUT."
+  state: PresenceState!
+}
+
+"The area that a presence was recorded of."
+type RecordPresencePayload {
+  "The area."
+  area: Area!
 }
 `, BuiltIn: false},
 	{Name: "../schema/command.graphqls", Input: `extend type Query {
@@ -673,6 +967,10 @@ type Door implements Node {
   observedAt: DateTime
   "The state may have changed unseen: the device's link is not up, or it never reported."
   isStale: Boolean!
+  "The area that it leads into; null if none. For administrators."
+  intoArea: Area
+  "The area that it leads out of; null if none. For administrators."
+  outOfArea: Area
   "How long an unlock lasts, in seconds."
   relockSeconds: Int!
   "How long the leaf may stand open, in seconds, before it counts as held open."
@@ -2152,6 +2450,31 @@ type Site implements Node {
     "Only what precedes this cursor."
     before: Cursor
   ): DeviceConnection!
+  "The site's areas by name. For administrators."
+  areas(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): AreaConnection!
+  """
+  Everybody who is in any area of the site, each once, by name: with the area that they came into last.
+  For administrators.
+  """
+  muster(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): PresenceConnection!
 }
 
 "A page of sites."
@@ -2950,6 +3273,58 @@ func (ec *executionContext) childFields_ApiTokenEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type ApiTokenEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Area(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Area_id(ctx, field)
+	case "site":
+		return ec.fieldContext_Area_site(ctx, field)
+	case "name":
+		return ec.fieldContext_Area_name(ctx, field)
+	case "occupancyLimit":
+		return ec.fieldContext_Area_occupancyLimit(ctx, field)
+	case "limitMode":
+		return ec.fieldContext_Area_limitMode(ctx, field)
+	case "antiPassback":
+		return ec.fieldContext_Area_antiPassback(ctx, field)
+	case "occupancy":
+		return ec.fieldContext_Area_occupancy(ctx, field)
+	case "entrances":
+		return ec.fieldContext_Area_entrances(ctx, field)
+	case "exits":
+		return ec.fieldContext_Area_exits(ctx, field)
+	case "present":
+		return ec.fieldContext_Area_present(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Area_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Area_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Area", field.Name)
+}
+
+func (ec *executionContext) childFields_AreaConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AreaConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AreaConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AreaConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AreaConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AreaEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AreaEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AreaEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AreaEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_BindDoorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "door":
@@ -2998,6 +3373,14 @@ func (ec *executionContext) childFields_CreateApiTokenPayload(ctx context.Contex
 		return ec.fieldContext_CreateApiTokenPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiTokenPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "area":
+		return ec.fieldContext_CreateAreaPayload_area(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateAreaPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3076,6 +3459,14 @@ func (ec *executionContext) childFields_CreateWebhookEndpointPayload(ctx context
 		return ec.fieldContext_CreateWebhookEndpointPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookEndpointPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteAreaPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAreaPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteDoorGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3222,6 +3613,10 @@ func (ec *executionContext) childFields_Door(ctx context.Context, field graphql.
 		return ec.fieldContext_Door_observedAt(ctx, field)
 	case "isStale":
 		return ec.fieldContext_Door_isStale(ctx, field)
+	case "intoArea":
+		return ec.fieldContext_Door_intoArea(ctx, field)
+	case "outOfArea":
+		return ec.fieldContext_Door_outOfArea(ctx, field)
 	case "relockSeconds":
 		return ec.fieldContext_Door_relockSeconds(ctx, field)
 	case "heldOpenSeconds":
@@ -3628,6 +4023,52 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_Presence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_Presence_user(ctx, field)
+	case "area":
+		return ec.fieldContext_Presence_area(ctx, field)
+	case "state":
+		return ec.fieldContext_Presence_state(ctx, field)
+	case "since":
+		return ec.fieldContext_Presence_since(ctx, field)
+	case "door":
+		return ec.fieldContext_Presence_door(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Presence", field.Name)
+}
+
+func (ec *executionContext) childFields_PresenceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PresenceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PresenceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PresenceConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PresenceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PresenceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PresenceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PresenceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PresenceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RecordPresencePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "area":
+		return ec.fieldContext_RecordPresencePayload_area(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordPresencePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RemoveDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -3650,6 +4091,14 @@ func (ec *executionContext) childFields_RemoveUserGroupMembersPayload(ctx contex
 		return ec.fieldContext_RemoveUserGroupMembersPayload_userGroup(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemoveUserGroupMembersPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResetAntiPassbackPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "area":
+		return ec.fieldContext_ResetAntiPassbackPayload_area(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResetAntiPassbackPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3738,6 +4187,14 @@ func (ec *executionContext) childFields_ScheduleWindow(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type ScheduleWindow", field.Name)
 }
 
+func (ec *executionContext) childFields_SetDoorAreasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "door":
+		return ec.fieldContext_SetDoorAreasPayload_door(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetDoorAreasPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Site(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3756,6 +4213,10 @@ func (ec *executionContext) childFields_Site(ctx context.Context, field graphql.
 		return ec.fieldContext_Site_doors(ctx, field)
 	case "devices":
 		return ec.fieldContext_Site_devices(ctx, field)
+	case "areas":
+		return ec.fieldContext_Site_areas(ctx, field)
+	case "muster":
+		return ec.fieldContext_Site_muster(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Site", field.Name)
 }
@@ -3788,6 +4249,14 @@ func (ec *executionContext) childFields_UnlockDoorPayload(ctx context.Context, f
 		return ec.fieldContext_UnlockDoorPayload_command(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnlockDoorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "area":
+		return ec.fieldContext_UpdateAreaPayload_area(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateAreaPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateDoorGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
