@@ -112,7 +112,7 @@ func (l *factLoader) loadDoors(ctx context.Context, people []typeid.User) error 
 	return err
 }
 
-// loadGroups loads the groups that people and doors are in, or will be, and returns until when
+// loadGroups loads the groups that people and doors are in, were or will be, and returns until when
 // lockdowns close doors.
 func (l *factLoader) loadGroups(
 	ctx context.Context, people []typeid.User, doors []typeid.Door,
@@ -123,18 +123,16 @@ func (l *factLoader) loadGroups(
 		FROM user_group_members m
 		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
 		WHERE m.org_id = $1 AND m.user_id = ANY ($2)
-		  AND (m.valid_until IS NULL OR m.valid_until > $4)
 		UNION ALL
 		SELECT NULL, NULL, NULL, m.door_id, m.door_group_id, g.parent_id, m.valid_from, m.valid_until
 		FROM door_group_doors m
 		JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
 		WHERE m.org_id = $1 AND m.door_id = ANY ($3)
-		  AND (m.valid_until IS NULL OR m.valid_until > $4)
 		UNION ALL
 		SELECT NULL, NULL, NULL, d.door_id, NULL, NULL, NULL, l.reverts_at
 		FROM lockdown_doors d JOIN lockdowns l ON l.org_id = d.org_id AND l.id = d.lockdown_id
 		WHERE d.org_id = $1 AND d.door_id = ANY ($3) AND d.released_at IS NULL`,
-		[]any{l.org, pq.Array(people), pq.Array(doors), l.at}, func(rows *sql.Rows) error {
+		[]any{l.org, pq.Array(people), pq.Array(doors)}, func(rows *sql.Rows) error {
 			var m verdict.Member
 			var d verdict.GroupDoor
 			var whole typeid.UserGroup

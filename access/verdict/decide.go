@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/cardea/cardea/ent/area"
@@ -80,11 +81,11 @@ const maxSteps = 16
 
 // Decide answers a question. It does not allocate.
 func (p *Policy) Decide(q Question) Verdict {
-	at := q.At.UnixMicro()
-	v, next := p.decide(&q, at)
-	for step := 0; next < math.MaxInt64; step++ {
+	s := search{q: &q, who: p.people[q.Person], door: p.doors[q.Door], turn: math.MinInt64}
+	v, next := s.decide(micros(q.At))
+	for step := 0; next != never; step++ {
 		v.Until = time.UnixMicro(next).UTC()
-		then, after := p.decide(&q, next)
+		then, after := s.decide(next)
 		if step == maxSteps || then.Granted != v.Granted || then.Reason != v.Reason {
 			return v
 		}
@@ -94,42 +95,67 @@ func (p *Policy) Decide(q Question) Verdict {
 	return v
 }
 
-// decide answers for one instant, and says when the next thing happens that could change that.
-func (p *Policy) decide(q *Question, at int64) (v Verdict, next int64) {
-	next = math.MaxInt64
-	who, d := p.people[q.Person], p.doors[q.Door]
+// search is a question on its way through time.
+type search struct {
+	q    *Question
+	who  *person
+	door *opening
+	mode Mode
+	turn int64 // when the mode may be another
+	// The paths along which keys bear on the person and the door, as far as there is room; found is
+	// how many there are. What a path is worth is kept for as long as it cannot be another.
+	paths [room]path
+	found int
+}
+
+// room is for more paths than there usually are.
+const room = 32
+
+// path is one way in which a key bears on a person and a door.
+type path struct {
+	key     *key
+	holding *holding
+	target  *target
+	worth
+}
+
+// decide answers for one instant, and says when the next thing happens that could change that. It is
+// asked in order of time.
+func (s *search) decide(at int64) (v Verdict, next int64) {
+	next = never
 	switch {
-	case d == nil || who == nil:
+	case s.door == nil || s.who == nil:
 		return Verdict{Reason: schema.ReasonNoGrant, Rule: RuleKey}, next
-	case who.Suspended:
+	case s.who.Suspended:
 		return Verdict{Reason: schema.ReasonUserSuspended, Rule: RulePerson}, next
 	}
-	if q.Credential != nil {
-		reason := q.Credential.refuses(at, &next)
-		if reason != "" {
+	if s.q.Credential != nil {
+		var reason schema.Reason
+		if reason, next = s.q.Credential.refuses(at); reason != "" {
 			return Verdict{Reason: reason, Rule: RuleCredential}, next
 		}
 	}
-	mode, soon := d.mode(at)
-	if !q.Lock {
-		next = min(next, soon)
-		if v, decided := byMode(mode.Mode, q.Manner); decided {
-			return v, next
-		}
+	if s.turn <= at {
+		s.mode, s.turn = s.door.mode(at)
 	}
-	if q.Manner == Operator {
-		return Verdict{Granted: true, Reason: schema.ReasonGrantedOverride, Rule: RuleOperator}, next
+	turn, pending := s.turn, s.mode.Pending
+	if s.q.Lock {
+		turn, pending = never, false
+	} else if v, decided := byMode(s.mode.Mode, s.q.Manner); decided {
+		return v, min(next, turn)
 	}
-	v, soon = p.byKeys(q, who, d, at)
-	next = min(next, soon)
-	if !v.Granted && !q.Lock && mode.Pending &&
-		rank(v.Reason) < rank(schema.ReasonFirstPersonPending) {
-		v = Verdict{Reason: schema.ReasonFirstPersonPending, Rule: RuleMode}
+	if s.q.Manner == Operator {
+		v = Verdict{Granted: true, Reason: schema.ReasonGrantedOverride, Rule: RuleOperator}
+		return v, min(next, turn)
 	}
-	if v.Granted && !q.Lock && !q.Offline {
-		byAreas(&v, who, d)
+	v, soon := s.byKeys(at, pending)
+	if v.Granted && s.door.waits(s.mode, at) { // whether it is pending makes no difference to keys
+		turn = never
 	}
-	return v, next
+	if v.Granted && !s.q.Lock && !s.q.Offline {
+		byAreas(&v, s.who, s.door)
+	}
+	return v, min(next, turn, soon)
 }
 
 func byMode(mode door.Mode, by Manner) (Verdict, bool) {
@@ -148,186 +174,217 @@ func byMode(mode door.Mode, by Manner) (Verdict, bool) {
 }
 
 // refuses says why the credential does not count, if so, and when that may change.
-func (c *Credential) refuses(at int64, next *int64) schema.Reason {
-	valid, free := spanOf(c.From, c.Until), c.BlockedUntil.UnixMicro()
+func (c *Credential) refuses(at int64) (why schema.Reason, next int64) {
+	valid, free := spanOf(c.From, c.Until), micros(c.BlockedUntil)
 	switch {
 	case c.Revoked:
-		return schema.ReasonCredentialRevoked
+		return schema.ReasonCredentialRevoked, never
 	case c.Suspended:
-		return schema.ReasonCredentialSuspended
+		return schema.ReasonCredentialSuspended, never
 	case at >= valid.until:
-		return schema.ReasonExpired
+		return schema.ReasonExpired, never
 	case at < valid.from:
-		*next = valid.from
-		return schema.ReasonNotYetValid
+		return schema.ReasonNotYetValid, min(valid.from, valid.until)
 	case !c.BlockedUntil.IsZero() && at < free:
-		*next = min(free, valid.until)
-		return schema.ReasonTooManyAttempts
+		return schema.ReasonTooManyAttempts, min(free, valid.until)
 	}
-	*next = valid.until
-	return ""
+	return "", valid.until
 }
 
 // byKeys finds the key that grants, or the one that comes closest, and says when the next thing
-// happens to keys that could change that.
-func (p *Policy) byKeys(q *Question, who *person, d *opening, at int64) (Verdict, int64) {
-	best := worth{reason: schema.ReasonNoGrant, next: math.MaxInt64}
-	found, soon := Verdict{Rule: RuleKey}, int64(math.MaxInt64)
-	for i := range who.holders {
-		holder := &who.holders[i]
-		for j := range d.targets {
-			target := &d.targets[j]
-			for _, k := range p.grants[pair{holder.id, target.id}] {
-				this := p.weigh(k, q, d, at, holder.span.within(target.span))
-				soon = min(soon, this.next)
-				if !this.better(best) {
-					continue
-				}
-				best, found.Key = this, k.ID
-				found.UserGroup, found.DoorGroup = holder.userGroup, target.doorGroup
+// happens to keys that could change that. Pending, the door waits for a first person.
+func (s *search) byKeys(at int64, pending bool) (v Verdict, next int64) {
+	best, soon := path{worth: worth{next: never}}, never
+	if pending {
+		best.is = firstPersonPending
+	}
+	if s.found == 0 {
+		s.gather(0)
+	}
+	for begin := 0; begin < s.found; begin += room {
+		if s.found > room {
+			s.gather(begin)
+		}
+		for i := range s.paths[:min(room, s.found-begin)] {
+			this := &s.paths[i]
+			if this.next <= at {
+				during := this.holding.within(this.target.span)
+				this.worth = this.key.weigh(s.q, s.door, at, during)
+			}
+			soon = min(soon, this.next)
+			if this.better(best.worth) {
+				best = *this
 			}
 		}
 	}
-	found.Limited = best.limited
-	if best.reason != "" {
-		found.Reason = best.reason
-		return found, soon
+	if best.is != granted {
+		best.next = soon
 	}
-	found.Granted, found.Reason = true, schema.ReasonGranted
-	if q.Manner == Remote {
-		found.Reason = schema.ReasonGrantedRemote
-	}
-	return found, best.next
+	return s.told(&best), best.next
 }
 
-// worth is what a key is worth to a person at a door.
+// gather lists paths, but for the first few.
+func (s *search) gather(skip int) {
+	s.found = 0
+	for i := range s.who.holdings {
+		h := &s.who.holdings[i]
+		for j := range s.door.targets {
+			t := &s.door.targets[j]
+			for _, k := range h.keys[t.place] {
+				if at := s.found - skip; at >= 0 && at < room {
+					s.paths[at] = path{k, h, t, worth{next: math.MinInt64}}
+				}
+				s.found++
+			}
+		}
+	}
+}
+
+// told is the verdict along the best path.
+func (s *search) told(best *path) Verdict {
+	v := Verdict{Reason: reasons[best.is], Rule: RuleKey, Limited: best.limited}
+	if best.key != nil {
+		v.Key, v.UserGroup, v.DoorGroup = best.key.ID, best.holding.group, best.target.group
+	} else if best.is == firstPersonPending {
+		v.Rule = RuleMode
+	}
+	if v.Granted = best.is == granted; v.Granted && s.q.Manner == Remote {
+		v.Reason = schema.ReasonGrantedRemote
+	}
+	return v
+}
+
+// closeness says what comes of a key, ordered by how close it is to a grant.
+type closeness uint8
+
+const (
+	noGrant closeness = iota
+	keyRevoked
+	expired
+	usedUp
+	keySuspended
+	notYetValid
+	outsideSchedule
+	holiday
+	firstPersonPending
+	remoteDisabled
+	uncountable
+	granted
+)
+
+var reasons = [...]schema.Reason{
+	noGrant:            schema.ReasonNoGrant,
+	keyRevoked:         schema.ReasonKeyRevoked,
+	expired:            schema.ReasonExpired,
+	usedUp:             schema.ReasonKeyUsedUp,
+	keySuspended:       schema.ReasonKeySuspended,
+	notYetValid:        schema.ReasonNotYetValid,
+	outsideSchedule:    schema.ReasonOutsideSchedule,
+	holiday:            schema.ReasonHoliday,
+	firstPersonPending: schema.ReasonFirstPersonPending,
+	remoteDisabled:     schema.ReasonRemoteDisabled,
+	uncountable:        schema.ReasonDeviceOffline, // uses cannot be counted without the server
+	granted:            schema.ReasonGranted,
+}
+
+// worth is what a key is worth to a person at a door, along one path.
 type worth struct {
-	reason  schema.Reason // why it does not grant; "" if it does
+	is      closeness
 	limited bool
 	next    int64 // when that may change by itself
 }
 
+// better prefers, of keys that grant, one without limited uses, then the one that lasts longest; of
+// those that do not but are equally close, the one to which something happens first.
 func (w worth) better(than worth) bool {
-	switch a, b := rank(w.reason), rank(than.reason); {
-	case a != b:
-		return a > b
-	case w.reason != "":
-		return false
+	switch {
+	case w.is != than.is:
+		return w.is > than.is
+	case w.is != granted:
+		return w.next < than.next
 	case w.limited != than.limited:
 		return than.limited
 	}
 	return w.next > than.next
 }
 
-// rank orders reasons by how close to a grant they are.
-func rank(reason schema.Reason) int {
-	for i, r := range [...]schema.Reason{
-		schema.ReasonNoGrant, schema.ReasonKeyRevoked, schema.ReasonExpired, schema.ReasonKeyUsedUp,
-		schema.ReasonKeySuspended, schema.ReasonNotYetValid, schema.ReasonOutsideSchedule,
-		schema.ReasonHoliday, schema.ReasonFirstPersonPending, schema.ReasonRemoteDisabled,
-		schema.ReasonDeviceOffline, "",
-	} {
-		if r == reason {
-			return i
-		}
-	}
-	return -1
-}
-
 // weigh judges a key that bears on the person and the door during a span.
-func (p *Policy) weigh(k *key, q *Question, d *opening, at int64, during span) worth {
+func (k *key) weigh(q *Question, d *opening, at int64, during span) worth {
 	during = during.within(k.span)
-	w := worth{next: math.MaxInt64, limited: k.Limited}
+	w := worth{next: during.until, limited: k.Limited}
 	switch {
 	case k.Revoked:
-		w.reason = schema.ReasonKeyRevoked
+		w.is, w.next = keyRevoked, never
 	case at >= during.until:
-		w.reason = schema.ReasonExpired
+		w.is, w.next = expired, never
 	case k.Limited && k.UsesLeft <= 0:
-		w.reason = schema.ReasonKeyUsedUp
+		w.is = usedUp
 	case k.Suspended:
-		w.reason = schema.ReasonKeySuspended
-	case at < during.from:
-		w.reason, w.next = schema.ReasonNotYetValid, during.from
+		w.is = keySuspended
+	case at < during.from: // perhaps forever: what never overlaps expires before it begins
+		w.is, w.next = notYetValid, min(during.from, during.until)
 	default:
-		w.next = during.until
-		w.reason = p.weighSchedule(k, d, at, &w.next)
+		w.is, w.next = k.weighSchedule(d, at, during.until)
 	}
 	switch {
-	case w.reason != "":
+	case w.is != granted:
 	case k.AtDoorOnly && q.Manner == Remote:
-		w.reason = schema.ReasonRemoteDisabled
+		w.is = remoteDisabled
 	case k.Limited && q.Offline:
-		w.reason = schema.ReasonDeviceOffline
+		w.is = uncountable
 	case !k.Parent.IsZero():
-		return p.weighParent(w, k, q, d, at)
+		return k.weighParent(w, q, d, at)
 	}
 	return w
 }
 
-func (p *Policy) weighSchedule(k *key, d *opening, at int64, next *int64) schema.Reason {
+func (k *key) weighSchedule(d *opening, at, until int64) (is closeness, next int64) {
 	if k.Schedule.IsZero() {
-		return ""
+		return granted, until
 	}
-	table := p.tables[Timing{k.Schedule, d.Site}]
+	table := k.runs[d.site]
 	if table == nil {
-		return schema.ReasonOutsideSchedule
+		return outsideSchedule, until
 	}
 	s := table.At(time.UnixMicro(at))
 	if !s.Until.IsZero() {
-		*next = min(*next, s.Until.UnixMicro())
+		until = min(until, s.Until.UnixMicro())
 	}
 	switch {
 	case s.Open:
-		return ""
+		return granted, until
 	case s.Holiday:
-		return schema.ReasonHoliday
+		return holiday, until
 	}
-	return schema.ReasonOutsideSchedule
+	return outsideSchedule, until
 }
 
-// weighParent lets a shared key grant only what its parent grants now, to whoever shared it.
-func (p *Policy) weighParent(w worth, k *key, q *Question, d *opening, at int64) worth {
-	if k.parent == nil {
-		w.reason = schema.ReasonKeyRevoked
-		return w
+// weighParent lets a shared key that would grant by itself grant only what its parent grants now, to
+// whoever shared it.
+func (k *key) weighParent(own worth, q *Question, d *opening, at int64) worth {
+	best, soon := worth{is: noGrant, next: never}, never
+	if len(k.held) == 0 {
+		best.is = k.unheld
 	}
-	best := worth{reason: schema.ReasonNoGrant, next: math.MaxInt64}
-	held := p.held(k, at, &best)
-	for j := range d.targets {
-		target := &d.targets[j]
-		if _, covered := k.parent.opens[target.id]; !covered || held == (span{}) {
-			continue
-		}
-		if this := p.weigh(k.parent, q, d, at, held.within(target.span)); this.better(best) {
-			best = this
+	for _, held := range k.held {
+		for j := range d.targets {
+			t := &d.targets[j]
+			if !slices.Contains(k.parent.opens, t.place) {
+				continue
+			}
+			this := k.parent.weigh(q, d, at, held.within(t.span))
+			soon = min(soon, this.next)
+			if this.better(best) {
+				best = this
+			}
 		}
 	}
-	best.next = min(best.next, w.next)
-	best.limited = best.limited || w.limited
+	if best.is != granted {
+		best.next = soon
+	}
+	best.next = min(best.next, own.next)
+	best.limited = best.limited || own.limited
 	return best
-}
-
-// held is while whoever shared the key holds its parent: always, if it was shared by right. It is
-// empty if they do not, and why says so.
-func (p *Policy) held(k *key, at int64, why *worth) (during span) {
-	if k.SharedBy.IsZero() {
-		return always
-	}
-	who := p.people[k.SharedBy]
-	if who == nil || who.Suspended {
-		why.reason = schema.ReasonKeySuspended
-		return span{}
-	}
-	for _, h := range who.holders {
-		if h.id == k.parent.holder && at < h.until && h.until > during.until {
-			during = h.span
-		}
-	}
-	if during == (span{}) {
-		why.reason = schema.ReasonExpired
-	}
-	return during
 }
 
 // byAreas refuses, or marks, what the areas of the door do not allow.

@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"math"
 	"time"
 
 	"github.com/cardea/cardea/ent/door"
@@ -28,12 +27,12 @@ func (p *Policy) Mode(id typeid.Door, at time.Time) (Mode, bool) {
 	if d == nil {
 		return Mode{}, false
 	}
-	now := at.UnixMicro()
+	now := micros(at)
 	m, next := d.mode(now)
-	for range maxSteps {
-		if next == math.MaxInt64 {
-			break
-		}
+	if d.waits(m, now) {
+		return m, true
+	}
+	for next != never {
 		then, after := d.mode(next)
 		if then.Mode != m.Mode || then.Cause != m.Cause {
 			m.Until = time.UnixMicro(next).UTC()
@@ -44,36 +43,41 @@ func (p *Policy) Mode(id typeid.Door, at time.Time) (Mode, bool) {
 	return m, true
 }
 
+// waits says whether the mode stays until a first person comes, whenever that is.
+func (d *opening) waits(m Mode, at int64) bool {
+	return m.Cause == schema.ModeCauseStanding && d.FirstPersonIn && at >= d.firstIn
+}
+
 // mode returns the mode at an instant, and when the next thing happens that could change it.
 func (d *opening) mode(at int64) (m Mode, next int64) {
-	next = math.MaxInt64
-	if d.Lockdown {
-		end := spanOf(time.Time{}, d.LockdownUntil).until
-		if at < end {
-			return Mode{Mode: door.ModeLOCKDOWN, Cause: schema.ModeCauseLockdown}, end
-		}
+	if d.Lockdown && at < d.lockdown.until {
+		return Mode{Mode: door.ModeLOCKDOWN, Cause: schema.ModeCauseLockdown}, d.lockdown.until
 	}
 	standing := Mode{Mode: d.Door.Mode, Cause: schema.ModeCauseStanding}
 	if standing.Mode == door.ModeLOCKDOWN || standing.Mode == door.ModeDISABLED {
-		return standing, next
+		return standing, never
 	}
 	if d.Override != "" && at < d.override.until {
 		return Mode{Mode: d.Override, Cause: schema.ModeCauseOverride}, d.override.until
 	}
 	if d.unlock == nil || standing.Mode != door.ModeCONTROLLED {
-		return standing, next
+		return standing, never
 	}
 	s := d.unlock.At(time.UnixMicro(at))
+	next = never
 	if !s.Until.IsZero() {
 		next = s.Until.UnixMicro()
 	}
-	if s.Open && d.FirstPersonIn && (d.FirstInAt.Before(s.Since) || d.FirstInAt.UnixMicro() > at) {
-		standing.Pending = true
+	switch {
+	case !s.Open:
+		standing.Holiday = s.Holiday
 		return standing, next
-	}
-	if s.Open {
+	case !d.FirstPersonIn, s.Since.UnixMicro() <= d.firstIn && d.firstIn <= at:
 		return Mode{Mode: door.ModeUNLOCKED, Cause: schema.ModeCauseSchedule}, next
 	}
-	standing.Holiday = s.Holiday
+	standing.Pending = true
+	if d.firstIn > at { // they come later: the question is of the past
+		next = min(next, d.firstIn)
+	}
 	return standing, next
 }
