@@ -46,17 +46,30 @@ func (s *Service) policyFor(
 func (s *Service) factsFor(
 	ctx context.Context, db *ent.Client, people []typeid.User, doors []*ent.Door, at time.Time, h hold,
 ) (verdict.Facts, error) {
+	l := s.newFacts(ctx, db, at, h)
+	if err := l.loadPeople(ctx, people); err != nil {
+		return verdict.Facts{}, err
+	}
+	if err := l.loadDoors(ctx, people, doors); err != nil {
+		return verdict.Facts{}, err
+	}
+	return l.complete(ctx)
+}
+
+func (s *Service) newFacts(ctx context.Context, db *ent.Client, at time.Time, h hold) factLoader {
 	by, _ := actor.FromContext(ctx)
-	l := factLoader{
-		s: s, db: db, org: by.Organization, doors: doors, at: at, hold: h,
+	return factLoader{
+		s: s, db: db, org: by.Organization, at: at, hold: h,
 		facts: verdict.Facts{
 			UserParents: map[typeid.UserGroup]typeid.UserGroup{},
 			DoorParents: map[typeid.DoorGroup]typeid.DoorGroup{},
 		},
 	}
+}
+
+// complete loads what lies between the people and the doors, which have been loaded.
+func (l *factLoader) complete(ctx context.Context) (verdict.Facts, error) {
 	for _, load := range []func(context.Context) error{
-		func(ctx context.Context) error { return l.loadPeople(ctx, people) },
-		func(ctx context.Context) error { return l.loadDoors(ctx, people) },
 		l.loadKeys, l.loadSharers, l.loadAreas, l.loadTimetables,
 	} {
 		if err := load(ctx); err != nil {
@@ -71,7 +84,6 @@ type factLoader struct {
 	s       *Service
 	db      *ent.Client
 	org     typeid.Organization
-	doors   []*ent.Door
 	at      time.Time
 	hold    hold
 	facts   verdict.Facts
@@ -96,10 +108,13 @@ func (l *factLoader) loadPeople(ctx context.Context, ids []typeid.User) error {
 	})
 }
 
-// loadDoors takes the doors over, with the lockdowns that they are in and with all groups.
-func (l *factLoader) loadDoors(ctx context.Context, people []typeid.User) error {
-	ids := make([]typeid.Door, len(l.doors))
-	for i, d := range l.doors {
+// loadDoors takes the doors over, with the lockdowns that they are in and with all groups: theirs,
+// and those of the people.
+func (l *factLoader) loadDoors(
+	ctx context.Context, people []typeid.User, doors []*ent.Door,
+) error {
+	ids := make([]typeid.Door, len(doors))
+	for i, d := range doors {
 		ids[i] = d.ID
 		l.facts.Doors = append(l.facts.Doors, doorFact(d))
 		l.targets = append(l.targets, text(d.ID), text(d.SiteID))

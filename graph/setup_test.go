@@ -3,6 +3,7 @@ package graph_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
@@ -433,6 +434,16 @@ func (c *counter) Query(ctx context.Context, query string, args, v any) error {
 		return err
 	}
 	return c.Driver.Query(ctx, query, args, v)
+}
+
+// QueryContext is how access sends statements of its own.
+func (c *counter) QueryContext(
+	ctx context.Context, query string, args ...any,
+) (*sql.Rows, error) {
+	c.mu.Lock()
+	c.statements = append(c.statements, query)
+	c.mu.Unlock()
+	return c.Driver.(*entsql.Driver).QueryContext(ctx, query, args...)
 }
 
 // during returns the statements that do makes ent send.

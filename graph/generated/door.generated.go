@@ -2327,6 +2327,10 @@ func (ec *executionContext) marshalNDoorUpdate2ᚖgithubᚗcomᚋcardeaᚋcardea
 	return ec._DoorUpdate(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNEffectiveMode2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐEffectiveMode(ctx context.Context, sel ast.SelectionSet, v shape.EffectiveMode) graphql.Marshaler {
+	return ec._EffectiveMode(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNEffectiveMode2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐEffectiveMode(ctx context.Context, sel ast.SelectionSet, v *shape.EffectiveMode) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {

@@ -1527,6 +1527,22 @@ func (ec *executionContext) marshalNEventUpdate2ᚖgithubᚗcomᚋcardeaᚋcarde
 	return ec._EventUpdate(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNReasonCode2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐReason(ctx context.Context, v any) (schema.Reason, error) {
+	res, err := shape.UnmarshalReason(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReasonCode2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐReason(ctx context.Context, sel ast.SelectionSet, v schema.Reason) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalReason(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNSeverity2githubᚗcomᚋcardeaᚋcardeaᚋentᚋeventᚐSeverity(ctx context.Context, v any) (event.Severity, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := event.Severity(tmp)

@@ -21,12 +21,16 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AccessDecision() AccessDecisionResolver
+	AccessStep() AccessStepResolver
+	AccessVerdict() AccessVerdictResolver
 	Actor() ActorResolver
 	ApiToken() ApiTokenResolver
 	Area() AreaResolver
 	Command() CommandResolver
 	Device() DeviceResolver
 	Door() DoorResolver
+	DoorAccess() DoorAccessResolver
 	DoorGroup() DoorGroupResolver
 	DoorGroupDoor() DoorGroupDoorResolver
 	Event() EventResolver
@@ -42,6 +46,7 @@ type ResolverRoot interface {
 	Site() SiteResolver
 	Subscription() SubscriptionResolver
 	User() UserResolver
+	UserAccess() UserAccessResolver
 	UserGroup() UserGroupResolver
 	UserGroupMember() UserGroupMemberResolver
 	Viewer() ViewerResolver
@@ -1696,6 +1701,215 @@ type EventEdge {
   node: Event!
 }
 `, BuiltIn: false},
+	{Name: "../schema/explain.graphqls", Input: `extend type Query {
+  """
+  Whether a person may open a door, and all that bears on it, by the keys and settings as they are
+  now. Other than administrators may ask about themselves.
+  """
+  effectiveAccess(
+    "Who would open."
+    userId: ID!
+    "What they would open."
+    doorId: ID!
+    "When; now if absent. Within ten years of now."
+    at: DateTime
+    "How they would ask."
+    manner: AccessManner! = REMOTE
+  ): AccessDecision!
+  """
+  The people who may open a door from afar, in the order of their identifiers. For administrators.
+  A page that took much looking for is shorter than asked, and its ` + "`" + `pageInfo` + "`" + ` leads on.
+  """
+  whoCanOpen(
+    "The door."
+    doorId: ID!
+    "When; now if absent. Within ten years of now."
+    at: DateTime
+    "Length of the page, at most 100; 20 if absent."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+  ): UserAccessConnection!
+  """
+  The doors that a person may open from afar, in the order of their identifiers. Other than
+  administrators may ask about themselves. Pages are as those of ` + "`" + `whoCanOpen` + "`" + `.
+  """
+  doorsFor(
+    "The person."
+    userId: ID!
+    "When; now if absent. Within ten years of now."
+    at: DateTime
+    "Length of the page, at most 100; 20 if absent."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+  ): DoorAccessConnection!
+}
+
+"How a person asks for a door."
+enum AccessManner {
+  "From afar, as themselves."
+  REMOTE
+  "At the door, with a credential that is in order."
+  AT_DOOR
+}
+
+"Whether a person may open a door, and all that bears on it."
+type AccessDecision {
+  "Whether they may."
+  granted: Boolean!
+  "Why."
+  reason: ReasonCode!
+  "The instant that this is about."
+  at: DateTime!
+  "Until when, at least, it stays so if nobody changes anything; null if no end is known."
+  until: DateTime
+  "The rule that decides."
+  rule: AccessRule!
+  "The key that grants, or that comes closest; null if it is not a key that decides."
+  key: Key
+  "The group by which the key is the person's; null if it is their own."
+  userGroup: UserGroup
+  "The group by which the key is for the door; null if it is for the door or its site."
+  doorGroup: DoorGroup
+  "The mode that the door is in at the instant."
+  mode: EffectiveMode!
+  "What bears on it, in the order in which it is looked at. What comes after the step that decides is shown as if it had come to it."
+  steps: [AccessStep!]!
+  "The first later instant at which another answer holds; null if none is known for the next 400 days."
+  nextChange: NextAccessChange
+  "The answer at the door, with the best of the person's credentials, while its device does not reach the server."
+  offline: AccessVerdict!
+}
+
+"An answer: whether, why, and until when."
+type AccessVerdict {
+  "Whether the person may open the door."
+  granted: Boolean!
+  "Why."
+  reason: ReasonCode!
+  "The rule that decides."
+  rule: AccessRule!
+  "Until when, at least, it stays so if nobody changes anything; null if no end is known."
+  until: DateTime
+  "The key that grants, or that comes closest; null if it is not a key that decides."
+  key: Key
+  "The group by which the key is the person's; null if it is their own."
+  userGroup: UserGroup
+  "The group by which the key is for the door; null if it is for the door or its site."
+  doorGroup: DoorGroup
+}
+
+"One thing that bears on a decision, and what it says by itself."
+type AccessStep {
+  "The rule."
+  rule: AccessRule!
+  "What it says."
+  effect: AccessEffect!
+  "Why; null if it passes without a remark."
+  reason: ReasonCode
+  "Whether the decision is this step's. Exactly one is."
+  decides: Boolean!
+  "The key, of a step of the rule KEY."
+  key: Key
+  "The key that it was shared from, which has to grant too."
+  sharedFrom: Key
+  "The group by which the key is the person's; null if it is their own."
+  userGroup: UserGroup
+  "The group by which the key is for the door; null if it is for the door or its site."
+  doorGroup: DoorGroup
+}
+
+"What a step says."
+enum AccessEffect {
+  "It leaves the question to what comes after it."
+  PASSES
+  "It grants."
+  GRANTS
+  "It refuses."
+  REFUSES
+}
+
+"The rules, in the order in which they are looked at."
+enum AccessRule {
+  "The person: one who is suspended opens nothing."
+  PERSON
+  "The credential that was presented."
+  CREDENTIAL
+  "The mode in force at the door."
+  MODE
+  "The right of operators to open without a key."
+  OPERATOR
+  "A key, or that there is none."
+  KEY
+  "The area that the door leads into or out of."
+  AREA
+}
+
+"Another answer, from an instant on."
+type NextAccessChange {
+  "The instant."
+  at: DateTime!
+  "Whether the person may open the door then."
+  granted: Boolean!
+  "Why."
+  reason: ReasonCode!
+}
+
+"A page of people who may open a door."
+type UserAccessConnection {
+  "The mode that the door is in at the instant. LOCKED, LOCKDOWN and DISABLED let nobody in; UNLOCKED lets everybody who is active."
+  mode: EffectiveMode!
+  "The items with their cursors."
+  edges: [UserAccessEdge!]!
+  "The items alone."
+  nodes: [UserAccess!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `UserAccessConnection` + "`" + `."
+type UserAccessEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: UserAccess!
+}
+
+"A person who may open a door."
+type UserAccess {
+  "The person."
+  user: User!
+  "Why, and until when."
+  decision: AccessVerdict!
+}
+
+"A page of doors that a person may open."
+type DoorAccessConnection {
+  "The items with their cursors."
+  edges: [DoorAccessEdge!]!
+  "The items alone."
+  nodes: [DoorAccess!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `DoorAccessConnection` + "`" + `."
+type DoorAccessEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: DoorAccess!
+}
+
+"A door that a person may open."
+type DoorAccess {
+  "The door."
+  door: Door!
+  "Why, and until when."
+  decision: AccessVerdict!
+}
+`, BuiltIn: false},
 	{Name: "../schema/holiday_calendar.graphqls", Input: `extend type Query {
   "A holiday calendar; null if there is none that the viewer may see."
   holidayCalendar(
@@ -3201,6 +3415,78 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AccessDecision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "granted":
+		return ec.fieldContext_AccessDecision_granted(ctx, field)
+	case "reason":
+		return ec.fieldContext_AccessDecision_reason(ctx, field)
+	case "at":
+		return ec.fieldContext_AccessDecision_at(ctx, field)
+	case "until":
+		return ec.fieldContext_AccessDecision_until(ctx, field)
+	case "rule":
+		return ec.fieldContext_AccessDecision_rule(ctx, field)
+	case "key":
+		return ec.fieldContext_AccessDecision_key(ctx, field)
+	case "userGroup":
+		return ec.fieldContext_AccessDecision_userGroup(ctx, field)
+	case "doorGroup":
+		return ec.fieldContext_AccessDecision_doorGroup(ctx, field)
+	case "mode":
+		return ec.fieldContext_AccessDecision_mode(ctx, field)
+	case "steps":
+		return ec.fieldContext_AccessDecision_steps(ctx, field)
+	case "nextChange":
+		return ec.fieldContext_AccessDecision_nextChange(ctx, field)
+	case "offline":
+		return ec.fieldContext_AccessDecision_offline(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessDecision", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rule":
+		return ec.fieldContext_AccessStep_rule(ctx, field)
+	case "effect":
+		return ec.fieldContext_AccessStep_effect(ctx, field)
+	case "reason":
+		return ec.fieldContext_AccessStep_reason(ctx, field)
+	case "decides":
+		return ec.fieldContext_AccessStep_decides(ctx, field)
+	case "key":
+		return ec.fieldContext_AccessStep_key(ctx, field)
+	case "sharedFrom":
+		return ec.fieldContext_AccessStep_sharedFrom(ctx, field)
+	case "userGroup":
+		return ec.fieldContext_AccessStep_userGroup(ctx, field)
+	case "doorGroup":
+		return ec.fieldContext_AccessStep_doorGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessStep", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessVerdict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "granted":
+		return ec.fieldContext_AccessVerdict_granted(ctx, field)
+	case "reason":
+		return ec.fieldContext_AccessVerdict_reason(ctx, field)
+	case "rule":
+		return ec.fieldContext_AccessVerdict_rule(ctx, field)
+	case "until":
+		return ec.fieldContext_AccessVerdict_until(ctx, field)
+	case "key":
+		return ec.fieldContext_AccessVerdict_key(ctx, field)
+	case "userGroup":
+		return ec.fieldContext_AccessVerdict_userGroup(ctx, field)
+	case "doorGroup":
+		return ec.fieldContext_AccessVerdict_doorGroup(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessVerdict", field.Name)
+}
+
 func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "kind":
@@ -3635,6 +3921,38 @@ func (ec *executionContext) childFields_Door(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Door", field.Name)
 }
 
+func (ec *executionContext) childFields_DoorAccess(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "door":
+		return ec.fieldContext_DoorAccess_door(ctx, field)
+	case "decision":
+		return ec.fieldContext_DoorAccess_decision(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorAccess", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorAccessConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DoorAccessConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DoorAccessConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DoorAccessConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorAccessConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DoorAccessEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DoorAccessEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DoorAccessEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorAccessEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_DoorConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -3979,6 +4297,18 @@ func (ec *executionContext) childFields_LockDoorPayload(ctx context.Context, fie
 		return ec.fieldContext_LockDoorPayload_command(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LockDoorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_NextAccessChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_NextAccessChange_at(ctx, field)
+	case "granted":
+		return ec.fieldContext_NextAccessChange_granted(ctx, field)
+	case "reason":
+		return ec.fieldContext_NextAccessChange_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NextAccessChange", field.Name)
 }
 
 func (ec *executionContext) childFields_OpenSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4345,6 +4675,40 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_groups(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
+}
+
+func (ec *executionContext) childFields_UserAccess(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserAccess_user(ctx, field)
+	case "decision":
+		return ec.fieldContext_UserAccess_decision(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserAccess", field.Name)
+}
+
+func (ec *executionContext) childFields_UserAccessConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mode":
+		return ec.fieldContext_UserAccessConnection_mode(ctx, field)
+	case "edges":
+		return ec.fieldContext_UserAccessConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_UserAccessConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UserAccessConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserAccessConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UserAccessEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_UserAccessEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_UserAccessEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserAccessEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_UserConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/journal"
 )
@@ -82,4 +83,13 @@ type (
 	CredentialEdge            = Edge[*ent.Credential]
 	VisitConnection           = Connection[*ent.Visit]
 	VisitEdge                 = Edge[*ent.Visit]
+	UserAccessEdge            = Edge[*access.UserAccess]
+	DoorAccessConnection      = Connection[*access.DoorAccess]
+	DoorAccessEdge            = Edge[*access.DoorAccess]
 )
+
+// UserAccessConnection is a page of people who may open a door, and the mode that it is in.
+type UserAccessConnection struct {
+	Connection[*access.UserAccess]
+	Mode EffectiveMode
+}

@@ -21,8 +21,11 @@ func (e ScalarError) Error() string { return string(e) }
 // dateTime writes instants with exactly six decimals, as the journal does.
 const dateTime = "2006-01-02T15:04:05.000000Z"
 
-// MarshalDateTime writes an instant in UTC, to the microsecond.
+// MarshalDateTime writes an instant in UTC, to the microsecond; none is null.
 func MarshalDateTime(t time.Time) graphql.Marshaler {
+	if t.IsZero() {
+		return graphql.Null
+	}
 	return text(t.UTC().Format(dateTime))
 }
 

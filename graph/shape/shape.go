@@ -3,7 +3,7 @@
 // cannot live in either.
 //
 // Nouns are ent's and inputs are access's; neither is repeated here. The package imports gqlgen's
-// runtime, ent, journal and typeid.
+// runtime, access, ent, journal and typeid.
 package shape
 
 import (
