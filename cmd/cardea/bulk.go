@@ -20,6 +20,7 @@ import (
 // bulkSize is how much a bulk load makes.
 type bulkSize struct {
 	organizations, sites, doors, users, keys, events int
+	rules                                            rulesSize
 }
 
 // benchSize is what the benchmarks read: performance.md's 10k doors, 50k users, 200k keys, 1M events.
@@ -34,6 +35,7 @@ type loaded struct {
 	doors []typeid.Door
 	users []typeid.User
 	keys  []typeid.Key
+	rules
 }
 
 // bulkLoad fills organizations by COPY, one transaction each. Their journals are chained by
@@ -92,7 +94,11 @@ func loadOrganization(
 				role, "ACTIVE", now, now)
 		}
 	})
-	l.loadKeys(&load, share(size.keys), now, random)
+	if size.rules != (rulesSize{}) {
+		l.loadRules(&load, size, now, random)
+	} else {
+		l.loadKeys(&load, share(size.keys), now, random)
+	}
 	l.loadJournal(&load, share(size.events), now, random)
 	return l.org, load.err
 }
@@ -200,6 +206,13 @@ type copier struct {
 	ctx context.Context //nolint:containedctx // lives for one load
 	tx  *sql.Tx
 	err error
+}
+
+// run runs a statement.
+func (c *copier) run(statement string, args ...any) {
+	if c.err == nil {
+		_, c.err = c.tx.ExecContext(c.ctx, statement, args...)
+	}
 }
 
 func (c *copier) table(name string, columns []string, rows func(yield)) {

@@ -14,12 +14,13 @@ import (
 // seed fills the database.
 func (p program) seed(ctx context.Context, args []string) error {
 	flags := p.flags("seed")
-	size := flags.String("size", "demo", "demo: one organization with 12 doors; bench: 20 large ones")
-	random := flags.Uint64("seed", 1, "decides the choices of a bench load")
+	size := flags.String("size", "demo", "demo: one organization with 12 doors; bench: 20 large ones; "+
+		"explain: one with groups, schedules and keys of every kind")
+	random := flags.Uint64("seed", 1, "decides the choices of a bulk load")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if err := checkOneOf(*size, "demo", "bench"); err != nil {
+	if err := checkOneOf(*size, "demo", "bench", "explain"); err != nil {
 		return fmt.Errorf("-size: %w", err)
 	}
 	c, db, err := p.openDatabase()
@@ -30,8 +31,11 @@ func (p program) seed(ctx context.Context, args []string) error {
 	if err := p.applyMigrations(ctx, db); err != nil {
 		return err
 	}
-	if *size == "bench" {
+	switch *size {
+	case "bench":
 		return bulkLoad(ctx, db, benchSize, *random, p.stdout)
+	case "explain":
+		return bulkLoad(ctx, db, explainSize, *random, p.stdout)
 	}
 	s := access.New(access.Config{DB: pool.Client(db), Secrets: c.Secrets, Log: p.logger(c)})
 	demo, err := seedDemo(ctx, s)
