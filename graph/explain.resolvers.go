@@ -45,6 +45,10 @@ func (r *accessStepResolver) DoorGroup(ctx context.Context, obj *verdict.Step) (
 	return loadNonZero(ctx, obj.DoorGroup, loadersOf(ctx).doorGroups)
 }
 
+func (r *accessStepResolver) Area(ctx context.Context, obj *verdict.Step) (*ent.Area, error) {
+	return loadNonZero(ctx, obj.Area, loadersOf(ctx).areas)
+}
+
 func (r *accessVerdictResolver) Key(ctx context.Context, obj *verdict.Verdict) (*ent.Key, error) {
 	return loadNonZero(ctx, obj.Key, loadersOf(ctx).keys)
 }

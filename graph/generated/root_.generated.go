@@ -1818,6 +1818,8 @@ type AccessStep {
   userGroup: UserGroup
   "The group by which the key is for the door; null if it is for the door or its site."
   doorGroup: DoorGroup
+  "The area, of a step of the rule AREA."
+  area: Area
 }
 
 "What a step says."
@@ -3463,6 +3465,8 @@ func (ec *executionContext) childFields_AccessStep(ctx context.Context, field gr
 		return ec.fieldContext_AccessStep_userGroup(ctx, field)
 	case "doorGroup":
 		return ec.fieldContext_AccessStep_doorGroup(ctx, field)
+	case "area":
+		return ec.fieldContext_AccessStep_area(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccessStep", field.Name)
 }
