@@ -83,9 +83,7 @@ func (s *Service) UpdateArea(ctx context.Context, in UpdateAreaInput) (*UpdateAr
 	var f faults
 	f.optionalText("name", in.Name, 200)
 	f.within("occupancyLimit", in.OccupancyLimit, 1, maxOccupancy)
-	if in.OccupancyLimit != nil && orZero(in.ClearOccupancyLimit) {
-		f.add("clearOccupancyLimit", "give either occupancyLimit or clearOccupancyLimit")
-	}
+	f.notBoth("clearOccupancyLimit", in.OccupancyLimit != nil, orZero(in.ClearOccupancyLimit))
 	if err := f.err(); err != nil {
 		return nil, err
 	}
