@@ -88,7 +88,12 @@ func (c *clock) Advance(d time.Duration) {
 
 func setup(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, db: testenv.Client(t), hardware: &hardware{}, clock: &clock{now: time.Now()}}
+	return setupOn(t, testenv.Client(t))
+}
+
+func setupOn(t *testing.T, db *ent.Client) *bench {
+	t.Helper()
+	b := &bench{t: t, db: db, hardware: &hardware{}, clock: &clock{now: time.Now()}}
 	b.access = access.New(access.Config{
 		DB: b.db, Devices: b.hardware, Now: b.clock.Now, Log: testenv.Logger(t),
 	})

@@ -208,63 +208,103 @@ func doorFact(d *ent.Door) verdict.Door {
 
 // loadKeys loads the keys that lead from a holder to a target, with those that they were shared
 // from, and what they open, as far as it bears on the doors.
+//
+// What they open is read before they are locked. Where one has changed by then, all is read again:
+// its doors of before and its times of after would be a key that never was.
 func (l *factLoader) loadKeys(ctx context.Context) error {
-	opens := map[typeid.Key]*verdict.Key{}
-	var ids []typeid.Key
-	counting := false
-	err := l.each(ctx, `
+	for {
+		found, err := l.loadChain(ctx)
+		if err != nil || len(found.ids) == 0 {
+			return err
+		}
+		query := l.db.Key.Query().
+			Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(key.FieldID), found.ids)) })
+		if l.hold {
+			query.Order(key.ByID()).Where(func(q *entsql.Selector) {
+				if found.counting {
+					forChange(q)
+				} else {
+					q.ForShare()
+				}
+			})
+		}
+		keys, err := query.All(ctx)
+		if err != nil {
+			return fmt.Errorf("load keys: %w", err)
+		}
+		if l.hold == free || found.holds(keys) {
+			l.facts.Keys = found.facts(keys)
+			return nil
+		}
+	}
+}
+
+// chain is keys with those that they were shared from, before they are locked.
+type chain struct {
+	ids      []typeid.Key
+	opens    map[typeid.Key]*verdict.Key // what they open
+	changed  map[typeid.Key]time.Time    // when they last did
+	counting bool                        // one of them counts its uses
+}
+
+func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
+	c := chain{opens: map[typeid.Key]*verdict.Key{}, changed: map[typeid.Key]time.Time{}}
+	return c, l.each(ctx, `
 		WITH RECURSIVE chain AS (
-			SELECT k.id, k.parent_id, k.uses FROM keys k
+			SELECT k.id, k.parent_id, k.uses, k.updated_at FROM keys k
 			WHERE k.org_id = $1 AND k.id IN (
 				SELECT key_id FROM key_targets
 				WHERE org_id = $1 AND COALESCE(user_id, user_group_id) = ANY ($2)
 				  AND COALESCE(door_id, door_group_id, site_id) = ANY ($3))
 			UNION
-			SELECT k.id, k.parent_id, k.uses FROM keys k
+			SELECT k.id, k.parent_id, k.uses, k.updated_at FROM keys k
 			JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
 		)
-		SELECT c.id, c.uses IS NOT NULL, t.door_id, t.door_group_id, t.site_id
+		SELECT c.id, c.uses IS NOT NULL, c.updated_at, t.door_id, t.door_group_id, t.site_id
 		FROM chain c LEFT JOIN key_targets t ON t.org_id = $1 AND t.key_id = c.id
 		  AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($3)`,
 		[]any{l.org, pq.Array(l.holders), pq.Array(l.targets)}, func(rows *sql.Rows) error {
-			var id typeid.Key
-			var limited bool
-			var one typeid.Door
-			var group typeid.DoorGroup
-			var place typeid.Site
-			err := rows.Scan(&id, &limited, &one, &group, &place)
-			k := opens[id]
-			if k == nil {
-				k = &verdict.Key{}
-				opens[id], ids, counting = k, append(ids, id), counting || limited
-			}
-			k.Doors, k.DoorGroups = appendID(k.Doors, one), appendID(k.DoorGroups, group)
-			k.Sites = appendID(k.Sites, place)
-			return err
+			return c.add(rows)
 		})
-	if err != nil || len(ids) == 0 {
-		return err
+}
+
+func (c *chain) add(rows *sql.Rows) error {
+	var id typeid.Key
+	var limited bool
+	var changed time.Time
+	var one typeid.Door
+	var group typeid.DoorGroup
+	var place typeid.Site
+	err := rows.Scan(&id, &limited, &changed, &one, &group, &place)
+	k := c.opens[id]
+	if k == nil {
+		k = &verdict.Key{}
+		c.opens[id], c.changed[id], c.ids = k, changed, append(c.ids, id)
+		c.counting = c.counting || limited
 	}
-	query := l.db.Key.Query().Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(key.FieldID), ids)) })
-	if l.hold {
-		query.Order(key.ByID()).Where(func(q *entsql.Selector) {
-			if counting {
-				forChange(q)
-			} else {
-				q.ForShare()
-			}
-		})
+	k.Doors, k.DoorGroups = appendID(k.Doors, one), appendID(k.DoorGroups, group)
+	k.Sites = appendID(k.Sites, place)
+	return err
+}
+
+// holds says whether the keys are still what they were before they were locked.
+func (c *chain) holds(keys []*ent.Key) bool {
+	for _, k := range keys {
+		if !k.UpdatedAt.Equal(c.changed[k.ID]) {
+			return false
+		}
 	}
-	keys, err := query.All(ctx)
-	if err != nil {
-		return fmt.Errorf("load keys: %w", err)
-	}
-	for _, row := range keys {
+	return len(keys) == len(c.ids)
+}
+
+func (c *chain) facts(keys []*ent.Key) []verdict.Key {
+	facts := make([]verdict.Key, len(keys))
+	for i, row := range keys {
 		k := keyFact(row)
-		k.Doors, k.DoorGroups, k.Sites = opens[k.ID].Doors, opens[k.ID].DoorGroups, opens[k.ID].Sites
-		l.facts.Keys = append(l.facts.Keys, k)
+		k.Doors, k.DoorGroups, k.Sites = c.opens[k.ID].Doors, c.opens[k.ID].DoorGroups, c.opens[k.ID].Sites
+		facts[i] = k
 	}
-	return nil
+	return facts
 }
 
 func appendID[T interface{ IsZero() bool }](to []T, id T) []T {

@@ -1,0 +1,339 @@
+package access_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/internal/testenv"
+	"github.com/cardea/cardea/typeid"
+)
+
+// histories is how many times as long as usual the histories are: make histories.
+var histories = flag.Int("histories", 1, "length of the histories of TestHistories")
+
+// fact is one of what a person at a door depends on.
+type fact uint8
+
+const (
+	keyHeld     fact = 1 << iota // they, or their group, have a key that is not revoked
+	parentHeld                   // so has whoever it was shared from, who is not suspended
+	inGroup                      // they are in the group that has the key
+	notInactive                  // they are not suspended
+	notClosed                    // the door is not in lockdown
+	allow       = keyHeld | parentHeld | inGroup | notInactive | notClosed
+)
+
+// action turns a fact on or off; the zero value is an unlock.
+type action struct {
+	cell int
+	fact fact
+	on   bool
+}
+
+// cells says what a history means: an unlock is granted exactly while all facts hold, and each
+// action takes effect at one instant between its call and its return.
+var cells = porcupine.Model{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		parts := map[int][]porcupine.Operation{}
+		for _, op := range history {
+			cell := op.Input.(action).cell
+			parts[cell] = append(parts[cell], op)
+		}
+		var all [][]porcupine.Operation
+		for _, part := range parts {
+			all = append(all, part)
+		}
+		return all
+	},
+	Init: func() any { return allow },
+	Step: func(state, input, output any) (bool, any) {
+		now, a := state.(fact), input.(action)
+		switch {
+		case a.fact == 0:
+			return output.(bool) == (now == allow), now
+		case a.on:
+			return true, now | a.fact
+		}
+		return true, now &^ a.fact
+	},
+	DescribeOperation: func(input, output any) string {
+		return fmt.Sprintf("%+v: %v", input, output)
+	},
+}
+
+// theatre is two nodes over one database, and a history of what was done there.
+type theatre struct {
+	*bench
+	nodes [2]*access.Service
+	began time.Time
+
+	mu      sync.Mutex
+	history []porcupine.Operation
+}
+
+func openTheatre(t *testing.T) *theatre {
+	t.Helper()
+	databaseURL := testenv.Postgres(t)
+	b := setupOn(t, testenv.OpenClient(t, databaseURL))
+	other := access.New(access.Config{
+		DB: testenv.OpenClient(t, databaseURL), Devices: b.hardware, Log: testenv.Logger(t),
+	})
+	return &theatre{bench: b, nodes: [2]*access.Service{b.access, other}, began: time.Now()}
+}
+
+// record runs an action and keeps when it was called and when it returned.
+func (th *theatre) record(client int, a action, do func() (any, error)) {
+	call := time.Since(th.began)
+	output, err := do()
+	returned := time.Since(th.began)
+	if err != nil {
+		th.t.Errorf("%+v: %v", a, err)
+		return
+	}
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	th.history = append(th.history, porcupine.Operation{
+		ClientId: client, Input: a, Call: int64(call), Output: output, Return: int64(returned),
+	})
+}
+
+// scene is a person at a door, and what they depend on.
+type scene struct {
+	door   typeid.Door
+	person typeid.User
+	as     context.Context //nolint:containedctx // who they act as
+	facts  map[fact]func(s *access.Service, on bool) error
+}
+
+// stage makes a door and a person with a way to turn each fact on and off. What they open it by is a
+// key of their own, of their group, or shared with them.
+func (th *theatre) stage(cell int) scene {
+	t := th.t
+	t.Helper()
+	name := fmt.Sprintf("Gate %d", cell)
+	d := th.newDoor(name)
+	_, err := th.access.BindDoor(th.admin,
+		access.BindDoorInput{DoorID: d.ID, DeviceID: th.dev.ID, Port: cell + 2})
+	must(t, err)
+	p := th.newPerson(fmt.Sprintf("guest%d@example.com", cell))
+	sc := scene{
+		door: d.ID, person: p,
+		as: actor.NewContext(t.Context(), actor.User(th.org, p, actor.RoleMember)),
+	}
+	sc.facts = map[fact]func(*access.Service, bool) error{
+		notInactive: th.activity(p),
+		notClosed: func(s *access.Service, on bool) error {
+			mode := map[bool]door.Mode{true: door.ModeCONTROLLED, false: door.ModeLOCKDOWN}[on]
+			_, err := s.UpdateDoor(th.admin, access.UpdateDoorInput{ID: d.ID, Mode: &mode})
+			return err
+		},
+	}
+	switch cell % 3 {
+	case 0:
+		sc.facts[keyHeld] = th.keyOf(p, d.ID)
+	case 1:
+		sc.facts[inGroup] = th.membership(p, d.ID, name)
+	case 2:
+		sc.facts[parentHeld] = th.sharing(p, d.ID, cell)
+	}
+	return sc
+}
+
+func (th *theatre) newPerson(email string) typeid.User {
+	th.t.Helper()
+	p, err := th.access.CreateUser(th.admin, access.CreateUserInput{Name: "Guest", Email: email})
+	must(th.t, err)
+	return p.User.ID
+}
+
+func (th *theatre) activity(p typeid.User) func(*access.Service, bool) error {
+	return func(s *access.Service, on bool) error {
+		status := map[bool]user.Status{true: user.StatusACTIVE, false: user.StatusSUSPENDED}[on]
+		_, err := s.UpdateUser(th.admin, access.UpdateUserInput{ID: p, Status: &status})
+		return err
+	}
+}
+
+// keyOf revokes the key that a person has, and grants them another.
+func (th *theatre) keyOf(p typeid.User, at typeid.Door) func(*access.Service, bool) error {
+	var present typeid.Key
+	turn := func(s *access.Service, on bool) error {
+		if !on {
+			_, err := s.RevokeKey(th.admin, access.RevokeKeyInput{ID: present})
+			return err
+		}
+		k, err := s.GrantKey(th.admin, access.GrantKeyInput{UserID: p, DoorIDs: []typeid.Door{at}})
+		if err == nil {
+			present = k.Key.ID
+		}
+		return err
+	}
+	must(th.t, turn(th.access, true))
+	return turn
+}
+
+// membership takes a person out of the group that has the key, and back.
+func (th *theatre) membership(
+	p typeid.User, at typeid.Door, name string,
+) func(*access.Service, bool) error {
+	group, err := th.access.CreateUserGroup(th.admin, access.CreateUserGroupInput{Name: name})
+	must(th.t, err)
+	g, people := group.UserGroup.ID, []typeid.User{p}
+	k := th.db.Key.Create().SetOrgID(th.org).SetUserGroupID(g).SaveX(th.system)
+	th.db.KeyTarget.Create().SetOrgID(th.org).SetKeyID(k.ID).SetUserGroupID(g).SetDoorID(at).
+		ExecX(th.system)
+	turn := func(s *access.Service, on bool) (err error) {
+		if on {
+			_, err = s.AddUserGroupMembers(th.admin,
+				access.AddUserGroupMembersInput{UserGroupID: g, UserIDs: people})
+			return err
+		}
+		_, err = s.RemoveUserGroupMembers(th.admin,
+			access.RemoveUserGroupMembersInput{UserGroupID: g, UserIDs: people})
+		return err
+	}
+	must(th.t, turn(th.access, true))
+	return turn
+}
+
+// sharing suspends whoever shared a key with a person, and lets them be.
+func (th *theatre) sharing(p typeid.User, at typeid.Door, cell int) func(*access.Service, bool) error {
+	host := th.newPerson(fmt.Sprintf("host%d@example.com", cell))
+	parent, err := th.access.GrantKey(th.admin,
+		access.GrantKeyInput{UserID: host, DoorIDs: []typeid.Door{at}})
+	must(th.t, err)
+	k := th.db.Key.Create().SetOrgID(th.org).SetUserID(p).SetParentID(parent.Key.ID).SetDepth(1).
+		SetSharedByID(host).SaveX(th.system)
+	th.db.KeyTarget.Create().SetOrgID(th.org).SetKeyID(k.ID).SetUserID(p).SetDoorID(at).
+		ExecX(th.system)
+	return th.activity(host)
+}
+
+// play runs clients against a scene: some unlock, and one for each fact turns it off and on.
+func (th *theatre) play(cell int, sc scene, turns int, clients *sync.WaitGroup) {
+	for i := range 4 {
+		clients.Go(func() {
+			for round := range 3 * turns {
+				node := th.nodes[(i+round)%2]
+				th.record(cell*10+i, action{cell: cell}, func() (any, error) {
+					p, err := node.UnlockDoor(sc.as, access.UnlockDoorInput{DoorID: sc.door})
+					if err != nil {
+						return nil, err
+					}
+					return p.Command.Stage == command.StageCREATED, nil
+				})
+			}
+		})
+	}
+	client := cell*10 + 4
+	for f, turn := range sc.facts {
+		clients.Go(func() {
+			for round := range 2 * turns {
+				on := round%2 == 1
+				th.record(client, action{cell, f, on}, func() (any, error) {
+					return nil, turn(th.nodes[(int(f)+round/2)%2], on)
+				})
+			}
+		})
+		client++
+	}
+}
+
+// TestHistories has two nodes grant and take away rights while people unlock, and checks that all of
+// it could have happened one after the other: no unlock is granted that began after the right to it
+// was taken away, and none is refused while it was there.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	th := openTheatre(t)
+	before := th.head()
+	var clients sync.WaitGroup
+	for cell := range 3 {
+		th.play(cell, th.stage(cell), 8**histories, &clients)
+	}
+	clients.Wait()
+	granted := 0
+	for _, op := range th.history {
+		if op.Input.(action).fact == 0 && op.Output.(bool) {
+			granted++
+		}
+	}
+	if t.Failed() || granted == 0 {
+		t.Fatalf("%d of %d operations are granted unlocks", granted, len(th.history))
+	}
+	if result := porcupine.CheckOperationsTimeout(cells, th.history, time.Minute); result != porcupine.Ok {
+		t.Errorf("%d operations: %s", len(th.history), result)
+	}
+	th.replay(before)
+}
+
+// replay reads the journal: after it tells that a right was taken away, it tells of no grant by it.
+func (th *theatre) replay(after int64) {
+	closed, revoked, left := map[typeid.Door]bool{}, map[typeid.Key]bool{}, map[typeid.User]bool{}
+	rows := th.db.Event.Query().Where(event.SeqGT(after)).Order(event.BySeq()).AllX(th.system)
+	for _, e := range rows {
+		switch e.Type {
+		case "door.mode_changed":
+			var data struct{ To door.Mode }
+			must(th.t, json.Unmarshal(e.Data, &data))
+			closed[*e.DoorID] = data.To == door.ModeLOCKDOWN
+		case "key.revoked":
+			revoked[*e.KeyID] = true
+		case "user_group.member_removed", "user_group.member_added":
+			left[*e.UserID] = e.Type == "user_group.member_removed"
+		case "access.granted":
+			if closed[*e.DoorID] || revoked[*e.KeyID] || left[*e.UserID] {
+				th.t.Errorf("granted at %d: lockdown %v, revoked %v, left %v", e.Seq,
+					closed[*e.DoorID], revoked[*e.KeyID], left[*e.UserID])
+			}
+		}
+	}
+}
+
+// TestOneTimeKeyOpensOnce: whoever is first, on whichever node.
+func TestOneTimeKeyOpensOnce(t *testing.T) {
+	t.Parallel()
+	th := openTheatre(t)
+	k := th.db.Key.Create().SetOrgID(th.org).SetUserID(th.memberID).SetUses(1).SetUsesLeft(1).
+		SaveX(th.system)
+	th.db.KeyTarget.Create().SetOrgID(th.org).SetKeyID(k.ID).SetUserID(th.memberID).
+		SetDoorID(th.door.ID).ExecX(th.system)
+	var clients sync.WaitGroup
+	var mu sync.Mutex
+	stages := map[string]int{}
+	for i := range 200 {
+		clients.Go(func() {
+			p, err := th.nodes[i%2].UnlockDoor(th.member, access.UnlockDoorInput{DoorID: th.door.ID})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			stages[fmt.Sprint(p.Command.Stage, orNone(p.Command.Reason))]++
+		})
+	}
+	clients.Wait()
+	if stages["CREATED"] != 1 || stages["REJECTEDKEY_USED_UP"] != 199 {
+		t.Error(stages)
+	}
+}
+
+func orNone[T ~string](v *T) T {
+	if v == nil {
+		return ""
+	}
+	return *v
+}
