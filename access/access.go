@@ -66,6 +66,9 @@ type Config struct {
 	// Secrets keeps what must not be readable in the database. For tests and tools only, nil means a
 	// random keyring: nothing that it sealed outlives the process.
 	Secrets *seal.Keyring
+	// PublicURL returns where people reach this installation, such as https://doors.example.com. Links
+	// to shared keys begin with it. Nil: they are paths.
+	PublicURL func() string
 	// Committed is told of events right after their commit; it must not block. May be nil.
 	Committed func([]journal.Event)
 	// Now is the clock; nil means the wall clock.
@@ -80,6 +83,7 @@ type Service struct {
 	db          *ent.Client
 	devices     Devices
 	secrets     *seal.Keyring
+	publicURL   func() string
 	committed   func([]journal.Event)
 	now         func() time.Time
 	allowInside bool
@@ -98,11 +102,15 @@ func New(cfg Config) *Service {
 	if cfg.Secrets == nil {
 		cfg.Secrets = seal.Random()
 	}
+	if cfg.PublicURL == nil {
+		cfg.PublicURL = func() string { return "" }
+	}
 	if cfg.Committed == nil {
 		cfg.Committed = func([]journal.Event) {}
 	}
 	return &Service{
-		db: cfg.DB, devices: cfg.Devices, secrets: cfg.Secrets, committed: cfg.Committed,
+		db: cfg.DB, devices: cfg.Devices, secrets: cfg.Secrets, publicURL: cfg.PublicURL,
+		committed:   cfg.Committed,
 		now:         func() time.Time { return cfg.Now().UTC().Truncate(time.Microsecond) },
 		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,
 	}

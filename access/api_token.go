@@ -2,12 +2,7 @@ package access
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
-	"hash/crc32"
-	"math/big"
-	"strings"
 	"time"
 
 	"github.com/cardea/cardea/actor"
@@ -48,7 +43,7 @@ func (s *Service) CreateAPIToken(
 		owner = *in.UserID
 	}
 	if reached == own && owner != by.User {
-		return nil, Error{CodeForbidden, "not allowed", ""}
+		return nil, errForbidden
 	}
 	now := s.now()
 	expires := now.Add(maxTokenLife - 24*time.Hour)
@@ -63,7 +58,7 @@ func (s *Service) CreateAPIToken(
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	secret := newSecret()
+	secret := newSecret(tokenPrefix)
 	var token *ent.APIToken
 	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
 		if _, err := tx.User.Query().Where(user.ID(owner)).ForShare().Only(ctx); err != nil {
@@ -129,7 +124,7 @@ const lastUsedStep = time.Minute
 // the secret is malformed (without asking the database), unknown, expired or revoked, or its user
 // suspended.
 func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor, error) {
-	if !wellFormed(secret) {
+	if !wellFormed(tokenPrefix, secret) {
 		return actor.Actor{}, errUnauthenticated
 	}
 	ctx = actor.NewContext(ctx, actor.System("authenticate"))
@@ -157,45 +152,4 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 		}
 	}
 	return actor.Token(token.OrgID, token.ID, u.ID, u.Role), nil
-}
-
-// A secret is the prefix, 30 random base62 characters (178 bits) and 6 of their CRC-32, so that a
-// scanner can tell one from other text, and a typing error from an attack.
-const (
-	secretPrefix = "cardea_"
-	secretRandom = 30
-	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-)
-
-func newSecret() string {
-	random := make([]byte, secretRandom)
-	for i := range random {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
-		if err != nil {
-			panic(err) // crypto/rand does not fail
-		}
-		random[i] = base62[n.Int64()]
-	}
-	return secretPrefix + string(random) + checksum(string(random))
-}
-
-func checksum(random string) string {
-	sum := crc32.ChecksumIEEE([]byte(random))
-	var digits [6]byte
-	for i := len(digits) - 1; i >= 0; i-- {
-		digits[i] = base62[sum%62]
-		sum /= 62
-	}
-	return string(digits[:])
-}
-
-func wellFormed(secret string) bool {
-	rest, ok := strings.CutPrefix(secret, secretPrefix)
-	return ok && len(rest) == secretRandom+6 &&
-		checksum(rest[:secretRandom]) == rest[secretRandom:]
-}
-
-func hashSecret(secret string) []byte {
-	sum := sha256.Sum256([]byte(secret))
-	return sum[:]
 }

@@ -143,10 +143,14 @@ var conflicts = map[string]Error{
 	"doors_site_fk":                               {CodeConflict, "the site still has doors", ""},
 	"devices_site_fk":                             {CodeConflict, "the site still has devices", ""},
 	"keys_user_fk":                                {CodeNotFound, "no such user", "userId"},
-	"key_doors_door_fk":                           {CodeNotFound, "no such door", "doorIds"},
+	"key_targets_door_fk":                         {CodeNotFound, "no such door", "doorIds"},
+	"key_targets_door_group_fk":                   {CodeNotFound, "no such group", "doorGroupIds"},
+	"key_targets_site_fk":                         {CodeNotFound, "no such site", "siteId"},
 	"api_tokens_user_fk":                          {CodeNotFound, "no such user", "userId"},
 	"command_org_id_requester_id_idempotency_key": errKeyUsed,
 }
+
+var errForbidden = Error{CodeForbidden, "not allowed", ""}
 
 // errKeyUsed never leaves the package: the loser of a race reads the winner's command instead.
 var errKeyUsed = Error{CodeConflict, "the idempotency key was used for another command",

@@ -19,6 +19,13 @@ const chainOf = `WITH RECURSIVE chain AS (
 	SELECT k.id, k.parent_id FROM keys k JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
 )`
 
+// chainsOf is the same for several keys.
+const chainsOf = `WITH RECURSIVE chain AS (
+	SELECT id, parent_id FROM keys WHERE org_id = $1 AND id = ANY ($2)
+	UNION
+	SELECT k.id, k.parent_id FROM keys k JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
+)`
+
 // takeUse takes a use of the key that grants an unlock, and of those that it was shared from, as far
 // as they count. Whoever decided holds them locked, so none is taken twice.
 func (s *Service) takeUse(ctx context.Context, tx *ent.Tx, v verdict.Verdict, o order) error {
@@ -42,11 +49,13 @@ func (s *Service) holdUse(ctx context.Context, tx *ent.Tx, c *ent.Command) error
 	return err
 }
 
-// returnUse gives a use back after an unlock that never happened, and tells of it.
+// returnUse gives a use back after an unlock that never happened, and tells of it. One that was
+// cancelled after it was written to its device's link may have happened.
 func (s *Service) returnUse(
 	ctx context.Context, tx *ent.Tx, c *ent.Command,
 ) ([]journal.Event, error) {
-	if c.KeyID == nil || c.Verb != command.VerbUNLOCK {
+	if c.KeyID == nil || c.Verb != command.VerbUNLOCK ||
+		c.Stage == command.StageCANCELLED && c.DispatchedAt != nil {
 		return nil, nil
 	}
 	returned, err := countUse(ctx, tx, *c.KeyID, chainOf+` UPDATE keys SET uses_left = uses_left + 1

@@ -30,7 +30,7 @@ func (s *Service) CreateOrganization(
 	}
 	by, _ := actor.FromContext(ctx)
 	if by.Kind != actor.KindSystem {
-		return nil, nil, Error{CodeForbidden, "not allowed", ""}
+		return nil, nil, errForbidden
 	}
 	var org *ent.Organization
 	var admin *ent.User

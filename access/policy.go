@@ -60,12 +60,14 @@ const (
 // policy is who may do what. A role without an entry may not.
 //
 // CommandDoors is the right to ask: whether the door then opens is decided by keys (package verdict),
-// for an administrator too. Lockdowns that are one's own are those of plans that name one's group.
+// for an administrator too. Lockdowns that are one's own are those of plans that name one's group; keys
+// that are one's own to share are those that one holds, and to revoke, those that one shared. A guest
+// may do what the page of a shared key needs (package portal), and no more.
 var policy = map[Action]map[actor.Role]scope{
 	ReadOrganization: {actor.RoleAdmin: all, actor.RoleMember: all, actor.RoleGuest: all},
 	ReadSites:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
 	ReadDoors:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
-	ReadUsers:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadUsers:        {actor.RoleAdmin: all, actor.RoleMember: own},
 	ReadKeys:         {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
 	ReadCommands:     {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
 	ReadTokens:       {actor.RoleAdmin: all, actor.RoleMember: own},
@@ -73,7 +75,7 @@ var policy = map[Action]map[actor.Role]scope{
 	ReadEvents:       {actor.RoleAdmin: all},
 	ReadWebhooks:     {actor.RoleAdmin: all},
 	ReadGroups:       {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadSchedules:    {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
+	ReadSchedules:    {actor.RoleAdmin: all, actor.RoleMember: own},
 	ReadCredentials:  {actor.RoleAdmin: all, actor.RoleMember: own},
 	ReadVisits:       {actor.RoleAdmin: all, actor.RoleMember: own},
 	ReadAreas:        {actor.RoleAdmin: all},
@@ -120,5 +122,5 @@ func reach(ctx context.Context, action Action) (scope, error) {
 		}
 	case actor.KindDevice:
 	}
-	return nothing, Error{CodeForbidden, "not allowed", ""}
+	return nothing, errForbidden
 }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"net/mail"
 	"strings"
 
@@ -100,27 +101,29 @@ type DeleteUserInput struct{ ID typeid.User }
 // DeleteUserPayload names the user that was.
 type DeleteUserPayload struct{ DeletedID typeid.User }
 
-// DeleteUser deletes a user with their keys and tokens. The last active administrator stays.
+// DeleteUser deletes a user with their keys, with those that they shared, and with their tokens.
+// Unlocks by those keys that are still on their way are cancelled. The last active administrator
+// stays.
 func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		keys, err := tx.Key.Query().Where(key.UserID(in.ID), key.RevokedAtIsNil()).All(ctx)
+		u, err := tx.User.Query().Where(user.ID(in.ID)).ForUpdate().Only(ctx)
+		if err != nil {
+			return nil, found(err, "user", "id")
+		}
+		events, err := s.endAll(ctx, tx, key.Or(key.UserID(u.ID), key.SharedByID(u.ID)))
 		if err != nil {
 			return nil, err
 		}
-		if err := found(tx.User.DeleteOneID(in.ID).Exec(ctx), "user", "id"); err != nil {
-			return nil, err
+		if err := tx.User.DeleteOne(u).Exec(ctx); err != nil {
+			return nil, fmt.Errorf("delete user: %w", err)
 		}
 		if err := keepAdmin(ctx, tx); err != nil {
 			return nil, err
 		}
-		events := make([]journal.Event, 0, len(keys)+1)
-		for _, k := range keys {
-			events = append(events, journal.Event{Type: "key.revoked", Key: k.ID, User: in.ID})
-		}
-		return append(events, journal.Event{Type: "user.deleted", User: in.ID}), nil
+		return append(events, journal.Event{Type: "user.deleted", User: u.ID}), nil
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
 	"github.com/cardea/cardea/ent/usergroupmember"
@@ -235,7 +236,7 @@ func (s *Service) DeleteUserGroup(
 		if err := holdMembers(ctx, tx, g.ID); err != nil {
 			return nil, err
 		}
-		events, err := s.endKeysOfGroup(ctx, tx, g.ID)
+		events, err := s.endAll(ctx, tx, key.UserGroupID(g.ID))
 		if err != nil {
 			return nil, err
 		}

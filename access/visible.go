@@ -60,9 +60,20 @@ func (s *Service) VisibleUsers(ctx context.Context) (predicate.User, error) {
 	return narrow(ctx, ReadUsers, user.ID)
 }
 
-// VisibleKeys are the actor's.
+// VisibleKeys are the actor's, those of the groups that they are in now, and those that they shared.
 func (s *Service) VisibleKeys(ctx context.Context) (predicate.Key, error) {
-	return narrow(ctx, ReadKeys, key.UserID)
+	return narrow(ctx, ReadKeys, func(me typeid.User) predicate.Key {
+		return key.Or(s.held(me), key.SharedByID(me))
+	})
+}
+
+// held are the keys of a person, and of the groups that they are in now.
+func (s *Service) held(by typeid.User) predicate.Key {
+	now := s.now()
+	return func(q *sql.Selector) {
+		q.Where(sql.Or(sql.EQ(q.C(key.FieldUserID), by),
+			among(q.C(key.FieldUserGroupID), "SELECT "+groupsOfUser, by, now, now)))
+	}
 }
 
 // VisibleSchedules are those of keys that are the actor's or their groups', unless revoked.

@@ -67,6 +67,27 @@ func (r *resolver) groupsOfDoors(
 	return paginateEach(ctx, doorGroups, asked.page, q, of, holdsDoor)
 }
 
+func (r *resolver) doorGroupsOfKeys(
+	ctx context.Context, asked nested[typeid.Key], of []typeid.Key,
+) (map[typeid.Key]*shape.DoorGroupConnection, error) {
+	q, err := r.readDoorGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, doorGroups, asked.page, q, of, namedBy)
+}
+
+// namedBy is true of groups of doors that a key is for.
+func namedBy(s *sql.Selector, of operand) *sql.Predicate {
+	id := s.C(doorgroup.FieldID)
+	return sql.P(func(b *sql.Builder) {
+		b.Ident(id).WriteString(
+			" IN (SELECT via.door_group_id FROM key_targets AS via WHERE via.key_id = ")
+		of(b)
+		b.WriteByte(')')
+	})
+}
+
 func (r *resolver) partsOfDoorGroups(
 	ctx context.Context, asked nested[typeid.DoorGroup], of []typeid.DoorGroup,
 ) (map[typeid.DoorGroup]*shape.DoorGroupConnection, error) {

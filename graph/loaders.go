@@ -56,6 +56,8 @@ type loaders struct {
 	doorKeys           *loader[nested[typeid.Door], *shape.KeyConnection]
 	userKeys           *loader[nested[typeid.User], *shape.KeyConnection]
 	keyDoors           *loader[nested[typeid.Key], *shape.DoorConnection]
+	keyShares          *loader[nested[typeid.Key], *shape.KeyConnection]
+	keyDoorGroups      *loader[nested[typeid.Key], *shape.DoorGroupConnection]
 	scheduleKeys       *loader[nested[typeid.Schedule], *shape.KeyConnection]
 	scheduleDoors      *loader[nested[typeid.Schedule], *shape.DoorConnection]
 	calendarSites      *loader[nested[typeid.HolidayCalendar], *shape.SiteConnection]
@@ -111,6 +113,8 @@ func (r *resolver) newLoaders() *loaders {
 		doorKeys:           newNested(r.keysOfDoors),
 		userKeys:           newNested(r.keysOfUsers),
 		keyDoors:           newNested(r.doorsOfKeys),
+		keyShares:          newNested(r.sharesOfKeys),
+		keyDoorGroups:      newNested(r.doorGroupsOfKeys),
 		scheduleKeys:       newNested(r.keysOfSchedules),
 		scheduleDoors:      newNested(r.doorsOfSchedules),
 		calendarSites:      newNested(r.sitesOfCalendars),
@@ -218,6 +222,16 @@ func (r *resolver) keysOfDoors(
 		return nil, err
 	}
 	return paginateEach(ctx, keys, asked.page, q, of, opens)
+}
+
+func (r *resolver) sharesOfKeys(
+	ctx context.Context, asked nested[typeid.Key], of []typeid.Key,
+) (map[typeid.Key]*shape.KeyConnection, error) {
+	q, err := r.readKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, keys, asked.page, q, of, childOf(key.FieldParentID))
 }
 
 func (r *resolver) keysOfUsers(

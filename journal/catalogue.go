@@ -61,6 +61,7 @@ var Types = []Type{
 	{"key.resumed", "A suspended key was resumed.", info, false},
 	{"key.shared", "A key was shared: key is the new one, data.fromKeyId the one it came from.",
 		info, false},
+	{"key.link_renewed", "A shared key got another link, and the one before is void.", info, false},
 	{"key.redeemed", "A shared key was redeemed with its link.", info, false},
 	{"key.use_returned", "A use of a key was given back, because its unlock never happened.",
 		info, false},

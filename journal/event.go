@@ -17,7 +17,7 @@ import (
 )
 
 // MaxData is the largest Data that an event may carry, in bytes of its canonical form.
-const MaxData = 8 << 10
+const MaxData = 10 << 10
 
 // ErrInvalid is wrapped by the error for an event that the catalogue does not allow.
 var ErrInvalid = errors.New("invalid event")

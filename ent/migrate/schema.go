@@ -584,9 +584,14 @@ var (
 				Columns: []*schema.Column{KeysColumns[1], KeysColumns[5], KeysColumns[0]},
 			},
 			{
-				Name:    "key_org_id_parent_id",
+				Name:    "key_org_id_parent_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{KeysColumns[1], KeysColumns[13]},
+				Columns: []*schema.Column{KeysColumns[1], KeysColumns[13], KeysColumns[0]},
+			},
+			{
+				Name:    "key_org_id_shared_by_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{KeysColumns[1], KeysColumns[15], KeysColumns[0]},
 			},
 			{
 				Name:    "key_org_id_schedule_id",

@@ -48,7 +48,8 @@ func (Key) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("org_id", "user_id", "id"),
 		index.Fields("org_id", "user_group_id", "id"),
-		index.Fields("org_id", "parent_id"),
+		index.Fields("org_id", "parent_id", "id"),
+		index.Fields("org_id", "shared_by_id", "id"),
 		index.Fields("org_id", "schedule_id"),
 		index.Fields("org_id", "link_hash").Unique(),
 	}

@@ -2211,6 +2211,65 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) unmarshalOID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUser(ctx context.Context, v any) (typeid.User, error) {
+	res, err := shape.UnmarshalUser(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUser(ctx context.Context, sel ast.SelectionSet, v typeid.User) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := shape.MarshalUser(v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(ctx context.Context, v any) (typeid.UserGroup, error) {
+	res, err := shape.UnmarshalUserGroup(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(ctx context.Context, sel ast.SelectionSet, v typeid.UserGroup) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := shape.MarshalUserGroup(v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroupᚄ(ctx context.Context, v any) ([]typeid.DoorGroup, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]typeid.DoorGroup, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []typeid.DoorGroup) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorGroup(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoorᚄ(ctx context.Context, v any) ([]typeid.Door, error) {
 	if v == nil {
 		return nil, nil

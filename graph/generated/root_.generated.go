@@ -113,16 +113,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
 		ec.unmarshalInputRemoveUserGroupMembersInput,
+		ec.unmarshalInputRenewKeyLinkInput,
 		ec.unmarshalInputResetAntiPassbackInput,
+		ec.unmarshalInputResumeKeyInput,
 		ec.unmarshalInputRevokeApiTokenInput,
 		ec.unmarshalInputRevokeKeyInput,
 		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputSetDoorAreasInput,
+		ec.unmarshalInputShareKeyInput,
+		ec.unmarshalInputSuspendKeyInput,
 		ec.unmarshalInputUnlockDoorInput,
 		ec.unmarshalInputUpdateAreaInput,
 		ec.unmarshalInputUpdateDoorGroupInput,
 		ec.unmarshalInputUpdateDoorInput,
 		ec.unmarshalInputUpdateHolidayCalendarInput,
+		ec.unmarshalInputUpdateKeyInput,
 		ec.unmarshalInputUpdateScheduleInput,
 		ec.unmarshalInputUpdateSiteInput,
 		ec.unmarshalInputUpdateUserGroupInput,
@@ -2117,24 +2122,64 @@ type ImportHolidayCalendarPayload {
 }
 
 extend type Mutation {
-  "Grants a key: to doors, or to every door of a site, now and in future."
+  "Grants a key to a person or to a group of people."
   grantKey(
     "The key to grant."
     input: GrantKeyInput!
   ): GrantKeyPayload!
-  "Revokes a key, for good."
+  "Changes a key that is not revoked."
+  updateKey(
+    "What to change."
+    input: UpdateKeyInput!
+  ): UpdateKeyPayload!
+  """
+  Has a key open nothing until it is resumed, nor do the keys that were shared from it. Unlocks by them
+  that are on their way are cancelled.
+  """
+  suspendKey(
+    "What to suspend."
+    input: SuspendKeyInput!
+  ): SuspendKeyPayload!
+  "Has a suspended key open again."
+  resumeKey(
+    "What to resume."
+    input: ResumeKeyInput!
+  ): ResumeKeyPayload!
+  """
+  Revokes a key, and all that were shared from it, for good. Unlocks by them that are on their way are
+  cancelled. Other than administrators revoke keys that they shared.
+  """
   revokeKey(
     "What to revoke."
     input: RevokeKeyInput!
   ): RevokeKeyPayload!
+  """
+  Makes a key that never opens more than the one that it comes from, and a link to it for somebody who
+  needs no account. Whoever holds a key may share it, or is in the group that holds it; administrators
+  may in their place. It opens as long as whoever shared it still holds the key that it comes from.
+  """
+  shareKey(
+    "What to share."
+    input: ShareKeyInput!
+  ): ShareKeyPayload!
+  """
+  Gives a shared key that nobody has redeemed another link; the one before is void. Other than
+  administrators renew links of keys that they shared.
+  """
+  renewKeyLink(
+    "Which link to renew."
+    input: RenewKeyLinkInput!
+  ): RenewKeyLinkPayload!
 }
 
-"Lets a person open doors for a time."
+"Lets a person, or everybody of a group, open doors."
 type Key implements Node {
   "The identifier, prefix ` + "`" + `key` + "`" + `."
   id: ID!
-  "Whose it is."
+  "Whose it is; null if it is a group's, or was shared and nobody has redeemed it."
   user: User
+  "The group of people whose it is; null if it is a person's."
+  group: UserGroup
   "The doors that it opens, by name."
   doors(
     "Length of the page, from its start."
@@ -2146,14 +2191,56 @@ type Key implements Node {
     "Only what precedes this cursor."
     before: Cursor
   ): DoorConnection!
-  "The site whose every door it opens; null if it is for single doors."
+  "The groups of doors that it opens, by name."
+  doorGroups(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorGroupConnection!
+  "The site whose every door it opens; null if it is for single doors or groups of them."
   site: Site
   "From when it opens; null if from the beginning."
   validFrom: DateTime
   "Until when it opens, that instant not included; null if it does not end."
   validUntil: DateTime
+  "When in the week it opens; null if always."
+  schedule: Schedule
+  "How often it opens in all; null if any number of times."
+  uses: Int
+  "How often it still opens. A use that came to nothing is given back."
+  usesLeft: Int
+  "Whether it opens from afar too, and not only at the door."
+  remote: Boolean!
+  "How many more keys may be shared from it."
+  sharesLeft: Int!
+  "The key that it was shared from; null if it was granted."
+  sharedFrom: Key
+  "Who shared it; null if it was granted, or shared by right of an administrator."
+  sharedBy: User
+  "The keys that were shared from it, oldest first."
+  shares(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): KeyConnection!
+  "Whom it was shared to, as much as tells them from others: such as ` + "`" + `f…@example.com` + "`" + `, or ` + "`" + `+39…12` + "`" + `."
+  recipient: String
+  "When its link was redeemed; null if it has none, or nobody has."
+  redeemedAt: DateTime
   "Whether it opens now."
   status: KeyStatus!
+  "Since when it is suspended; null if it is not."
+  suspendedAt: DateTime
   "When it was revoked; null if it was not."
   revokedAt: DateTime
   "When it was granted."
@@ -2194,22 +2281,90 @@ type KeyEdge {
   node: Key!
 }
 
-"A key to grant: either ` + "`" + `doorIds` + "`" + ` or ` + "`" + `siteId` + "`" + `."
+"A key to grant, to either ` + "`" + `userId` + "`" + ` or ` + "`" + `userGroupId` + "`" + `: for doors, groups of doors, a site, or any of them."
 input GrantKeyInput {
-  "Whose it will be."
-  userId: ID!
-  "The doors that it opens, from 1 to 500."
+  "The person whose it will be."
+  userId: ID
+  "The group of people whose it will be: everybody who is in it, or in a part of it, at the time."
+  userGroupId: ID
+  "Doors that it opens, at most 200."
   doorIds: [ID!]
-  "The site whose every door it opens."
+  "Groups of doors that it opens, at most 50: whatever is in them, or in a part of them, at the time."
+  doorGroupIds: [ID!]
+  "A site whose every door it opens, now and in future."
   siteId: ID
   "From when it opens; at once if absent."
   validFrom: DateTime
   "Until when it opens, that instant not included; for ever if absent."
   validUntil: DateTime
+  "When in the week it opens; always if absent."
+  scheduleId: ID
+  "How often it opens, from 1 to 10000; 1 for a one-time key. Any number of times if absent."
+  uses: Int
+  "Whether it opens from afar too, and not only at the door."
+  remote: Boolean = true
+  "How many keys may be shared from it, from 0 to 1000."
+  shares: Int = 0
 }
 
 "The key that was granted."
 type GrantKeyPayload {
+  "The key."
+  key: Key!
+}
+
+"What to change of a key; what is absent stays."
+input UpdateKeyInput {
+  "The key."
+  id: ID!
+  "From when it opens."
+  validFrom: DateTime
+  "Whether to have it open from the beginning."
+  clearValidFrom: Boolean = false
+  "Until when it opens, that instant not included."
+  validUntil: DateTime
+  "Whether to have it not end."
+  clearValidUntil: Boolean = false
+  "When in the week it opens."
+  scheduleId: ID
+  "Whether to have it open at any time."
+  clearSchedule: Boolean = false
+  "How often it opens in all, from 1 to 10000. Uses that were taken stay taken."
+  uses: Int
+  "Whether to have it open any number of times."
+  clearUses: Boolean = false
+  "Whether it opens from afar too, and not only at the door."
+  remote: Boolean
+  "How many more keys may be shared from it, from 0 to 1000."
+  shares: Int
+}
+
+"The key that was changed."
+type UpdateKeyPayload {
+  "The key."
+  key: Key!
+}
+
+"A key to suspend."
+input SuspendKeyInput {
+  "The key."
+  id: ID!
+}
+
+"The key that was suspended."
+type SuspendKeyPayload {
+  "The key."
+  key: Key!
+}
+
+"A key to resume."
+input ResumeKeyInput {
+  "The key."
+  id: ID!
+}
+
+"The key that was resumed."
+type ResumeKeyPayload {
   "The key."
   key: Key!
 }
@@ -2224,6 +2379,52 @@ input RevokeKeyInput {
 type RevokeKeyPayload {
   "The key."
   key: Key!
+}
+
+"A key to make from another one. What is absent is as that key has it."
+input ShareKeyInput {
+  "The key to share from."
+  keyId: ID!
+  "Who is to have it: an e-mail address, or a phone number with country code, such as +390612345678."
+  recipient: String!
+  "What to call them."
+  recipientName: String
+  "The doors that it opens, at most 200, of those that the key opens; all of them if absent."
+  doorIds: [ID!]
+  "From when it opens."
+  validFrom: DateTime
+  "Until when it opens, that instant not included."
+  validUntil: DateTime
+  "How often it opens. Each use is one of the key's, too."
+  uses: Int
+  "Whether it opens from afar too, and not only at the door."
+  remote: Boolean
+  "When in the week it opens, of the time that the key does."
+  scheduleId: ID
+  "How many keys may be shared on from it; at most what the key has left after this one."
+  shares: Int = 0
+}
+
+"The key that was shared."
+type ShareKeyPayload {
+  "The key."
+  key: Key!
+  "The URL by which whoever opens it takes the key, once. It is shown this once, and is a secret."
+  link: String!
+}
+
+"A shared key that is to have another link."
+input RenewKeyLinkInput {
+  "The key."
+  keyId: ID!
+}
+
+"The key whose link was renewed."
+type RenewKeyLinkPayload {
+  "The key."
+  key: Key!
+  "The URL by which whoever opens it takes the key, once. It is shown this once, and is a secret."
+  link: String!
 }
 `, BuiltIn: false},
 	{Name: "../schema/organization.graphqls", Input: `extend type Query {
@@ -4255,16 +4456,42 @@ func (ec *executionContext) childFields_Key(ctx context.Context, field graphql.C
 		return ec.fieldContext_Key_id(ctx, field)
 	case "user":
 		return ec.fieldContext_Key_user(ctx, field)
+	case "group":
+		return ec.fieldContext_Key_group(ctx, field)
 	case "doors":
 		return ec.fieldContext_Key_doors(ctx, field)
+	case "doorGroups":
+		return ec.fieldContext_Key_doorGroups(ctx, field)
 	case "site":
 		return ec.fieldContext_Key_site(ctx, field)
 	case "validFrom":
 		return ec.fieldContext_Key_validFrom(ctx, field)
 	case "validUntil":
 		return ec.fieldContext_Key_validUntil(ctx, field)
+	case "schedule":
+		return ec.fieldContext_Key_schedule(ctx, field)
+	case "uses":
+		return ec.fieldContext_Key_uses(ctx, field)
+	case "usesLeft":
+		return ec.fieldContext_Key_usesLeft(ctx, field)
+	case "remote":
+		return ec.fieldContext_Key_remote(ctx, field)
+	case "sharesLeft":
+		return ec.fieldContext_Key_sharesLeft(ctx, field)
+	case "sharedFrom":
+		return ec.fieldContext_Key_sharedFrom(ctx, field)
+	case "sharedBy":
+		return ec.fieldContext_Key_sharedBy(ctx, field)
+	case "shares":
+		return ec.fieldContext_Key_shares(ctx, field)
+	case "recipient":
+		return ec.fieldContext_Key_recipient(ctx, field)
+	case "redeemedAt":
+		return ec.fieldContext_Key_redeemedAt(ctx, field)
 	case "status":
 		return ec.fieldContext_Key_status(ctx, field)
+	case "suspendedAt":
+		return ec.fieldContext_Key_suspendedAt(ctx, field)
 	case "revokedAt":
 		return ec.fieldContext_Key_revokedAt(ctx, field)
 	case "createdAt":
@@ -4427,12 +4654,30 @@ func (ec *executionContext) childFields_RemoveUserGroupMembersPayload(ctx contex
 	return nil, fmt.Errorf("no field named %q was found under type RemoveUserGroupMembersPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RenewKeyLinkPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_RenewKeyLinkPayload_key(ctx, field)
+	case "link":
+		return ec.fieldContext_RenewKeyLinkPayload_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenewKeyLinkPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResetAntiPassbackPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "area":
 		return ec.fieldContext_ResetAntiPassbackPayload_area(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResetAntiPassbackPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResumeKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_ResumeKeyPayload_key(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeKeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4529,6 +4774,16 @@ func (ec *executionContext) childFields_SetDoorAreasPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type SetDoorAreasPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ShareKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_ShareKeyPayload_key(ctx, field)
+	case "link":
+		return ec.fieldContext_ShareKeyPayload_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ShareKeyPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Site(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4577,6 +4832,14 @@ func (ec *executionContext) childFields_SiteEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type SiteEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_SuspendKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_SuspendKeyPayload_key(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuspendKeyPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UnlockDoorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "command":
@@ -4615,6 +4878,14 @@ func (ec *executionContext) childFields_UpdateHolidayCalendarPayload(ctx context
 		return ec.fieldContext_UpdateHolidayCalendarPayload_holidayCalendar(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_UpdateKeyPayload_key(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateKeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

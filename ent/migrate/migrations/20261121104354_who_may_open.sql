@@ -20,10 +20,12 @@ CREATE INDEX "door_org_id_unlock_schedule_id" ON "doors" ("org_id", "unlock_sche
 ALTER TABLE "keys" ALTER COLUMN "user_id" DROP NOT NULL, ADD COLUMN "user_group_id" uuid NULL, ADD COLUMN "schedule_id" uuid NULL, ADD COLUMN "uses" bigint NULL, ADD COLUMN "uses_left" bigint NULL, ADD COLUMN "remote" boolean NOT NULL DEFAULT true, ADD COLUMN "shares_left" bigint NOT NULL DEFAULT 0, ADD COLUMN "parent_id" uuid NULL, ADD COLUMN "depth" bigint NOT NULL DEFAULT 0, ADD COLUMN "shared_by_id" uuid NULL, ADD COLUMN "recipient" character varying NULL, ADD COLUMN "recipient_name" character varying NULL, ADD COLUMN "link_hash" bytea NULL, ADD COLUMN "redeemed_at" timestamptz NULL, ADD COLUMN "suspended_at" timestamptz NULL;
 -- Create index "key_org_id_link_hash" to table: "keys"
 CREATE UNIQUE INDEX "key_org_id_link_hash" ON "keys" ("org_id", "link_hash");
--- Create index "key_org_id_parent_id" to table: "keys"
-CREATE INDEX "key_org_id_parent_id" ON "keys" ("org_id", "parent_id");
+-- Create index "key_org_id_parent_id_id" to table: "keys"
+CREATE INDEX "key_org_id_parent_id_id" ON "keys" ("org_id", "parent_id", "id");
 -- Create index "key_org_id_schedule_id" to table: "keys"
 CREATE INDEX "key_org_id_schedule_id" ON "keys" ("org_id", "schedule_id");
+-- Create index "key_org_id_shared_by_id_id" to table: "keys"
+CREATE INDEX "key_org_id_shared_by_id_id" ON "keys" ("org_id", "shared_by_id", "id");
 -- Create index "key_org_id_user_group_id_id" to table: "keys"
 CREATE INDEX "key_org_id_user_group_id_id" ON "keys" ("org_id", "user_group_id", "id");
 -- Modify "sites" table
