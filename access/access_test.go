@@ -66,6 +66,7 @@ type bench struct {
 	door     *ent.Door
 	dev      *ent.Device
 	key      *ent.Key
+	read     int64 // the last event that news has told of
 }
 
 // clock is an instant that tests move.

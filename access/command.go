@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
-	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/journal"
@@ -116,13 +116,25 @@ func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
 	}
 	var c *ent.Command
 	var d *ent.Door
-	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
-		if d, err = tx.Door.Query().Where(door.ID(o.door)).ForShare().Only(ctx); err != nil {
-			return nil, found(err, "door", "doorId")
-		}
-		c, events, err = s.create(ctx, tx, d, o)
-		return events, err
-	})
+	var turned bool
+	attempt := func(lock doorLock) error {
+		return s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
+			if d, err = lock(ctx, tx, o.door); err != nil {
+				return nil, found(err, "door", "doorId")
+			}
+			before := d.EffectiveMode
+			c, events, err = s.create(ctx, tx, d, o)
+			turned = d.EffectiveMode != before
+			return events, err
+		})
+	}
+	err := attempt(lockForMany)
+	if errors.Is(err, errWaitsForFirst) {
+		err = attempt(lockForOne)
+	}
+	if turned && err == nil {
+		s.configure(ctx, d.DeviceID)
+	}
 	if errors.Is(err, errKeyUsed) { // the same key at the same moment: the other one won
 		return s.firstWithKey(ctx, o)
 	}
@@ -216,8 +228,13 @@ func (s *Service) create(
 	if o.verb != command.VerbUNLOCK {
 		return c, []journal.Event{told}, nil
 	}
+	events := []journal.Event{decided(told, v), told}
 	moved, err := letThrough(ctx, tx, c, d, v)
-	return c, append([]journal.Event{decided(told, v), told}, moved...), err
+	if err != nil || c.Stage != command.StageCREATED || o.operatorReason != nil || !waitsForFirst(d) {
+		return c, append(events, moved...), err
+	}
+	first, err := s.letIn(ctx, tx, d, by.User, now)
+	return c, slices.Concat(events, moved, first), err
 }
 
 // decided is the decision on an unlock as an event of its own.

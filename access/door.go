@@ -6,6 +6,8 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/schedule"
+	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -64,6 +66,11 @@ type UpdateDoorInput struct {
 	Mode            *door.Mode
 	RelockSeconds   *int
 	HeldOpenSeconds *int
+	// UnlockScheduleID is when the door stands unlocked.
+	UnlockScheduleID    *typeid.Schedule
+	ClearUnlockSchedule bool
+	// FirstPersonIn lets each window of the unlock schedule wait until somebody was let in.
+	FirstPersonIn *bool
 }
 
 // UpdateDoorPayload holds the door as it is now.
@@ -77,31 +84,64 @@ func (s *Service) UpdateDoor(ctx context.Context, in UpdateDoorInput) (*UpdateDo
 	var f faults
 	f.optionalText("name", in.Name, 200)
 	f.timings(in.RelockSeconds, in.HeldOpenSeconds)
+	f.notBoth("unlockScheduleId", in.UnlockScheduleID != nil, in.ClearUnlockSchedule)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
 	var d *ent.Door
-	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		if _, err := tx.Door.Query().Where(door.ID(in.ID), forChange).Only(ctx); err != nil {
-			return nil, found(err, "door", "id")
-		}
-		update := tx.Door.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableMode(in.Mode).
-			SetNillableRelockSeconds(in.RelockSeconds).
-			SetNillableHeldOpenSeconds(in.HeldOpenSeconds)
-		change := changed(update.Mutation())
-		var err error
-		if d, err = update.Save(ctx); err != nil {
-			return nil, err
-		}
-		modes, err := s.settleModes(ctx, tx, []*ent.Door{d})
-		updated := journal.Event{Type: "door.updated", Site: d.SiteID, Door: d.ID, Data: change}
-		return append([]journal.Event{updated}, modes...), err
+	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
+		d, events, err = s.updateDoor(ctx, tx, in)
+		return events, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.configure(ctx, d.DeviceID)
 	return &UpdateDoorPayload{d}, nil
+}
+
+func (s *Service) updateDoor(
+	ctx context.Context, tx *ent.Tx, in UpdateDoorInput,
+) (*ent.Door, []journal.Event, error) {
+	if in.UnlockScheduleID != nil {
+		_, err := tx.Schedule.Query().Where(schedule.ID(*in.UnlockScheduleID)).ForShare().Only(ctx)
+		if err != nil {
+			return nil, nil, found(err, "schedule", "unlockScheduleId")
+		}
+	}
+	before, err := tx.Door.Query().Where(door.ID(in.ID), forChange).Only(ctx)
+	if err != nil {
+		return nil, nil, found(err, "door", "id")
+	}
+	update := tx.Door.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableMode(in.Mode).
+		SetNillableRelockSeconds(in.RelockSeconds).SetNillableHeldOpenSeconds(in.HeldOpenSeconds).
+		SetNillableUnlockScheduleID(in.UnlockScheduleID).SetNillableFirstPersonIn(in.FirstPersonIn)
+	if in.ClearUnlockSchedule {
+		update.ClearUnlockScheduleID()
+	}
+	change := changed(update.Mutation())
+	after, err := update.Save(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	events := []journal.Event{
+		{Type: "door.updated", Site: after.SiteID, Door: after.ID, Data: change},
+	}
+	if orZero(before.UnlockScheduleID) != orZero(after.UnlockScheduleID) {
+		events = append(events, leaveSchedule(before, after)...)
+	}
+	modes, err := s.settleModes(ctx, tx, []*ent.Door{after})
+	return after, append(events, modes...), err
+}
+
+// leaveSchedule ends a window in which a door stands unlocked by a schedule that it no longer has.
+func leaveSchedule(before, after *ent.Door) []journal.Event {
+	if before.EffectiveCause != schema.ModeCauseSchedule {
+		return nil
+	}
+	after.EffectiveCause = schema.ModeCauseStanding
+	return []journal.Event{{Type: "schedule.ended", Site: before.SiteID, Door: before.ID,
+		Data: data("scheduleId", before.UnlockScheduleID)}}
 }
 
 // DeleteDoorInput names a door.

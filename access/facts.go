@@ -79,6 +79,19 @@ func (l *factLoader) complete(ctx context.Context) (verdict.Facts, error) {
 	return l.facts, nil
 }
 
+// doorFacts loads what bears on the modes of doors, and on nothing else.
+func (s *Service) doorFacts(
+	ctx context.Context, db *ent.Client, doors []*ent.Door, at time.Time,
+) (verdict.Facts, error) {
+	by, _ := actor.FromContext(ctx)
+	l := factLoader{s: s, db: db, org: by.Organization, doors: doors, at: at}
+	l.facts.DoorParents = map[typeid.DoorGroup]typeid.DoorGroup{}
+	if err := l.loadDoors(ctx, nil); err != nil {
+		return verdict.Facts{}, err
+	}
+	return l.facts, l.loadTimetables(ctx)
+}
+
 // factLoader gathers facts, one statement after the other.
 type factLoader struct {
 	s       *Service

@@ -82,9 +82,9 @@ type OpenLinkInput struct {
 
 // LinkState is what a fresh link begins with.
 type LinkState struct {
-	Epoch    int64 // of this link; it fences off all older ones
-	Sequence int64 // the last report of the device's log that is committed
-	Doors    []*ent.Door
+	Epoch    int64       // of this link; it fences off all older ones
+	Sequence int64       // the last report of the device's log that is committed
+	Doors    []*ent.Door // with the modes in force now
 }
 
 // OpenLink makes the device of ctx ONLINE with a new link epoch.
@@ -109,7 +109,11 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 			return nil, err
 		}
 		state = LinkState{Epoch: dev.Epoch, Sequence: dev.LastSequence}
-		if state.Doors, err = reachable(ctx, tx, dev.ID, schema.ConnectivityOnline); err != nil {
+		doors, err := reachable(ctx, tx, dev.ID, schema.ConnectivityOnline)
+		if err != nil {
+			return nil, err
+		}
+		if state.Doors, err = s.withModes(ctx, tx.Client(), doors); err != nil {
 			return nil, err
 		}
 		return []journal.Event{linkEvent("device.connected", dev)}, nil
@@ -117,7 +121,7 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 	return &state, err
 }
 
-// DoorsOf returns the doors of the device of ctx, by port.
+// DoorsOf returns the doors of the device of ctx, by port, with the modes in force now.
 func (s *Service) DoorsOf(ctx context.Context) ([]*ent.Door, error) {
 	by, _ := actor.FromContext(ctx)
 	doors, err := s.db.Door.Query().Where(door.DeviceID(by.Device)).
@@ -125,7 +129,7 @@ func (s *Service) DoorsOf(ctx context.Context) ([]*ent.Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load doors: %w", err)
 	}
-	return doors, nil
+	return s.withModes(ctx, s.db, doors)
 }
 
 // CloseLink makes the device of ctx OFFLINE if the link that ended is still its newest.

@@ -59,41 +59,50 @@ func (s *Service) RecordReports(
 			return 0, err
 		}
 	}
+	var turned *typeid.Device
 	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
 		var events []journal.Event
-		acked, events, err = s.record(ctx, tx, epoch, reports)
+		acked, turned, events, err = s.record(ctx, tx, epoch, reports)
 		return events, err
 	})
+	if err == nil {
+		s.configure(ctx, turned)
+	}
 	return acked, err
 }
 
+// record returns the device if the mode of one of its doors has turned by what it reports.
 func (s *Service) record(
 	ctx context.Context, tx *ent.Tx, epoch int64, reports []Report,
-) (int64, []journal.Event, error) {
+) (int64, *typeid.Device, []journal.Event, error) {
 	by, _ := actor.FromContext(ctx)
 	dev, err := tx.Device.Query().Where(device.ID(by.Device), forChange).Only(ctx)
 	if err != nil {
-		return 0, nil, found(err, "device", "deviceId")
+		return 0, nil, nil, found(err, "device", "deviceId")
 	}
 	if dev.Epoch != epoch {
-		return 0, nil, ErrStaleEpoch
+		return 0, nil, nil, ErrStaleEpoch
 	}
 	intake := intake{s: s, tx: tx, dev: dev, acked: dev.LastSequence, now: s.now()}
 	if err := intake.load(ctx, reports); err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
 	for _, r := range reports {
 		if r.Sequence <= intake.acked {
 			continue
 		}
 		if err := intake.take(ctx, r); err != nil {
-			return 0, nil, err
+			return 0, nil, nil, err
 		}
 	}
 	if intake.acked == dev.LastSequence {
-		return intake.acked, nil, nil
+		return intake.acked, nil, nil, nil
 	}
-	return intake.acked, intake.events, intake.save(ctx)
+	if err := intake.save(ctx); err != nil {
+		return 0, nil, nil, err
+	}
+	turned, err := intake.letIn(ctx)
+	return intake.acked, turned, intake.events, err
 }
 
 // check refuses an entry that no state of the model could make sense of.
@@ -149,6 +158,7 @@ type intake struct {
 	doors  map[int]*ent.Door // by port
 	fresh  map[int]bool      // ports whose door changed
 	users  map[typeid.User]bool
+	let    []entry // at doors that wait for a first person
 	acked  int64
 	events []journal.Event
 }
@@ -202,6 +212,7 @@ func (in *intake) take(ctx context.Context, r Report) error {
 		}
 	}
 	in.observe(r)
+	in.entered(r)
 	if told.Type = kindOf(r); told.Type != "" {
 		in.events = append(in.events, told)
 	}

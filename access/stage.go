@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -205,18 +206,29 @@ func overdue(c *ent.Command) step {
 	}
 }
 
-// Run ends overdue commands once a second until ctx ends.
+// Run ends overdue commands and turns the modes of doors once a second until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	var sweeps sync.WaitGroup
+	defer sweeps.Wait()
+	sweeps.Go(func() { s.everySecond(ctx, "commands not expired", s.ExpireCommands) })
+	sweeps.Go(func() { s.everySecond(ctx, "modes of doors not turned", s.TurnModes) })
+	return nil
+}
+
+// everySecond sweeps until ctx ends. One sweep does not wait for another's.
+func (s *Service) everySecond(
+	ctx context.Context, complaint string, sweep func(context.Context) (int, error),
+) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
-		if _, err := s.ExpireCommands(ctx); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "commands not expired", "error", err)
+		if _, err := sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, complaint, "error", err)
 		}
 	}
 }
