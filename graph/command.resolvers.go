@@ -18,6 +18,10 @@ func (r *commandResolver) RequestedBy(ctx context.Context, obj *ent.Command) (*j
 	return &journal.Actor{Kind: obj.RequesterKind, ID: obj.RequesterID}, nil
 }
 
+func (r *commandResolver) Note(ctx context.Context, obj *ent.Command) (*string, error) {
+	return note(ctx, obj), nil
+}
+
 func (r *mutationResolver) UnlockDoor(ctx context.Context, input access.UnlockDoorInput) (*access.UnlockDoorPayload, error) {
 	c, err := r.await(ctx, input.WaitFor, func() (*ent.Command, error) {
 		given, err := r.access.UnlockDoor(ctx, input)

@@ -22,9 +22,15 @@ func (r *doorResolver) Device(ctx context.Context, obj *ent.Door) (*ent.Device, 
 }
 
 func (r *doorResolver) EffectiveMode(ctx context.Context, obj *ent.Door) (*shape.EffectiveMode, error) {
-	return &shape.EffectiveMode{
-		Mode: door.Mode(obj.EffectiveMode), Cause: obj.EffectiveCause, Until: obj.EffectiveUntil,
-	}, nil
+	return loadersOf(ctx).modes.load(ctx, obj)
+}
+
+func (r *doorResolver) Override(ctx context.Context, obj *ent.Door) (*shape.DoorOverride, error) {
+	return overrideOf(obj), nil
+}
+
+func (r *doorResolver) UnlockSchedule(ctx context.Context, obj *ent.Door) (*ent.Schedule, error) {
+	return load(ctx, obj.UnlockScheduleID, loadersOf(ctx).schedules)
 }
 
 func (r *doorResolver) IsStale(ctx context.Context, obj *ent.Door) (bool, error) {
@@ -73,6 +79,14 @@ func (r *mutationResolver) UpdateDoor(ctx context.Context, input access.UpdateDo
 
 func (r *mutationResolver) DeleteDoor(ctx context.Context, input access.DeleteDoorInput) (*access.DeleteDoorPayload, error) {
 	return r.access.DeleteDoor(ctx, input)
+}
+
+func (r *mutationResolver) OverrideDoorMode(ctx context.Context, input access.OverrideDoorModeInput) (*access.OverrideDoorModePayload, error) {
+	return r.access.OverrideDoorMode(ctx, input)
+}
+
+func (r *mutationResolver) CancelDoorOverride(ctx context.Context, input access.CancelDoorOverrideInput) (*access.CancelDoorOverridePayload, error) {
+	return r.access.CancelDoorOverride(ctx, input)
 }
 
 func (r *mutationResolver) BindDoor(ctx context.Context, input access.BindDoorInput) (*access.BindDoorPayload, error) {

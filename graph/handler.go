@@ -104,7 +104,7 @@ func New(config Config) *Handler {
 	h := &Handler{
 		resolver: &resolver{
 			access: config.Access, db: config.DB, hub: config.Hub,
-			present: newPresent(config.DB), log: config.Log,
+			present: newPresent(config.DB, config.Access), log: config.Log,
 		},
 		config:  config,
 		metrics: newMetrics(config.Registerer),

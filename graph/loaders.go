@@ -72,6 +72,7 @@ type loaders struct {
 	doorGroupKeys      *loader[nested[typeid.DoorGroup], *shape.KeyConnection]
 	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
 	keySites           *loader[typeid.Key, *ent.Site]
+	modes              *loader[*ent.Door, *shape.EffectiveMode]
 }
 
 func (r *resolver) newLoaders() *loaders {
@@ -129,6 +130,7 @@ func (r *resolver) newLoaders() *loaders {
 		doorGroupKeys:      newNested(r.keysOfDoorGroups),
 		attempts:           newLoader(r.attemptsOfDeliveries),
 		keySites:           newLoader(r.sitesOfKeys),
+		modes:              newLoader(r.modesOf),
 	}
 }
 

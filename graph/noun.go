@@ -220,3 +220,11 @@ func (r *resolver) eventsOf(
 	asked := nested[typeid.Door]{parent: where, page: p, filter: key}
 	return loadersOf(ctx).doorEvents.load(ctx, asked)
 }
+
+// note is why the right to operate doors was invoked; nil for others than administrators.
+func note(ctx context.Context, c *ent.Command) *string {
+	if access.Authorize(ctx, access.OperateDoors) != nil {
+		return nil
+	}
+	return c.Note
+}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/door"
@@ -24,11 +25,15 @@ const (
 // once the event had happened. They are read once for all who watch on this node, so what an event
 // costs in Postgres does not grow with the number of watchers. Whoever asks has to know which of the
 // doors their viewer may see.
+//
+// So are the modes in force at them, once somebody asks for those.
 type present struct {
-	db *ent.Client
+	db     *ent.Client
+	access *access.Service
 
 	mu     sync.Mutex
 	reads  map[moment]*reading
+	modes  map[*ent.Door]*sharedModes
 	recent [kept]moment // a ring
 	next   int
 }
@@ -42,21 +47,23 @@ type reading struct {
 	done  chan struct{}
 	doors []*ent.Door
 	err   error
+	kept  []*ent.Door // whose modes are shared; guarded as the reading itself
 }
 
-func newPresent(db *ent.Client) *present {
-	return &present{db: db, reads: map[moment]*reading{}}
+func newPresent(db *ent.Client, decide *access.Service) *present {
+	return &present{
+		db: db, access: decide, reads: map[moment]*reading{}, modes: map[*ent.Door]*sharedModes{},
+	}
 }
 
 // doors returns the doors that an event is about, by identifier: its own, or those of a device whose
 // link came or went. They are shared: read only.
 func (p *present) doors(ctx context.Context, e *journal.Event) ([]*ent.Door, error) {
-	r, leads := p.join(moment{e.Organization, e.Sequence})
+	at := moment{e.Organization, e.Sequence}
+	r, leads := p.join(at)
 	if leads {
 		r.doors, r.err = p.read(ctx, e)
-		if r.err != nil {
-			p.forget(moment{e.Organization, e.Sequence})
-		}
+		p.keep(at, r)
 		close(r.done)
 	}
 	select {
@@ -74,16 +81,27 @@ func (p *present) join(at moment) (r *reading, leads bool) {
 		return r, false
 	}
 	r = &reading{done: make(chan struct{})}
+	if old := p.reads[p.recent[p.next]]; old != nil {
+		p.unshare(old.kept)
+	}
 	delete(p.reads, p.recent[p.next])
 	p.reads[at], p.recent[p.next] = r, at
 	p.next = (p.next + 1) % kept
 	return r, true
 }
 
-func (p *present) forget(at moment) {
+// keep shares what was read, unless that failed or has been forgotten meanwhile.
+func (p *present) keep(at moment, r *reading) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.reads, at)
+	switch {
+	case p.reads[at] != r:
+	case r.err != nil:
+		delete(p.reads, at)
+	default:
+		r.kept = r.doors
+		p.share(at.org, r.doors)
+	}
 }
 
 // read outlives its caller's subscription: others wait for it.

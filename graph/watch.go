@@ -129,16 +129,25 @@ func (r *resolver) watchDoors(
 	return flow(ctx, r, func(send func(*shape.DoorUpdate) bool) error {
 		defer sub.Close()
 		w.send = send
-		start := place{after: sub.After()}.cursor(w.org)
-		for _, d := range doors {
-			if !send(&shape.DoorUpdate{Cursor: start, DoorID: d.ID, Door: d}) {
-				return ctx.Err()
-			}
+		if !w.sendPresent(place{after: sub.After()}.cursor(w.org), doors) {
+			return ctx.Err()
 		}
 		doors = nil // a subscription may last for days
 		return follow(ctx, sub, func() error { return w.recheck(ctx) },
 			func(e *journal.Event) error { return w.tell(ctx, e) })
 	}), nil
+}
+
+// sendPresent sends each door as it is. Their modes are decided together.
+func (w *doorWatch) sendPresent(cursor string, doors []*ent.Door) bool {
+	return w.present.together(w.org, doors, func() bool {
+		for _, d := range doors {
+			if !w.send(&shape.DoorUpdate{Cursor: cursor, DoorID: d.ID, Door: d}) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // recheck fails if the viewer may no longer watch what they chose.

@@ -26,6 +26,8 @@ import (
 type CommandResolver interface {
 	Door(ctx context.Context, obj *ent.Command) (*ent.Door, error)
 	RequestedBy(ctx context.Context, obj *ent.Command) (*journal.Actor, error)
+
+	Note(ctx context.Context, obj *ent.Command) (*string, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -213,6 +215,52 @@ func (ec *executionContext) _Command_confirmation(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Command_confirmation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Command", field, false, false, errors.New("field of type Confirmation does not have child fields"))
+}
+
+func (ec *executionContext) _Command_asOperator(ctx context.Context, field graphql.CollectedField, obj *ent.Command) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Command_asOperator(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AsOperator, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Command_asOperator(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Command", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Command_note(ctx context.Context, field graphql.CollectedField, obj *ent.Command) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Command_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Command().Note(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Command_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Command", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Command_clientContext(ctx context.Context, field graphql.CollectedField, obj *ent.Command) (ret graphql.Marshaler) {
@@ -491,7 +539,7 @@ func (ec *executionContext) unmarshalInputUnlockDoorInput(ctx context.Context, o
 		asMap["waitFor"] = "CONFIRMED"
 	}
 
-	fieldsInOrder := [...]string{"doorId", "idempotencyKey", "waitFor", "clientContext"}
+	fieldsInOrder := [...]string{"doorId", "idempotencyKey", "waitFor", "clientContext", "operatorReason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -526,6 +574,13 @@ func (ec *executionContext) unmarshalInputUnlockDoorInput(ctx context.Context, o
 				return it, err
 			}
 			it.ClientContext = data
+		case "operatorReason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("operatorReason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OperatorReason = data
 		}
 	}
 	return it, nil
@@ -652,6 +707,49 @@ func (ec *executionContext) _Command(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "asOperator":
+			out.Values[i] = ec._Command_asOperator(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "note":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Command_note(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "clientContext":
 			out.Values[i] = ec._Command_clientContext(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {

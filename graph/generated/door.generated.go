@@ -28,6 +28,8 @@ type DoorResolver interface {
 	Device(ctx context.Context, obj *ent.Door) (*ent.Device, error)
 
 	EffectiveMode(ctx context.Context, obj *ent.Door) (*shape.EffectiveMode, error)
+	Override(ctx context.Context, obj *ent.Door) (*shape.DoorOverride, error)
+	UnlockSchedule(ctx context.Context, obj *ent.Door) (*ent.Schedule, error)
 
 	IsStale(ctx context.Context, obj *ent.Door) (bool, error)
 	IntoArea(ctx context.Context, obj *ent.Door) (*ent.Area, error)
@@ -190,6 +192,38 @@ func (ec *executionContext) _BindDoorPayload_door(ctx context.Context, field gra
 func (ec *executionContext) fieldContext_BindDoorPayload_door(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "BindDoorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Door(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelDoorOverridePayload_door(ctx context.Context, field graphql.CollectedField, obj *access.CancelDoorOverridePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelDoorOverridePayload_door(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Door, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Door) graphql.Marshaler {
+			return ec.marshalNDoor2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐDoor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelDoorOverridePayload_door(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelDoorOverridePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -487,6 +521,93 @@ func (ec *executionContext) fieldContext_Door_effectiveMode(_ context.Context, f
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Door_override(ctx context.Context, field graphql.CollectedField, obj *ent.Door) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Door_override(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Door().Override(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *shape.DoorOverride) graphql.Marshaler {
+			return ec.marshalODoorOverride2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐDoorOverride(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Door_override(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Door",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DoorOverride(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Door_unlockSchedule(ctx context.Context, field graphql.CollectedField, obj *ent.Door) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Door_unlockSchedule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Door().UnlockSchedule(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Schedule) graphql.Marshaler {
+			return ec.marshalOSchedule2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐSchedule(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Door_unlockSchedule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Door",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Schedule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Door_firstPersonIn(ctx context.Context, field graphql.CollectedField, obj *ent.Door) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Door_firstPersonIn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstPersonIn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Door_firstPersonIn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Door", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _Door_connectivity(ctx context.Context, field graphql.CollectedField, obj *ent.Door) (ret graphql.Marshaler) {
@@ -997,6 +1118,52 @@ func (ec *executionContext) fieldContext_DoorEdge_node(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _DoorOverride_mode(ctx context.Context, field graphql.CollectedField, obj *shape.DoorOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DoorOverride_mode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v door.OverrideMode) graphql.Marshaler {
+			return ec.marshalNOverrideMode2githubᚗcomᚋcardeaᚋcardeaᚋentᚋdoorᚐOverrideMode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DoorOverride_mode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DoorOverride", field, false, false, errors.New("field of type OverrideMode does not have child fields"))
+}
+
+func (ec *executionContext) _DoorOverride_until(ctx context.Context, field graphql.CollectedField, obj *shape.DoorOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DoorOverride_until(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Until, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DoorOverride_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DoorOverride", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
 func (ec *executionContext) _DoorUpdate_cursor(ctx context.Context, field graphql.CollectedField, obj *shape.DoorUpdate) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1153,6 +1320,107 @@ func (ec *executionContext) fieldContext_EffectiveMode_cause(_ context.Context, 
 	return graphql.NewScalarFieldContext("EffectiveMode", field, false, false, errors.New("field of type ModeCause does not have child fields"))
 }
 
+func (ec *executionContext) _EffectiveMode_until(ctx context.Context, field graphql.CollectedField, obj *shape.EffectiveMode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EffectiveMode_until(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Until, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EffectiveMode_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EffectiveMode", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _EffectiveMode_pending(ctx context.Context, field graphql.CollectedField, obj *shape.EffectiveMode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EffectiveMode_pending(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Pending, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EffectiveMode_pending(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EffectiveMode", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _EffectiveMode_holiday(ctx context.Context, field graphql.CollectedField, obj *shape.EffectiveMode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EffectiveMode_holiday(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Holiday, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EffectiveMode_holiday(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EffectiveMode", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _OverrideDoorModePayload_door(ctx context.Context, field graphql.CollectedField, obj *access.OverrideDoorModePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OverrideDoorModePayload_door(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Door, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Door) graphql.Marshaler {
+			return ec.marshalNDoor2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐDoor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OverrideDoorModePayload_door(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OverrideDoorModePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Door(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateDoorPayload_door(ctx context.Context, field graphql.CollectedField, obj *access.UpdateDoorPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1228,6 +1496,36 @@ func (ec *executionContext) unmarshalInputBindDoorInput(ctx context.Context, obj
 				return it, err
 			}
 			it.Port = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCancelDoorOverrideInput(ctx context.Context, obj any) (access.CancelDoorOverrideInput, error) {
+	var it access.CancelDoorOverrideInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"doorId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "doorId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("doorId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DoorID = data
 		}
 	}
 	return it, nil
@@ -1321,6 +1619,57 @@ func (ec *executionContext) unmarshalInputDeleteDoorInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputOverrideDoorModeInput(ctx context.Context, obj any) (access.OverrideDoorModeInput, error) {
+	var it access.OverrideDoorModeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"doorId", "mode", "until", "seconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "doorId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("doorId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DoorID = data
+		case "mode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mode"))
+			data, err := ec.unmarshalNOverrideMode2githubᚗcomᚋcardeaᚋcardeaᚋentᚋdoorᚐOverrideMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Mode = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		case "seconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Seconds = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateDoorInput(ctx context.Context, obj any) (access.UpdateDoorInput, error) {
 	var it access.UpdateDoorInput
 	if obj == nil {
@@ -1332,7 +1681,11 @@ func (ec *executionContext) unmarshalInputUpdateDoorInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "relockSeconds", "heldOpenSeconds", "mode"}
+	if _, present := asMap["clearUnlockSchedule"]; !present {
+		asMap["clearUnlockSchedule"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "relockSeconds", "heldOpenSeconds", "mode", "unlockScheduleId", "clearUnlockSchedule", "firstPersonIn"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1374,6 +1727,27 @@ func (ec *executionContext) unmarshalInputUpdateDoorInput(ctx context.Context, o
 				return it, err
 			}
 			it.Mode = data
+		case "unlockScheduleId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unlockScheduleId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSchedule(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UnlockScheduleID = data
+		case "clearUnlockSchedule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clearUnlockSchedule"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClearUnlockSchedule = data
+		case "firstPersonIn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("firstPersonIn"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FirstPersonIn = data
 		}
 	}
 	return it, nil
@@ -1401,6 +1775,44 @@ func (ec *executionContext) _BindDoorPayload(ctx context.Context, sel ast.Select
 			out.Values[i] = graphql.MarshalString("BindDoorPayload")
 		case "door":
 			out.Values[i] = ec._BindDoorPayload_door(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var cancelDoorOverridePayloadImplementors = []string{"CancelDoorOverridePayload"}
+
+func (ec *executionContext) _CancelDoorOverridePayload(ctx context.Context, sel ast.SelectionSet, obj *access.CancelDoorOverridePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelDoorOverridePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelDoorOverridePayload")
+		case "door":
+			out.Values[i] = ec._CancelDoorOverridePayload_door(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1657,6 +2069,87 @@ func (ec *executionContext) _Door(ctx context.Context, sel ast.SelectionSet, obj
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "override":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Door_override(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "unlockSchedule":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Door_unlockSchedule(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "firstPersonIn":
+			out.Values[i] = ec._Door_firstPersonIn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "connectivity":
 			out.Values[i] = ec._Door_connectivity(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -2027,6 +2520,49 @@ func (ec *executionContext) _DoorEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var doorOverrideImplementors = []string{"DoorOverride"}
+
+func (ec *executionContext) _DoorOverride(ctx context.Context, sel ast.SelectionSet, obj *shape.DoorOverride) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, doorOverrideImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DoorOverride")
+		case "mode":
+			out.Values[i] = ec._DoorOverride_mode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "until":
+			out.Values[i] = ec._DoorOverride_until(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var doorUpdateImplementors = []string{"DoorUpdate"}
 
 func (ec *executionContext) _DoorUpdate(ctx context.Context, sel ast.SelectionSet, obj *shape.DoorUpdate) graphql.Marshaler {
@@ -2099,6 +2635,59 @@ func (ec *executionContext) _EffectiveMode(ctx context.Context, sel ast.Selectio
 			}
 		case "cause":
 			out.Values[i] = ec._EffectiveMode_cause(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "until":
+			out.Values[i] = ec._EffectiveMode_until(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pending":
+			out.Values[i] = ec._EffectiveMode_pending(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "holiday":
+			out.Values[i] = ec._EffectiveMode_holiday(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var overrideDoorModePayloadImplementors = []string{"OverrideDoorModePayload"}
+
+func (ec *executionContext) _OverrideDoorModePayload(ctx context.Context, sel ast.SelectionSet, obj *access.OverrideDoorModePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, overrideDoorModePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OverrideDoorModePayload")
+		case "door":
+			out.Values[i] = ec._OverrideDoorModePayload_door(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2178,6 +2767,21 @@ func (ec *executionContext) marshalNBindDoorPayload2ᚖgithubᚗcomᚋcardeaᚋc
 		return graphql.Null
 	}
 	return ec._BindDoorPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCancelDoorOverrideInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐCancelDoorOverrideInput(ctx context.Context, v any) (access.CancelDoorOverrideInput, error) {
+	res, err := ec.unmarshalInputCancelDoorOverrideInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCancelDoorOverridePayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐCancelDoorOverridePayload(ctx context.Context, sel ast.SelectionSet, v *access.CancelDoorOverridePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CancelDoorOverridePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNConnectivity2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐConnectivity(ctx context.Context, v any) (schema.Connectivity, error) {
@@ -2375,6 +2979,38 @@ func (ec *executionContext) marshalNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋe
 	return res
 }
 
+func (ec *executionContext) unmarshalNOverrideDoorModeInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐOverrideDoorModeInput(ctx context.Context, v any) (access.OverrideDoorModeInput, error) {
+	res, err := ec.unmarshalInputOverrideDoorModeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNOverrideDoorModePayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐOverrideDoorModePayload(ctx context.Context, sel ast.SelectionSet, v *access.OverrideDoorModePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._OverrideDoorModePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNOverrideMode2githubᚗcomᚋcardeaᚋcardeaᚋentᚋdoorᚐOverrideMode(ctx context.Context, v any) (door.OverrideMode, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := door.OverrideMode(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNOverrideMode2githubᚗcomᚋcardeaᚋcardeaᚋentᚋdoorᚐOverrideMode(ctx context.Context, sel ast.SelectionSet, v door.OverrideMode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNUpdateDoorInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateDoorInput(ctx context.Context, v any) (access.UpdateDoorInput, error) {
 	res, err := ec.unmarshalInputUpdateDoorInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -2433,6 +3069,13 @@ func (ec *executionContext) marshalODoorMode2ᚖgithubᚗcomᚋcardeaᚋcardea�
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalODoorOverride2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐDoorOverride(ctx context.Context, sel ast.SelectionSet, v *shape.DoorOverride) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DoorOverride(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOLockState2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚋdoorᚐLockState(ctx context.Context, v any) (*door.LockState, error) {

@@ -83,6 +83,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddDoorGroupDoorsInput,
 		ec.unmarshalInputAddUserGroupMembersInput,
 		ec.unmarshalInputBindDoorInput,
+		ec.unmarshalInputCancelDoorOverrideInput,
 		ec.unmarshalInputCreateApiTokenInput,
 		ec.unmarshalInputCreateAreaInput,
 		ec.unmarshalInputCreateDeviceInput,
@@ -109,6 +110,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputImportHolidayCalendarInput,
 		ec.unmarshalInputImportScheduleInput,
 		ec.unmarshalInputLockDoorInput,
+		ec.unmarshalInputOverrideDoorModeInput,
 		ec.unmarshalInputRecordPresenceInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
@@ -600,14 +602,18 @@ type RecordPresencePayload {
 
 extend type Mutation {
   """
-  Unlocks a door for its ` + "`" + `relockSeconds` + "`" + `. Read the command's ` + "`" + `stage` + "`" + `: a refusal by the rules, a
-  device that is offline or a lock that jams are outcomes, not errors.
+  Unlocks a door for a moment: its ` + "`" + `relockSeconds` + "`" + `. Read the command's ` + "`" + `stage` + "`" + `: a refusal by the rules,
+  a device that is offline or a lock that jams are outcomes, not errors. To have it stand unlocked for a
+  time, see ` + "`" + `overrideDoorMode` + "`" + `.
   """
   unlockDoor(
     "What to unlock."
     input: UnlockDoorInput!
   ): UnlockDoorPayload!
-  "Locks a door now. Read the command's ` + "`" + `stage` + "`" + `, as with ` + "`" + `unlockDoor` + "`" + `."
+  """
+  Locks a door now. Read the command's ` + "`" + `stage` + "`" + `, as with ` + "`" + `unlockDoor` + "`" + `. The rule in force stays: a door
+  that stands unlocked by an override or a schedule does so until that ends, or until it is overridden.
+  """
   lockDoor(
     "What to lock."
     input: LockDoorInput!
@@ -638,6 +644,10 @@ type Command implements Node {
   reason: ReasonCode
   "What shows that it took effect."
   confirmation: Confirmation!
+  "Whether the right to operate doors was invoked, which needs no key."
+  asOperator: Boolean!
+  "Why it was invoked. For administrators; null for others, and if it was not."
+  note: String
   "What the client sent along; null if nothing."
   clientContext: JSON
   "When it was asked for."
@@ -716,6 +726,11 @@ input UnlockDoorInput {
   waitFor: WaitFor! = CONFIRMED
   "A JSON object of at most 2 KiB, echoed in the command's events."
   clientContext: JSON
+  """
+  Invokes the right to operate doors, and says why: at most 500 characters, kept with the command. It
+  needs no key and opens a LOCKED door, but none in LOCKDOWN or DISABLED.
+  """
+  operatorReason: String
 }
 
 "The command to unlock."
@@ -913,6 +928,23 @@ extend type Mutation {
     "What to delete."
     input: DeleteDoorInput!
   ): DeleteDoorPayload!
+  """
+  Puts a rule over a door's standing rule and its unlock schedule, for a time or until
+  ` + "`" + `cancelDoorOverride` + "`" + `; in place of an override that it has. The same again changes nothing. A lockdown,
+  and a standing LOCKDOWN or DISABLED, stay in force over it. For a momentary unlock, see ` + "`" + `unlockDoor` + "`" + `.
+  """
+  overrideDoorMode(
+    "What to override."
+    input: OverrideDoorModeInput!
+  ): OverrideDoorModePayload!
+  """
+  Ends a door's override before its time: the standing rule and the unlock schedule count again. A door
+  without one stays as it is. To lock a lock now, see ` + "`" + `lockDoor` + "`" + `.
+  """
+  cancelDoorOverride(
+    "Where."
+    input: CancelDoorOverrideInput!
+  ): CancelDoorOverridePayload!
   "Binds a door to a port of a device, which drives it from then on."
   bindDoor(
     "What to bind."
@@ -971,6 +1003,15 @@ type Door implements Node {
   mode: DoorMode!
   "The rule in force now, and why."
   effectiveMode: EffectiveMode!
+  "What somebody put over the standing rule; null for nothing."
+  override: DoorOverride
+  "The schedule by which it stands unlocked; null for none, or if it is not the viewer's to see."
+  unlockSchedule: Schedule
+  """
+  In each window of the unlock schedule it stays as it is until somebody was let in with a key: nobody
+  can walk into an empty building because the clock struck.
+  """
+  firstPersonIn: Boolean!
   "Whether its device's link is up; OFFLINE without a device."
   connectivity: Connectivity!
   "When lock state and position were last seen; null if never."
@@ -1032,6 +1073,30 @@ type EffectiveMode {
   mode: DoorMode!
   "Why this rule."
   cause: ModeCause!
+  "When another rule or cause follows, if nobody changes anything; null if that is not known to come."
+  until: DateTime
+  "The unlock schedule is open and waits for the first person to be let in."
+  pending: Boolean!
+  "The unlock schedule is closed only because of a holiday."
+  holiday: Boolean!
+}
+
+"A rule that somebody put over a door's standing rule and its unlock schedule."
+type DoorOverride {
+  "The rule."
+  mode: OverrideMode!
+  "When it ends by itself; null if it stays until it is cancelled."
+  until: DateTime
+}
+
+"A rule that may be put over others."
+enum OverrideMode {
+  "It opens for those with a key."
+  CONTROLLED
+  "It stands unlocked."
+  UNLOCKED
+  "It stays locked for keys."
+  LOCKED
 }
 
 "The state of a lock."
@@ -1148,10 +1213,46 @@ input UpdateDoorInput {
   heldOpenSeconds: Int
   "The new standing rule."
   mode: DoorMode
+  "The schedule by which it stands unlocked from now on, while its standing rule is CONTROLLED."
+  unlockScheduleId: ID
+  "It stands unlocked by no schedule any more. Not together with ` + "`" + `unlockScheduleId` + "`" + `."
+  clearUnlockSchedule: Boolean! = false
+  "Whether each window of the unlock schedule waits until somebody was let in."
+  firstPersonIn: Boolean
 }
 
 "The door that was changed."
 type UpdateDoorPayload {
+  "The door."
+  door: Door!
+}
+
+"An override of a door's rule: until an instant, for some seconds, or until it is cancelled."
+input OverrideDoorModeInput {
+  "The door."
+  doorId: ID!
+  "The rule."
+  mode: OverrideMode!
+  "When it ends by itself. Not together with ` + "`" + `seconds` + "`" + `."
+  until: DateTime
+  "How long it lasts, in seconds, from 1 to 2,592,000 (30 days)."
+  seconds: Int
+}
+
+"The door whose rule was overridden."
+type OverrideDoorModePayload {
+  "The door."
+  door: Door!
+}
+
+"A door whose override is to end."
+input CancelDoorOverrideInput {
+  "The door."
+  doorId: ID!
+}
+
+"The door whose override has ended."
+type CancelDoorOverridePayload {
   "The door."
   door: Door!
 }
@@ -3824,6 +3925,14 @@ func (ec *executionContext) childFields_BindDoorPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type BindDoorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelDoorOverridePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "door":
+		return ec.fieldContext_CancelDoorOverridePayload_door(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelDoorOverridePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Command(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3840,6 +3949,10 @@ func (ec *executionContext) childFields_Command(ctx context.Context, field graph
 		return ec.fieldContext_Command_reason(ctx, field)
 	case "confirmation":
 		return ec.fieldContext_Command_confirmation(ctx, field)
+	case "asOperator":
+		return ec.fieldContext_Command_asOperator(ctx, field)
+	case "note":
+		return ec.fieldContext_Command_note(ctx, field)
 	case "clientContext":
 		return ec.fieldContext_Command_clientContext(ctx, field)
 	case "requestedAt":
@@ -4098,6 +4211,12 @@ func (ec *executionContext) childFields_Door(ctx context.Context, field graphql.
 		return ec.fieldContext_Door_mode(ctx, field)
 	case "effectiveMode":
 		return ec.fieldContext_Door_effectiveMode(ctx, field)
+	case "override":
+		return ec.fieldContext_Door_override(ctx, field)
+	case "unlockSchedule":
+		return ec.fieldContext_Door_unlockSchedule(ctx, field)
+	case "firstPersonIn":
+		return ec.fieldContext_Door_firstPersonIn(ctx, field)
 	case "connectivity":
 		return ec.fieldContext_Door_connectivity(ctx, field)
 	case "observedAt":
@@ -4256,6 +4375,16 @@ func (ec *executionContext) childFields_DoorGroupEdge(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type DoorGroupEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_DoorOverride(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mode":
+		return ec.fieldContext_DoorOverride_mode(ctx, field)
+	case "until":
+		return ec.fieldContext_DoorOverride_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DoorOverride", field.Name)
+}
+
 func (ec *executionContext) childFields_DoorUpdate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "cursor":
@@ -4276,6 +4405,12 @@ func (ec *executionContext) childFields_EffectiveMode(ctx context.Context, field
 		return ec.fieldContext_EffectiveMode_mode(ctx, field)
 	case "cause":
 		return ec.fieldContext_EffectiveMode_cause(ctx, field)
+	case "until":
+		return ec.fieldContext_EffectiveMode_until(ctx, field)
+	case "pending":
+		return ec.fieldContext_EffectiveMode_pending(ctx, field)
+	case "holiday":
+		return ec.fieldContext_EffectiveMode_holiday(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EffectiveMode", field.Name)
 }
@@ -4568,6 +4703,14 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_apiTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Organization", field.Name)
+}
+
+func (ec *executionContext) childFields_OverrideDoorModePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "door":
+		return ec.fieldContext_OverrideDoorModePayload_door(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OverrideDoorModePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -43,6 +43,8 @@ type MutationResolver interface {
 	CreateDoor(ctx context.Context, input access.CreateDoorInput) (*access.CreateDoorPayload, error)
 	UpdateDoor(ctx context.Context, input access.UpdateDoorInput) (*access.UpdateDoorPayload, error)
 	DeleteDoor(ctx context.Context, input access.DeleteDoorInput) (*access.DeleteDoorPayload, error)
+	OverrideDoorMode(ctx context.Context, input access.OverrideDoorModeInput) (*access.OverrideDoorModePayload, error)
+	CancelDoorOverride(ctx context.Context, input access.CancelDoorOverrideInput) (*access.CancelDoorOverridePayload, error)
 	BindDoor(ctx context.Context, input access.BindDoorInput) (*access.BindDoorPayload, error)
 	CreateDoorGroup(ctx context.Context, input access.CreateDoorGroupInput) (*access.CreateDoorGroupPayload, error)
 	UpdateDoorGroup(ctx context.Context, input access.UpdateDoorGroupInput) (*access.UpdateDoorGroupPayload, error)
@@ -156,6 +158,20 @@ func (ec *executionContext) field_Mutation_bindDoor_args(ctx context.Context, ra
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (access.BindDoorInput, error) {
 			return ec.unmarshalNBindDoorInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐBindDoorInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_cancelDoorOverride_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (access.CancelDoorOverrideInput, error) {
+			return ec.unmarshalNCancelDoorOverrideInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐCancelDoorOverrideInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -492,6 +508,20 @@ func (ec *executionContext) field_Mutation_lockDoor_args(ctx context.Context, ra
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (access.LockDoorInput, error) {
 			return ec.unmarshalNLockDoorInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐLockDoorInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_overrideDoorMode_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (access.OverrideDoorModeInput, error) {
+			return ec.unmarshalNOverrideDoorModeInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐOverrideDoorModeInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2424,6 +2454,94 @@ func (ec *executionContext) fieldContext_Mutation_deleteDoor(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_deleteDoor_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_overrideDoorMode(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_overrideDoorMode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().OverrideDoorMode(ctx, fc.Args["input"].(access.OverrideDoorModeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.OverrideDoorModePayload) graphql.Marshaler {
+			return ec.marshalNOverrideDoorModePayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐOverrideDoorModePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_overrideDoorMode(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OverrideDoorModePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_overrideDoorMode_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelDoorOverride(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelDoorOverride(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelDoorOverride(ctx, fc.Args["input"].(access.CancelDoorOverrideInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.CancelDoorOverridePayload) graphql.Marshaler {
+			return ec.marshalNCancelDoorOverridePayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐCancelDoorOverridePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelDoorOverride(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelDoorOverridePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelDoorOverride_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5856,6 +5974,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteDoor":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteDoor(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "overrideDoorMode":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_overrideDoorMode(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cancelDoorOverride":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelDoorOverride(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

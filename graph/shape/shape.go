@@ -22,8 +22,16 @@ type Node any
 
 // EffectiveMode is the rule in force at a door, and why.
 type EffectiveMode struct {
-	Mode  door.Mode
-	Cause schema.ModeCause
+	Mode    door.Mode
+	Cause   schema.ModeCause
+	Until   *time.Time
+	Pending bool
+	Holiday bool
+}
+
+// DoorOverride is a mode over a door's own.
+type DoorOverride struct {
+	Mode  door.OverrideMode
 	Until *time.Time
 }
 
