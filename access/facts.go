@@ -83,13 +83,12 @@ func (l *factLoader) complete(ctx context.Context) (verdict.Facts, error) {
 func (s *Service) doorFacts(
 	ctx context.Context, db *ent.Client, doors []*ent.Door, at time.Time,
 ) (verdict.Facts, error) {
-	by, _ := actor.FromContext(ctx)
-	l := factLoader{s: s, db: db, org: by.Organization, doors: doors, at: at}
-	l.facts.DoorParents = map[typeid.DoorGroup]typeid.DoorGroup{}
-	if err := l.loadDoors(ctx, nil); err != nil {
+	l := s.newFacts(ctx, db, at, free)
+	if err := l.loadDoors(ctx, nil, doors); err != nil {
 		return verdict.Facts{}, err
 	}
-	return l.facts, l.loadTimetables(ctx)
+	err := l.loadTimetables(ctx)
+	return l.facts, err
 }
 
 // factLoader gathers facts, one statement after the other.
