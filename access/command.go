@@ -97,6 +97,12 @@ type order struct {
 	idempotencyKey *string
 	clientContext  json.RawMessage
 	operatorReason *string
+
+	// Whom the rules are asked for, how they come, and what they presented, if anything.
+	person     typeid.User
+	manner     verdict.Manner
+	method     event.Method
+	recognized recognized
 }
 
 // order creates a command, commits it, and only then hands it to the device.
@@ -114,10 +120,20 @@ func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
 	if first, err := s.firstWithKey(ctx, o); first != nil || err != nil {
 		return first, err
 	}
+	by, _ := actor.FromContext(ctx)
+	o.person, o.method = by.User, event.MethodREMOTE
+	if o.operatorReason != nil {
+		o.manner = verdict.Operator
+	}
+	return s.carryOut(ctx, o)
+}
+
+// carryOut is order once it is clear who asks, and for whom.
+func (s *Service) carryOut(ctx context.Context, o order) (*ent.Command, error) {
 	var c *ent.Command
 	var d *ent.Door
 	var turned bool
-	attempt := func(lock doorLock) error {
+	carry := func(lock doorLock) error {
 		return s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
 			if d, err = lock(ctx, tx, o.door); err != nil {
 				return nil, found(err, "door", "doorId")
@@ -128,9 +144,13 @@ func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
 			return events, err
 		})
 	}
-	err := attempt(lockForMany)
+	lock := lockForMany
+	if o.recognized.attempt != nil { // which is to be counted, or taken back
+		lock = lockForOne
+	}
+	err := carry(lock)
 	if errors.Is(err, errWaitsForFirst) {
-		err = attempt(lockForOne)
+		err = carry(lockForOne)
 	}
 	if turned && err == nil {
 		s.configure(ctx, d.DeviceID)
@@ -145,6 +165,11 @@ func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
 }
 
 func (o order) check() error {
+	f := faults{o.faults()}
+	return f.err()
+}
+
+func (o order) faults() Errors {
 	var f faults
 	f.optionalText("operatorReason", o.operatorReason, 500)
 	if o.idempotencyKey != nil {
@@ -159,7 +184,7 @@ func (o order) check() error {
 			f.add("clientContext", "must have at most 2 KiB")
 		}
 	}
-	return f.err()
+	return f.found
 }
 
 // firstWithKey returns the command that the requester's idempotency key stands for, if any. A key
@@ -198,7 +223,7 @@ func (s *Service) create(
 		return nil, nil, err
 	}
 	create := tx.Command.Create().SetDoorID(d.ID).SetNillableDeviceID(d.DeviceID).SetVerb(o.verb).
-		SetRequesterKind(by.Kind).SetRequesterID(by.ID()).SetRequesterUserID(by.User).
+		SetRequesterKind(by.Kind).SetRequesterID(by.ID()).SetRequesterUserID(o.person).
 		SetNillableIdempotencyKey(o.idempotencyKey).SetNillableNote(o.operatorReason).
 		SetAsOperator(o.operatorReason != nil).
 		SetRequestedAt(now).SetExpiresAt(now.Add(CommandDeadline))
@@ -228,18 +253,23 @@ func (s *Service) create(
 	if o.verb != command.VerbUNLOCK {
 		return c, []journal.Event{told}, nil
 	}
-	events := []journal.Event{decided(told, v), told}
+	events := []journal.Event{decided(told, v, o.method), told}
 	moved, err := letThrough(ctx, tx, c, d, v)
-	if err != nil || c.Stage != command.StageCREATED || o.operatorReason != nil || !waitsForFirst(d) {
-		return c, append(events, moved...), err
+	if err != nil {
+		return nil, nil, err
 	}
-	first, err := s.letIn(ctx, tx, d, by.User, now)
-	return c, slices.Concat(events, moved, first), err
+	more, err := o.presentedEvents(ctx, tx, d, told, v)
+	events = slices.Concat(events, moved, more)
+	if err != nil || c.Stage != command.StageCREATED || o.operatorReason != nil || !waitsForFirst(d) {
+		return c, events, err
+	}
+	first, err := s.letIn(ctx, tx, d, o.person, now)
+	return c, append(events, first...), err
 }
 
 // decided is the decision on an unlock as an event of its own.
-func decided(told journal.Event, v verdict.Verdict) journal.Event {
-	told.Type, told.Outcome, told.Method = "access.granted", event.OutcomeGRANTED, event.MethodREMOTE
+func decided(told journal.Event, v verdict.Verdict, by event.Method) journal.Event {
+	told.Type, told.Outcome, told.Method = "access.granted", event.OutcomeGRANTED, by
 	told.Reason = v.Reason
 	if !v.Granted {
 		told.Type, told.Outcome = "access.denied", event.OutcomeDENIED
@@ -252,15 +282,15 @@ func decided(told journal.Event, v verdict.Verdict) journal.Event {
 func (s *Service) judge(
 	ctx context.Context, tx *ent.Tx, d *ent.Door, at time.Time, o order,
 ) (verdict.Verdict, error) {
-	by, _ := actor.FromContext(ctx)
-	q := verdict.Question{
-		Person: by.User, Door: d.ID, At: at, Lock: o.verb == command.VerbLOCK, Manner: verdict.Remote,
-	}
-	if o.operatorReason != nil {
-		q.Manner = verdict.Operator
-	}
-	policy, err := s.policyFor(ctx, tx.Client(), []typeid.User{by.User}, []*ent.Door{d}, at, held)
+	people := []typeid.User{o.person}
+	policy, err := s.policyFor(ctx, tx.Client(), people, []*ent.Door{d}, at, held)
 	if err != nil {
+		return verdict.Verdict{}, err
+	}
+	q := verdict.Question{
+		Person: o.person, Door: d.ID, At: at, Lock: o.verb == command.VerbLOCK, Manner: o.manner,
+	}
+	if q.Credential, err = o.judgeCredential(ctx, tx); err != nil {
 		return verdict.Verdict{}, err
 	}
 	return policy.Decide(q), nil

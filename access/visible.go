@@ -10,6 +10,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/command"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/doorgroupdoor"
@@ -105,6 +106,20 @@ func (s *Service) VisibleHolidayCalendars(
 // VisibleCommands are those that the actor asked for.
 func (s *Service) VisibleCommands(ctx context.Context) (predicate.Command, error) {
 	return narrow(ctx, ReadCommands, command.RequesterUserID)
+}
+
+// VisibleCredentials are the actor's, but for those that tell of duress: whoever forces somebody to
+// show theirs must not learn which to be wary of.
+func (s *Service) VisibleCredentials(ctx context.Context) (predicate.Credential, error) {
+	return narrow(ctx, ReadCredentials, func(me typeid.User) predicate.Credential {
+		return credential.And(credential.UserID(me), credential.Duress(false))
+	})
+}
+
+// SeesDuress says whether the actor may know which credentials tell of duress.
+func (s *Service) SeesDuress(ctx context.Context) bool {
+	reached, err := reach(ctx, ReadCredentials)
+	return err == nil && reached == all
 }
 
 // VisibleTokens are the actor's.

@@ -14,7 +14,7 @@ const patience = 3 * time.Second
 
 // await gives an order and waits until its command has reached a stage, has ended, or patience has.
 // It listens before it orders, so that nothing falls between, and holds no transaction. Without the
-// hub it answers at once: the command is on its way all the same.
+// hub it answers at once: the command is on its way all the same. So does an order without a command.
 func (r *resolver) await(
 	ctx context.Context, want access.WaitFor, order func() (*ent.Command, error),
 ) (*ent.Command, error) {
@@ -25,7 +25,7 @@ func (r *resolver) await(
 		defer sub.Close()
 	}
 	c, err := order()
-	if err != nil || deaf != nil || access.Reached(c, want) {
+	if err != nil || deaf != nil || c == nil || access.Reached(c, want) {
 		return c, err
 	}
 	return r.listen(ctx, sub, c, want)

@@ -4,6 +4,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/area"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
@@ -75,6 +76,10 @@ var (
 	presences = list[*ent.Presence]{ // of one area
 		code: 'p', columns: []string{presence.FieldUserID},
 		key: func(p *ent.Presence) []any { return []any{rawID(p.UserID)} },
+	}
+	credentials = list[*ent.Credential]{
+		code: 'C', columns: []string{credential.FieldID},
+		key: func(c *ent.Credential) []any { return []any{rawID(c.ID)} },
 	}
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
@@ -37,6 +38,7 @@ type loaders struct {
 	userGroups    *loader[typeid.UserGroup, *ent.UserGroup]
 	doorGroups    *loader[typeid.DoorGroup, *ent.DoorGroup]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
+	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
 	endpoints     *loader[typeid.WebhookEndpoint, *ent.WebhookEndpoint]
@@ -55,6 +57,7 @@ type loaders struct {
 	doorEvents         *loader[nested[typeid.Door], *shape.EventConnection]
 	doorKeys           *loader[nested[typeid.Door], *shape.KeyConnection]
 	userKeys           *loader[nested[typeid.User], *shape.KeyConnection]
+	userCredentials    *loader[nested[typeid.User], *shape.CredentialConnection]
 	keyDoors           *loader[nested[typeid.Key], *shape.DoorConnection]
 	keyShares          *loader[nested[typeid.Key], *shape.KeyConnection]
 	keyDoorGroups      *loader[nested[typeid.Key], *shape.DoorGroupConnection]
@@ -92,7 +95,9 @@ func (r *resolver) newLoaders() *loaders {
 			func(g *ent.UserGroup) typeid.UserGroup { return g.ID }),
 		doorGroups: byID(r.readDoorGroups,
 			func(g *ent.DoorGroup) typeid.DoorGroup { return g.ID }),
-		tokens:   byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
+		tokens: byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
+		credentials: byID(r.readCredentials,
+			func(c *ent.Credential) typeid.Credential { return c.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),
 		events:   newLoader(r.eventsByID),
 		endpoints: byID(r.readEndpoints,
@@ -113,6 +118,7 @@ func (r *resolver) newLoaders() *loaders {
 		doorEvents:         newNested(r.eventsOfDoors),
 		doorKeys:           newNested(r.keysOfDoors),
 		userKeys:           newNested(r.keysOfUsers),
+		userCredentials:    newNested(r.credentialsOfUsers),
 		keyDoors:           newNested(r.doorsOfKeys),
 		keyShares:          newNested(r.sharesOfKeys),
 		keyDoorGroups:      newNested(r.doorGroupsOfKeys),
@@ -277,6 +283,16 @@ func (r *resolver) sitesOfCalendars(
 		return nil, err
 	}
 	return paginateEach(ctx, sites, asked.page, q, of, childOf(site.FieldHolidayCalendarID))
+}
+
+func (r *resolver) credentialsOfUsers(
+	ctx context.Context, asked nested[typeid.User], of []typeid.User,
+) (map[typeid.User]*shape.CredentialConnection, error) {
+	q, err := r.readCredentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, credentials, asked.page, q, of, childOf(credential.FieldUserID))
 }
 
 func (r *resolver) eventsOfDoors(

@@ -95,6 +95,8 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.UserGroup, *ent.UserGroup] { return l.userGroups }),
 	typeid.DoorGroup{}.Prefix(): find(typeid.As[typeid.DoorGroup],
 		func(l *loaders) *loader[typeid.DoorGroup, *ent.DoorGroup] { return l.doorGroups }),
+	typeid.Credential{}.Prefix(): find(typeid.As[typeid.Credential],
+		func(l *loaders) *loader[typeid.Credential, *ent.Credential] { return l.credentials }),
 	typeid.APIToken{}.Prefix(): find(typeid.As[typeid.APIToken],
 		func(l *loaders) *loader[typeid.APIToken, *ent.APIToken] { return l.tokens }),
 	typeid.Command{}.Prefix(): find(typeid.As[typeid.Command],
@@ -195,6 +197,14 @@ func tokenOf(ctx context.Context, a *journal.Actor) (*ent.APIToken, error) {
 		return nil, err
 	}
 	return loadersOf(ctx).tokens.load(ctx, id)
+}
+
+// duressOf says whether a credential tells of duress; nil to whoever may not know.
+func (r *resolver) duressOf(ctx context.Context, c *ent.Credential) *bool {
+	if !r.access.SeesDuress(ctx) {
+		return nil
+	}
+	return &c.Duress
 }
 
 // keysOf is a page of a person's keys.

@@ -66,6 +66,11 @@ func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) 
 	return r.db.Command.Query().Where(visible), err
 }
 
+func (r *resolver) readCredentials(ctx context.Context) (*ent.CredentialQuery, error) {
+	visible, err := r.access.VisibleCredentials(ctx)
+	return r.db.Credential.Query().Where(visible), err
+}
+
 func (r *resolver) readTokens(ctx context.Context) (*ent.APITokenQuery, error) {
 	visible, err := r.access.VisibleTokens(ctx)
 	return r.db.APIToken.Query().Where(visible), err

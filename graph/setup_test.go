@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,6 +47,7 @@ type world struct {
 	registry *prometheus.Registry
 	stop     context.CancelFunc // of handler.Run
 	stopped  chan error
+	logged   logged
 
 	org      typeid.Organization
 	admin    person
@@ -59,6 +61,24 @@ type person struct {
 	token  *ent.APIToken
 	secret string
 	ctx    context.Context //nolint:containedctx // who they are
+}
+
+// logged is all that was logged, every level.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 type option func(*graph.Config, *stream.HubConfig)
@@ -75,7 +95,8 @@ func setup(t *testing.T, options ...option) *world {
 	t.Cleanup(func() { cancel(); parts.Wait() })
 
 	url, namespace := testenv.Redis(t)
-	log := testenv.Logger(t)
+	log := slog.New(slog.NewMultiHandler(testenv.Logger(t).Handler(),
+		slog.NewTextHandler(&w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	live, err := stream.Open(ctx, stream.Config{URL: url, Namespace: namespace, Node: "here", Log: log})
 	must(t, err)
 	t.Cleanup(func() { _ = live.Close() })

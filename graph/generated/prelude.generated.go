@@ -1637,6 +1637,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐCredential(ctx context.Context, v any) (typeid.Credential, error) {
+	res, err := shape.UnmarshalCredential(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐCredential(ctx context.Context, sel ast.SelectionSet, v typeid.Credential) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalCredential(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDevice(ctx context.Context, v any) (typeid.Device, error) {
 	res, err := shape.UnmarshalDevice(v)
 	return res, graphql.ErrorOnPath(ctx, err)

@@ -28,6 +28,7 @@ type ResolverRoot interface {
 	ApiToken() ApiTokenResolver
 	Area() AreaResolver
 	Command() CommandResolver
+	Credential() CredentialResolver
 	Device() DeviceResolver
 	Door() DoorResolver
 	DoorAccess() DoorAccessResolver
@@ -80,7 +81,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAddCardInput,
 		ec.unmarshalInputAddDoorGroupDoorsInput,
+		ec.unmarshalInputAddMobileInput,
 		ec.unmarshalInputAddUserGroupMembersInput,
 		ec.unmarshalInputBindDoorInput,
 		ec.unmarshalInputCancelDoorOverrideInput,
@@ -90,6 +93,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateDoorGroupInput,
 		ec.unmarshalInputCreateDoorInput,
 		ec.unmarshalInputCreateHolidayCalendarInput,
+		ec.unmarshalInputCreatePinInput,
 		ec.unmarshalInputCreateScheduleInput,
 		ec.unmarshalInputCreateSiteInput,
 		ec.unmarshalInputCreateUserGroupInput,
@@ -111,18 +115,26 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputImportScheduleInput,
 		ec.unmarshalInputLockDoorInput,
 		ec.unmarshalInputOverrideDoorModeInput,
+		ec.unmarshalInputPresentCredentialInput,
+		ec.unmarshalInputPresentedCardInput,
+		ec.unmarshalInputPresentedCredentialInput,
+		ec.unmarshalInputPresentedMobileInput,
+		ec.unmarshalInputPresentedWiegandInput,
 		ec.unmarshalInputRecordPresenceInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
 		ec.unmarshalInputRemoveUserGroupMembersInput,
 		ec.unmarshalInputRenewKeyLinkInput,
 		ec.unmarshalInputResetAntiPassbackInput,
+		ec.unmarshalInputResumeCredentialInput,
 		ec.unmarshalInputResumeKeyInput,
 		ec.unmarshalInputRevokeApiTokenInput,
+		ec.unmarshalInputRevokeCredentialInput,
 		ec.unmarshalInputRevokeKeyInput,
 		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputSetDoorAreasInput,
 		ec.unmarshalInputShareKeyInput,
+		ec.unmarshalInputSuspendCredentialInput,
 		ec.unmarshalInputSuspendKeyInput,
 		ec.unmarshalInputUnlockDoorInput,
 		ec.unmarshalInputUpdateAreaInput,
@@ -755,6 +767,344 @@ input LockDoorInput {
 type LockDoorPayload {
   "The command."
   command: Command!
+}
+`, BuiltIn: false},
+	{Name: "../schema/credential.graphqls", Input: `extend type Query {
+  "A credential; null if there is none that the viewer may see."
+  credential(
+    "The credential."
+    id: ID!
+  ): Credential
+}
+
+extend type Mutation {
+  """
+  Gives a person a PIN: one that is drawn, or one that is chosen. A chosen one is refused with the
+  same words whether it is taken, too easily guessed or too short, and nobody learns which.
+  """
+  createPin(
+    "The PIN to give."
+    input: CreatePinInput!
+  ): CreatePinPayload!
+  "Gives a person a card, which is theirs alone while it is in force."
+  addCard(
+    "The card to give."
+    input: AddCardInput!
+  ): AddCardPayload!
+  "Lets a phone open doors at their readers for a person. The phone keeps the private key."
+  addMobile(
+    "The phone's key."
+    input: AddMobileInput!
+  ): AddMobilePayload!
+  "Makes a credential worth nothing until it is resumed."
+  suspendCredential(
+    "What to suspend."
+    input: SuspendCredentialInput!
+  ): SuspendCredentialPayload!
+  "Ends a suspension."
+  resumeCredential(
+    "What to resume."
+    input: ResumeCredentialInput!
+  ): ResumeCredentialPayload!
+  "Revokes a credential, for good. Its PIN or card can be given anew."
+  revokeCredential(
+    "What to revoke."
+    input: RevokeCredentialInput!
+  ): RevokeCredentialPayload!
+  """
+  Says what somebody presented at a door, and unlocks it if whoever it belongs to may come in: a reader
+  or intercom joined by an API token. For administrators.
+
+  After five wrong PINs a keypad takes none for 30 seconds, right or wrong; after five more for twice as
+  long, up to 15 minutes. It takes 60 wrong ones in any hour. The same holds for the signatures of a
+  phone's key.
+  """
+  presentCredential(
+    "What was presented, and where."
+    input: PresentCredentialInput!
+  ): PresentCredentialPayload!
+}
+
+extend type User {
+  "The person's credentials, oldest first."
+  credentials(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): CredentialConnection!
+}
+
+"What a person presents at a door. What it holds can never be read again."
+type Credential implements Node {
+  "The identifier, prefix ` + "`" + `credential` + "`" + `."
+  id: ID!
+  "Whose it is."
+  user: User
+  "What it is."
+  kind: CredentialKind!
+  "What it is called; null if nothing."
+  label: String
+  "What may be shown of it: ` + "`" + `PIN` + "`" + `, the last digits of a card (` + "`" + `••1234` + "`" + `), the end of a phone's key."
+  hint: String!
+  """
+  It opens like any other, and tells administrators of duress. Null for whoever is none; they do not
+  see credentials of which it is true, their own neither.
+  """
+  duress: Boolean
+  "From when it is worth something; null if from the beginning."
+  validFrom: DateTime
+  "Until when it is worth something, that instant not included; null if it does not end."
+  validUntil: DateTime
+  "What it is worth now."
+  status: CredentialStatus!
+  "When it was suspended; null if it is not."
+  suspendedAt: DateTime
+  "When it was revoked; null if it was not."
+  revokedAt: DateTime
+  "Until when it is not taken after wrong tries; null if there were none."
+  blockedUntil: DateTime
+  "When it was given."
+  createdAt: DateTime!
+}
+
+"What a credential is."
+enum CredentialKind {
+  "Digits to type in."
+  PIN
+  "A card or fob."
+  CARD
+  "A phone that signs."
+  MOBILE
+}
+
+"What a credential is worth."
+enum CredentialStatus {
+  "Nothing yet: ` + "`" + `validFrom` + "`" + ` is to come."
+  PENDING
+  "What its person's keys are."
+  ACTIVE
+  "Nothing until ` + "`" + `blockedUntil` + "`" + `, after wrong tries."
+  BLOCKED
+  "Nothing until it is resumed."
+  SUSPENDED
+  "Nothing any more: ` + "`" + `validUntil` + "`" + ` is past."
+  EXPIRED
+  "Nothing ever again."
+  REVOKED
+}
+
+"What the bits of a card mean. A number is a card's only together with its format."
+enum CardFormat {
+  "26 bits (H10301): a facility code from 0 to 255 and a number from 0 to 65535."
+  WIEGAND_26
+  "37 bits (H10304): a facility code from 0 to 65535 and a number from 0 to 524287."
+  WIEGAND_37
+  "The chip's serial number: 8 hexadecimal digits."
+  CSN_32
+  "The chip's serial number: 14 hexadecimal digits."
+  CSN_56
+}
+
+"A page of credentials."
+type CredentialConnection {
+  "The items with their cursors."
+  edges: [CredentialEdge!]!
+  "The items alone."
+  nodes: [Credential!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `CredentialConnection` + "`" + `."
+type CredentialEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Credential!
+}
+
+"A PIN to give."
+input CreatePinInput {
+  "Whose it will be."
+  userId: ID!
+  "The digits, 6 to 12; drawn if absent."
+  pin: String
+  "How many digits one that is drawn has, at least: 6 to 12; as few as are safe if absent."
+  digits: Int
+  "It opens like any other, and tells administrators of duress."
+  duress: Boolean
+  "What to call it, at most 100 characters."
+  label: String
+  "From when it is worth something; at once if absent."
+  validFrom: DateTime
+  "Until when, that instant not included; for ever if absent."
+  validUntil: DateTime
+}
+
+"The PIN that was given."
+type CreatePinPayload {
+  "The credential."
+  credential: Credential!
+  "The digits. They are shown here and never again."
+  pin: String!
+}
+
+"A card to give."
+input AddCardInput {
+  "Whose it will be."
+  userId: ID!
+  "What its bits mean."
+  format: CardFormat!
+  "The facility code; absent for a serial number."
+  facilityCode: Int
+  "The number in decimal digits, or a serial number in hexadecimal ones."
+  number: String!
+  "What to call it, at most 100 characters."
+  label: String
+  "From when it is worth something; at once if absent."
+  validFrom: DateTime
+  "Until when, that instant not included; for ever if absent."
+  validUntil: DateTime
+}
+
+"The card that was given."
+type AddCardPayload {
+  "The credential."
+  credential: Credential!
+}
+
+"A phone's key."
+input AddMobileInput {
+  "Whose it will be."
+  userId: ID!
+  "The Ed25519 public key: 32 bytes in base64."
+  publicKey: String!
+  "What to call it, at most 100 characters."
+  label: String
+  "From when it is worth something; at once if absent."
+  validFrom: DateTime
+  "Until when, that instant not included; for ever if absent."
+  validUntil: DateTime
+}
+
+"The phone that was added."
+type AddMobilePayload {
+  "The credential."
+  credential: Credential!
+}
+
+"A credential to suspend."
+input SuspendCredentialInput {
+  "The credential."
+  id: ID!
+}
+
+"The credential that was suspended."
+type SuspendCredentialPayload {
+  "The credential."
+  credential: Credential!
+}
+
+"A credential to resume."
+input ResumeCredentialInput {
+  "The credential."
+  id: ID!
+}
+
+"The credential that was resumed."
+type ResumeCredentialPayload {
+  "The credential."
+  credential: Credential!
+}
+
+"A credential to revoke."
+input RevokeCredentialInput {
+  "The credential."
+  id: ID!
+}
+
+"The credential that was revoked."
+type RevokeCredentialPayload {
+  "The credential."
+  credential: Credential!
+}
+
+"What somebody presents at a door."
+input PresentCredentialInput {
+  "The door."
+  doorId: ID!
+  "What they present."
+  credential: PresentedCredentialInput!
+  """
+  The same key returns the same command for 24 hours. At most 255 characters. A try that made no command
+  is made again.
+  """
+  idempotencyKey: String
+  "The stage to wait for, 3 s at most; the answer carries whatever stage was reached."
+  waitFor: WaitFor! = CONFIRMED
+  "A JSON object of at most 2 KiB, echoed in the events."
+  clientContext: JSON
+}
+
+"What is presented: exactly one of them."
+input PresentedCredentialInput {
+  "The digits that were typed in."
+  pin: String
+  "A card, decoded."
+  card: PresentedCardInput
+  "A card, as its bits were sent."
+  wiegand: PresentedWiegandInput
+  "A phone's answer to the reader's challenge."
+  mobile: PresentedMobileInput
+}
+
+"A card as a reader has decoded it."
+input PresentedCardInput {
+  "What its bits mean."
+  format: CardFormat!
+  "The facility code; absent for a serial number."
+  facilityCode: Int
+  "The number in decimal digits, or a serial number in hexadecimal ones."
+  number: String!
+}
+
+"A card as its bits were sent, first to last, parity included."
+input PresentedWiegandInput {
+  "How many bits."
+  bits: Int!
+  "The bits as a number in hexadecimal, zeros in front: 26 bits are 7 digits."
+  hex: String!
+}
+
+"""
+A phone's answer to a reader's challenge. It signs four parts, each after its length in 4 bytes,
+big-endian: ` + "`" + `cardea.credential.v1` + "`" + `, the door's identifier, the nonce, and the instant in milliseconds
+since 1970 as decimal digits. The reader draws a nonce for each try, and refuses what it did not ask.
+"""
+input PresentedMobileInput {
+  "The phone's credential."
+  credentialId: ID!
+  "The reader's nonce, 16 to 128 characters."
+  nonce: String!
+  "When the phone signed, at most a minute from now."
+  signedAt: DateTime!
+  "The Ed25519 signature: 64 bytes in base64."
+  signature: String!
+}
+
+"What the door does."
+type PresentCredentialPayload {
+  "The rules let them in."
+  granted: Boolean!
+  "Why, or why not."
+  reason: ReasonCode!
+  "The command to unlock, rejected if the rules refuse it; null if nobody was recognized."
+  command: Command
 }
 `, BuiltIn: false},
 	{Name: "../schema/device.graphqls", Input: `extend type Query {
@@ -3807,12 +4157,28 @@ func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
 }
 
+func (ec *executionContext) childFields_AddCardPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "credential":
+		return ec.fieldContext_AddCardPayload_credential(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddCardPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_AddDoorGroupDoorsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "doorGroup":
 		return ec.fieldContext_AddDoorGroupDoorsPayload_doorGroup(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AddDoorGroupDoorsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AddMobilePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "credential":
+		return ec.fieldContext_AddMobilePayload_credential(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddMobilePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_AddUserGroupMembersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4023,6 +4389,16 @@ func (ec *executionContext) childFields_CreateHolidayCalendarPayload(ctx context
 	return nil, fmt.Errorf("no field named %q was found under type CreateHolidayCalendarPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreatePinPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "credential":
+		return ec.fieldContext_CreatePinPayload_credential(ctx, field)
+	case "pin":
+		return ec.fieldContext_CreatePinPayload_pin(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreatePinPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "schedule":
@@ -4063,6 +4439,60 @@ func (ec *executionContext) childFields_CreateWebhookEndpointPayload(ctx context
 		return ec.fieldContext_CreateWebhookEndpointPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookEndpointPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Credential(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Credential_id(ctx, field)
+	case "user":
+		return ec.fieldContext_Credential_user(ctx, field)
+	case "kind":
+		return ec.fieldContext_Credential_kind(ctx, field)
+	case "label":
+		return ec.fieldContext_Credential_label(ctx, field)
+	case "hint":
+		return ec.fieldContext_Credential_hint(ctx, field)
+	case "duress":
+		return ec.fieldContext_Credential_duress(ctx, field)
+	case "validFrom":
+		return ec.fieldContext_Credential_validFrom(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_Credential_validUntil(ctx, field)
+	case "status":
+		return ec.fieldContext_Credential_status(ctx, field)
+	case "suspendedAt":
+		return ec.fieldContext_Credential_suspendedAt(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_Credential_revokedAt(ctx, field)
+	case "blockedUntil":
+		return ec.fieldContext_Credential_blockedUntil(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Credential_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Credential", field.Name)
+}
+
+func (ec *executionContext) childFields_CredentialConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CredentialConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CredentialConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CredentialConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CredentialConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CredentialEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CredentialEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CredentialEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CredentialEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4765,6 +5195,18 @@ func (ec *executionContext) childFields_PresenceEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type PresenceEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_PresentCredentialPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "granted":
+		return ec.fieldContext_PresentCredentialPayload_granted(ctx, field)
+	case "reason":
+		return ec.fieldContext_PresentCredentialPayload_reason(ctx, field)
+	case "command":
+		return ec.fieldContext_PresentCredentialPayload_command(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PresentCredentialPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RecordPresencePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "area":
@@ -4815,6 +5257,14 @@ func (ec *executionContext) childFields_ResetAntiPassbackPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type ResetAntiPassbackPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ResumeCredentialPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "credential":
+		return ec.fieldContext_ResumeCredentialPayload_credential(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeCredentialPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResumeKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "key":
@@ -4829,6 +5279,14 @@ func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Contex
 		return ec.fieldContext_RevokeApiTokenPayload_token(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiTokenPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeCredentialPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "credential":
+		return ec.fieldContext_RevokeCredentialPayload_credential(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeCredentialPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4975,6 +5433,14 @@ func (ec *executionContext) childFields_SiteEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type SiteEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_SuspendCredentialPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "credential":
+		return ec.fieldContext_SuspendCredentialPayload_credential(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuspendCredentialPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SuspendKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "key":
@@ -5091,6 +5557,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_keys(ctx, field)
 	case "groups":
 		return ec.fieldContext_User_groups(ctx, field)
+	case "credentials":
+		return ec.fieldContext_User_credentials(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }
