@@ -458,6 +458,7 @@ func TestOracle(t *testing.T) {
 		}
 		for _, d := range w.Doors {
 			w.compareModes(policy, d)
+			w.compareSheet(policy, d)
 		}
 	})
 }
@@ -562,4 +563,34 @@ func (w *world) compareModes(policy *verdict.Policy, d verdict.Door) {
 func (w *world) describe(q verdict.Question) string {
 	return fmt.Sprintf("question %+v\ndoors %+v\nkeys %+v\nmembers %+v\ngroup doors %+v\n",
 		q, w.Doors, w.Keys, w.Members, w.GroupDoors)
+}
+
+// compareSheet: a device that decides by its sheet decides as the server would. But where the door
+// stands unlocked it lets in everybody, for it does not know who is suspended.
+func (w *world) compareSheet(policy *verdict.Policy, d verdict.Door) {
+	from, until := w.middle.Add(-12*time.Hour), w.middle.Add(12*time.Hour)
+	people := []typeid.User{typeid.New[typeid.User]()}
+	for _, p := range w.People {
+		people = append(people, p.ID)
+	}
+	sheet, known := policy.Sheet(d.ID, people, from, until)
+	if !known {
+		w.t.Fatal("no sheet")
+	}
+	for _, at := range w.moments() {
+		mode, _, _ := w.mode(d, at)
+		inTime := !at.Before(from) && at.Before(until)
+		for _, who := range people {
+			got, want := sheet.Decide(who, at), policy.Decide(verdict.Question{
+				Person: who, Door: d.ID, At: at, Manner: verdict.AtDoor, Offline: true,
+			})
+			unlocked := inTime && mode == door.ModeUNLOCKED
+			if got.Granted != (inTime && (want.Granted || unlocked)) ||
+				unlocked != (got.Reason == schema.ReasonGrantedUnlockedMode) ||
+				inTime != (got.Reason != schema.ReasonDeviceOffline) {
+				w.t.Fatalf("%v at %v, door %+v\nkeys %+v\nby the sheet %+v\ngot %+v, want %+v",
+					who, at, d, w.Keys, sheet, got, want)
+			}
+		}
+	}
 }

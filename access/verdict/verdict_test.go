@@ -197,7 +197,7 @@ func TestFarInstants(t *testing.T) {
 func TestPackageIsPure(t *testing.T) {
 	t.Parallel()
 	pure := []string{
-		"bytes", "cmp", "math", "slices", "time",
+		"bytes", "cmp", "math", "slices", "sort", "time",
 		"github.com/cardea/cardea/access/schedule", "github.com/cardea/cardea/typeid",
 		"github.com/cardea/cardea/ent/area", "github.com/cardea/cardea/ent/door",
 		"github.com/cardea/cardea/ent/presence", "github.com/cardea/cardea/ent/schema",

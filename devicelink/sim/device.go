@@ -8,8 +8,8 @@
 //   - It acts on no command at or after its deadline, by the server's clock, and on none twice.
 //   - What it reports is what its bolt and leaf did.
 //
-// The package imports devicelink for the frames and their encoding, Ent's enumerations, typeid and
-// the WebSocket library.
+// The package imports devicelink for the frames and their encoding, access/verdict to decide as the
+// server would, Ent's enumerations, typeid and the WebSocket library.
 package sim
 
 import (

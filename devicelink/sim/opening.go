@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
@@ -30,6 +31,7 @@ type opening struct {
 	DoorState
 	relock *time.Timer
 	inUse  bool // someone is on the way through
+	sheet  *verdict.Sheet
 }
 
 // adopt takes over the doors that the server binds to the ports. A door that is new here is reported

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
@@ -14,7 +15,7 @@ import (
 // Visit is someone at a door.
 type Visit struct {
 	User typeid.User // zero: nobody that the site knows
-	// Refused: the device does not let them in.
+	// Refused: the device does not let them in. A sheet knows better; see Device.Heed.
 	Refused bool
 	// Leaving: they press the exit button and show no card.
 	Leaving bool
@@ -73,21 +74,47 @@ func (d *Device) admit(o *opening, v Visit) bool {
 		d.open(o, event.MethodREX, typeid.User{})
 		return true
 	}
-	verdict := devicelink.Report{
+	told := devicelink.Report{
 		Port: port, Event: "access.granted", UserID: v.User, Method: event.MethodCARD,
-		Outcome: event.OutcomeGRANTED, Reason: schema.ReasonGranted,
+		Outcome: event.OutcomeGRANTED,
 	}
-	if why := refusal(o.Door.Mode, v); why != "" {
-		verdict.Event, verdict.Outcome, verdict.Reason = "access.denied", event.OutcomeDENIED, why
-		d.report(verdict)
+	var granted bool
+	if granted, told.Reason = d.decide(o, v); !granted {
+		told.Event, told.Outcome = "access.denied", event.OutcomeDENIED
+		d.report(told)
 		return false
 	}
-	if o.Door.Mode == door.ModeUNLOCKED {
-		verdict.Reason = schema.ReasonGrantedUnlockedMode
-	}
-	d.report(verdict)
+	d.report(told)
 	d.open(o, event.MethodCARD, v.User)
 	return true
+}
+
+// decide asks the door's sheet about somebody known, if there is one; else it does as the visit says.
+func (d *Device) decide(o *opening, v Visit) (granted bool, why schema.Reason) {
+	if o.sheet != nil && o.sheet.Door == o.Door.DoorID && !v.User.IsZero() {
+		by := o.sheet.Decide(v.User, d.serverClock())
+		return by.Granted, by.Reason
+	}
+	if why := refusal(o.Door.Mode, v); why != "" {
+		return false, why
+	}
+	if o.Door.Mode == door.ModeUNLOCKED {
+		return true, schema.ReasonGrantedUnlockedMode
+	}
+	return true, schema.ReasonGranted
+}
+
+// Heed has the device decide by sheets, by port, about people whom it knows. A sheet of another door
+// than the port's is not heeded; a door whose sheet is missing forgets the one that it had.
+func (d *Device) Heed(sheets map[int]verdict.Sheet) {
+	d.with(func() {
+		for port, o := range d.doors {
+			o.sheet = nil
+			if sheet, listed := sheets[port]; listed {
+				o.sheet = &sheet
+			}
+		}
+	})
 }
 
 // refusal says why someone is not let in; "" lets them.

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
@@ -172,5 +173,39 @@ func TestSameSeedSamePeople(t *testing.T) {
 	})
 	if refused < 0 {
 		t.Error("nobody of 200 is refused")
+	}
+}
+
+// TestSheetDecides: about people whom the device knows, at the door that the sheet is of.
+func TestSheetDecides(t *testing.T) {
+	t.Parallel()
+	listed, other := typeid.New[typeid.User](), typeid.New[typeid.User]()
+	d, gate := powered(door.ModeCONTROLLED)
+	now := time.Now()
+	sheet := verdict.Sheet{
+		Door: gate.DoorID, From: now.Add(-time.Hour), Until: now.Add(time.Hour),
+		Modes:  []verdict.Turn{{At: now.Add(-time.Hour), Mode: door.ModeCONTROLLED}},
+		People: map[typeid.User][]verdict.Span{listed: {{From: now.Add(-time.Hour), Until: now.Add(time.Hour)}}},
+	}
+	old, elsewhere := sheet, sheet
+	old.Until = now
+	elsewhere.Door = typeid.New[typeid.Door]()
+	for name, c := range map[string]struct {
+		sheet   verdict.Sheet
+		who     typeid.User
+		granted bool
+		reason  schema.Reason
+	}{
+		"listed":        {sheet, listed, true, schema.ReasonGranted},
+		"not listed":    {sheet, other, false, schema.ReasonNoGrant},
+		"out of date":   {old, listed, false, schema.ReasonDeviceOffline},
+		"of elsewhere":  {elsewhere, other, true, schema.ReasonGranted},
+		"nobody's card": {sheet, typeid.User{}, false, schema.ReasonUnknownCredential},
+	} {
+		d.Heed(map[int]verdict.Sheet{1: c.sheet})
+		granted, why := d.decide(d.doors[1], Visit{User: c.who})
+		if granted != c.granted || why != c.reason {
+			t.Errorf("%s: got %v %s", name, granted, why)
+		}
 	}
 }
