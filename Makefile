@@ -115,8 +115,12 @@ histories: $(WITH) ## Check long histories of rights that come and go while peop
 bench: ## Measure on this machine, each figure beside its floor: docs/performance.md; QUICK=1 for a taste
 	go run ./internal/bench $(if $(QUICK),-quick)
 
+.PHONY: bench-explain
+bench-explain: $(WITH) ## Time the queries that explain access, over a large organization
+	$(WITH) -- go test -run '^$$' -bench Explain -benchtime 300x ./cmd/cardea
+
 .PHONY: seed
-seed: .cardea/bin/cardea ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench for a large one
+seed: .cardea/bin/cardea ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench or explain for a large one
 	$< seed -size $(SIZE)
 
 .PHONY: screenshot

@@ -27,8 +27,9 @@ const (
 // timetables keeps schedules as they run at sites. They are known by their versions, so what is kept
 // is never out of date.
 type timetables struct {
-	mu   sync.Mutex
-	kept map[timetableKey]*schedule.Timetable
+	mu    sync.Mutex
+	kept  map[timetableKey]*schedule.Timetable
+	zones sync.Map // by name
 }
 
 type timetableKey struct {
@@ -112,6 +113,18 @@ func keysOf[K comparable](set map[K]bool) []K {
 	return all
 }
 
+// zone returns a time zone, which the standard library would read from a file each time.
+func (t *timetables) zone(name string) (*time.Location, error) {
+	if known, ok := t.zones.Load(name); ok {
+		return known.(*time.Location), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		t.zones.Store(name, zone)
+	}
+	return zone, err
+}
+
 // get returns a schedule as it runs in a zone around an instant. A nil calendar has no holidays.
 func (t *timetables) get(
 	plan *ent.Schedule, zone *time.Location, calendar *ent.HolidayCalendar, at time.Time,
@@ -146,7 +159,7 @@ func (t *timetables) get(
 func (s *Service) Timetable(
 	plan *ent.Schedule, place *ent.Site, calendar *ent.HolidayCalendar, at time.Time,
 ) (*schedule.Timetable, *time.Location, error) {
-	zone, err := time.LoadLocation(place.TimeZone)
+	zone, err := s.timetables.zone(place.TimeZone)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load time zone: %w", err)
 	}

@@ -36,8 +36,12 @@ type AccessPage[K, T any] struct {
 	Last K
 }
 
-// maxExamined bounds how many candidates are looked at for one page.
-const maxExamined = 1000
+const (
+	// maxExamined bounds how many candidates are looked at for one page.
+	maxExamined = 1000
+	// maxBatch bounds how many of them at a time: of more, Postgres would rather read tables whole.
+	maxBatch = 150
+)
 
 // WhoCanOpen lists the people who may open a door at an instant, and the mode that it is in then.
 // Candidates are found by what leads to the door, and each is decided.
@@ -101,10 +105,14 @@ func (s *Service) DoorsFor(
 	if l.facts.People[0].Suspended {
 		return &AccessPage[typeid.Door, *DoorAccess]{}, nil
 	}
+	plans, sites, err := l.standingOpen(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return seek(after, limit,
 		func(after typeid.Door, most int) ([]typeid.Door, error) {
-			return pick[typeid.Door](ctx, &l, doorsOfHolders,
-				l.org, pq.Array(l.holders), uuid.UUID(after.UUID()), now, most)
+			return pick[typeid.Door](ctx, &l, doorsOfHolders, l.org, pq.Array(l.holders),
+				uuid.UUID(after.UUID()), now, most, pq.Array(plans), pq.Array(sites))
 		},
 		func(doors []typeid.Door) ([]*DoorAccess, error) { return l.opensWhich(ctx, who, doors) })
 }
@@ -115,7 +123,7 @@ func seek[K, T any](
 	after K, limit int, next func(after K, most int) ([]K, error), decide func([]K) ([]T, error),
 ) (*AccessPage[K, T], error) {
 	page := &AccessPage[K, T]{}
-	for most, examined := limit+limit/4+1, 0; ; most = min(4*most, maxExamined-examined) {
+	for most, examined := limit+limit/4+1, 0; ; most = min(4*most, maxBatch, maxExamined-examined) {
 		candidates, err := next(after, most)
 		if err != nil || len(candidates) == 0 {
 			return page, err
@@ -204,6 +212,31 @@ func (l factLoader) opensWhich(
 	return granted, nil
 }
 
+// standingOpen lists the unlock schedules that are open, each beside a site where it is.
+func (l factLoader) standingOpen(
+	ctx context.Context,
+) (plans []typeid.Schedule, sites []typeid.Site, err error) {
+	l.facts.Doors = nil
+	err = l.each(ctx, `SELECT DISTINCT unlock_schedule_id, site_id FROM doors
+		WHERE org_id = $1 AND unlock_schedule_id IS NOT NULL`,
+		[]any{l.org}, func(rows *sql.Rows) error {
+			var d verdict.Door
+			err := rows.Scan(&d.UnlockSchedule, &d.Site)
+			l.facts.Doors = append(l.facts.Doors, d)
+			return err
+		})
+	if err == nil {
+		err = l.loadTimetables(ctx)
+	}
+	for _, d := range l.facts.Doors {
+		table := l.facts.Timetables[verdict.Timing{Schedule: d.UnlockSchedule, Site: d.Site}]
+		if table != nil && table.At(l.at).Open {
+			plans, sites = append(plans, d.UnlockSchedule), append(sites, d.Site)
+		}
+	}
+	return plans, sites, err
+}
+
 // pick runs a statement for the next candidates; its first argument is the organization.
 func pick[K any](
 	ctx context.Context, l *factLoader, query string, args ...any,
@@ -255,7 +288,7 @@ const activePeople = `
 	SELECT id FROM users WHERE org_id = $1 AND id > $2 AND status = 'ACTIVE' ORDER BY id LIMIT $3`
 
 // doorsOfHolders finds those after $3 that keys of the holders $2 are for, and those that may stand
-// open for everybody.
+// open for everybody: by their mode, or by a schedule of $6 at the site beside it in $7.
 const doorsOfHolders = `
 	WITH target AS MATERIALIZED (
 		SELECT DISTINCT t.door_id, t.door_group_id, t.site_id
@@ -284,6 +317,11 @@ const doorsOfHolders = `
 			ORDER BY d.id LIMIT $5) c
 		UNION
 		(SELECT d.id FROM doors d WHERE d.org_id = $1 AND d.id > $3
-		  AND (d.mode = 'UNLOCKED' OR d.override_mode = 'UNLOCKED' OR d.unlock_schedule_id IS NOT NULL)
+		  AND (d.mode = 'UNLOCKED' OR d.override_mode = 'UNLOCKED')
 		ORDER BY d.id LIMIT $5)
+		UNION
+		SELECT c.id FROM unnest($6::uuid[], $7::uuid[]) AS open (plan, site) CROSS JOIN LATERAL (
+			SELECT d.id FROM doors d WHERE d.org_id = $1 AND d.unlock_schedule_id = open.plan
+			  AND d.site_id = open.site AND d.id > $3
+			ORDER BY d.id LIMIT $5) c
 	) found ORDER BY id LIMIT $5`

@@ -22,11 +22,11 @@ const defaultExplained = 20
 // The orders of the lists that access finds by deciding: by identifier, forward only.
 var (
 	whoCanOpen = list[*access.UserAccess]{
-		code: 'p', columns: []string{user.FieldID},
+		code: 'P', columns: []string{user.FieldID},
 		key: func(a *access.UserAccess) []any { return []any{rawID(a.User)} },
 	}
 	doorsFor = list[*access.DoorAccess]{
-		code: 'o', columns: []string{door.FieldID},
+		code: 'O', columns: []string{door.FieldID},
 		key: func(a *access.DoorAccess) []any { return []any{rawID(a.Door)} },
 	}
 )

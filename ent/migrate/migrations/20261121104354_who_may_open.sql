@@ -263,6 +263,12 @@ CREATE INDEX key_target_groups ON key_targets
   WHERE user_group_id IS NOT NULL;
 CREATE INDEX key_target_holder ON key_targets (org_id, (COALESCE(user_id, user_group_id)), key_id);
 
+-- Doors that stand open for everybody, whoever has a key: by their mode, or by a schedule.
+CREATE INDEX door_unlocked ON doors (org_id, id)
+  WHERE mode = 'UNLOCKED' OR override_mode = 'UNLOCKED';
+CREATE INDEX door_unlocks_by ON doors (org_id, unlock_schedule_id, site_id, id)
+  WHERE unlock_schedule_id IS NOT NULL;
+
 -- A link is looked up before its organization is known.
 CREATE INDEX key_link ON keys (link_hash) WHERE link_hash IS NOT NULL;
 CREATE INDEX user_group_name_search ON user_groups USING gin (name gin_trgm_ops);
