@@ -47,15 +47,6 @@ func (s *Service) VisibleDoors(ctx context.Context) (predicate.Door, error) {
 	})
 }
 
-// SeesDoor says whether the actor may see the door.
-func (s *Service) SeesDoor(ctx context.Context, id typeid.Door) (bool, error) {
-	visible, err := s.VisibleDoors(ctx)
-	if err != nil {
-		return false, err
-	}
-	return s.db.Door.Query().Where(door.ID(id), visible).Exist(ctx)
-}
-
 // VisibleUsers are the actor themselves.
 func (s *Service) VisibleUsers(ctx context.Context) (predicate.User, error) {
 	return narrow(ctx, ReadUsers, user.ID)
