@@ -10,6 +10,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
 	"github.com/cardea/cardea/typeid"
 )
@@ -94,7 +95,7 @@ func setup(t *testing.T) *bench {
 
 func setupOn(t *testing.T, db *ent.Client) *bench {
 	t.Helper()
-	b := &bench{t: t, db: db, hardware: &hardware{}, clock: &clock{now: time.Now()}}
+	b := &bench{t: t, db: db, hardware: &hardware{}, clock: &clock{now: schema.Now()}}
 	b.access = access.New(access.Config{
 		DB: b.db, Devices: b.hardware, Now: b.clock.Now, Log: testenv.Logger(t),
 	})
