@@ -251,6 +251,44 @@ func TestDeviceLearnsOfItsDoors(t *testing.T) {
 	})
 }
 
+// A device is told which mode is in force, not which one is the door's own.
+func TestDeviceIsToldTheModeInForce(t *testing.T) {
+	t.Parallel()
+	b := newTown(t)
+	here := b.serve("here")
+	identity, gate := b.newDevice(here, "Gate")
+	plan, err := b.office.CreateSchedule(b.admin, access.CreateScheduleInput{
+		Name: "Always", Windows: []schema.Window{
+			{Start: "2026-01-01T00:00:00", End: "2026-01-02T00:00:00", Rule: "FREQ=DAILY"}}})
+	must(t, err)
+	first := true
+	_, err = b.office.UpdateDoor(b.admin, access.UpdateDoorInput{
+		ID: gate.ID, UnlockScheduleID: &plan.Schedule.ID, FirstPersonIn: &first})
+	must(t, err)
+	d := linktest.Start(t, sim.DeviceConfig{BaseURL: here.url, Identity: identity})
+	told := func(m door.Mode) func(sim.State) bool {
+		return func(s sim.State) bool { return s.Doors[1].Door.Mode == m }
+	}
+	d.Until(told(door.ModeCONTROLLED)) // nobody was let in yet
+	_, err = here.access.UnlockDoor(b.admin, access.UnlockDoorInput{DoorID: gate.ID})
+	must(t, err)
+	d.Until(told(door.ModeUNLOCKED))
+	_, err = here.access.OverrideDoorMode(b.admin,
+		access.OverrideDoorModeInput{DoorID: gate.ID, Mode: "LOCKED"})
+	must(t, err)
+	d.Until(told(door.ModeLOCKED))
+	_, err = here.access.CancelDoorOverride(b.admin, access.CancelDoorOverrideInput{DoorID: gate.ID})
+	must(t, err)
+	d.Until(told(door.ModeUNLOCKED))
+
+	identity, hatch := b.newDevice(here, "Hatch")
+	_, err = b.office.UpdateDoor(b.admin,
+		access.UpdateDoorInput{ID: hatch.ID, UnlockScheduleID: &plan.Schedule.ID})
+	must(t, err)
+	linktest.Start(t, sim.DeviceConfig{BaseURL: here.url, Identity: identity}).
+		Until(told(door.ModeUNLOCKED))
+}
+
 func TestRemovedDeviceIsToldToGo(t *testing.T) {
 	t.Parallel()
 	b := newTown(t)

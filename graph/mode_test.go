@@ -142,3 +142,38 @@ func TestModesAreDecidedTogether(t *testing.T) {
 	seen := w.ask(w.admin, page, vars{"n": 30}).ok()
 	equal(t, seen.text("doors.nodes.9.effectiveMode.cause"), "SCHEDULE")
 }
+
+// What an event costs in Postgres does not grow with those who watch a door's mode.
+func TestWatchersShareTheMode(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	d := w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
+	const watch = `subscription($ids: [ID!]) { doors(ids: $ids) {
+		door { effectiveMode { mode cause } } event { type } } }`
+	var watchers []*client
+	for range 5 {
+		c := w.connectAs(w.admin)
+		c.start("one", watch, vars{"ids": []any{d.ID}})
+		equal(t, dig(t, c.next("one"), "doors.door.effectiveMode.mode"), any("CONTROLLED"))
+		watchers = append(watchers, c)
+	}
+	sent := w.counter.during(func() {
+		_, err := w.access.OverrideDoorMode(w.admin.ctx,
+			access.OverrideDoorModeInput{DoorID: d.ID, Mode: "UNLOCKED"})
+		must(t, err)
+		for _, c := range watchers {
+			for _, kind := range []string{"override.applied", "door.mode_changed"} {
+				item := c.next("one")
+				equal(t, dig(t, item, "doors.event.type"), any(kind))
+				equal(t, dig(t, item, "doors.door.effectiveMode.cause"), any("OVERRIDE"))
+			}
+		}
+	})
+	decided := 0
+	for _, statement := range sent {
+		if strings.Contains(statement, "lockdown_doors") {
+			decided++
+		}
+	}
+	equal(t, decided, 2) // once for each event
+}
