@@ -91,8 +91,8 @@ func (f *faults) within(field string, value *int, low, high int) {
 }
 
 // notBoth checks that a field is not set and cleared at once.
-func (f *faults) notBoth(field string, set, clear bool) {
-	if set && clear {
+func (f *faults) notBoth(field string, set, unset bool) {
+	if set && unset {
 		f.add(field, "cannot be set and cleared at once")
 	}
 }

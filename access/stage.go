@@ -210,14 +210,14 @@ func overdue(c *ent.Command) step {
 func (s *Service) Run(ctx context.Context) error {
 	var sweeps sync.WaitGroup
 	defer sweeps.Wait()
-	sweeps.Go(func() { s.everySecond(ctx, "commands not expired", s.ExpireCommands) })
-	sweeps.Go(func() { s.everySecond(ctx, "modes of doors not turned", s.TurnModes) })
+	sweeps.Go(func() { s.everySecond(ctx, "commands that expire", s.ExpireCommands) })
+	sweeps.Go(func() { s.everySecond(ctx, "modes of doors", s.TurnModes) })
 	return nil
 }
 
 // everySecond sweeps until ctx ends. One sweep does not wait for another's.
 func (s *Service) everySecond(
-	ctx context.Context, complaint string, sweep func(context.Context) (int, error),
+	ctx context.Context, what string, sweep func(context.Context) (int, error),
 ) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -228,7 +228,7 @@ func (s *Service) everySecond(
 		case <-tick.C:
 		}
 		if _, err := sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, complaint, "error", err)
+			s.log.ErrorContext(ctx, "sweep failed", "of", what, "error", err)
 		}
 	}
 }
