@@ -44,6 +44,7 @@ func stepOf(v verdict.Verdict) verdict.Step {
 		s.Key, s.UserGroup, s.DoorGroup = v.Key, v.UserGroup, v.DoorGroup
 	case verdict.RuleArea:
 		s.Area = v.Area
+	default:
 	}
 	return s
 }
