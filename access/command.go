@@ -258,8 +258,12 @@ func (s *Service) create(
 	if err != nil {
 		return nil, nil, err
 	}
+	arrived, err := s.arrivedBy(ctx, tx, c)
+	if err != nil {
+		return nil, nil, err
+	}
 	more, err := o.presentedEvents(ctx, tx, d, told, v)
-	events = slices.Concat(events, moved, more)
+	events = slices.Concat(events, moved, arrived, more)
 	if err != nil || c.Stage != command.StageCREATED || o.operatorReason != nil || !waitsForFirst(d) {
 		return c, events, err
 	}

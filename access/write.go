@@ -20,8 +20,8 @@ import (
 // the caller's error. Nothing has happened if it returns one.
 //
 // Changes lock in one order: site, holiday calendar, schedule, device, group, door, user, key, area,
-// command, and the journal's head last. Where Postgres nevertheless finds two that wait for each
-// other, the one that it ends is run again.
+// visit, command, and the journal's head last. Where Postgres nevertheless finds two that wait for
+// each other, the one that it ends is run again.
 func (s *Service) write(
 	ctx context.Context, change func(*ent.Tx) ([]journal.Event, error),
 ) error {

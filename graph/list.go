@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"time"
+
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/area"
@@ -18,6 +20,7 @@ import (
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
 	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/ent/visit"
 	"github.com/cardea/cardea/ent/webhookdelivery"
 	"github.com/cardea/cardea/ent/webhookendpoint"
 )
@@ -80,6 +83,12 @@ var (
 	credentials = list[*ent.Credential]{
 		code: 'C', columns: []string{credential.FieldID},
 		key: func(c *ent.Credential) []any { return []any{rawID(c.ID)} },
+	}
+	visits = list[*ent.Visit]{
+		code: 'V', columns: []string{visit.FieldStartsAt, visit.FieldID},
+		key: func(v *ent.Visit) []any {
+			return []any{v.StartsAt.UTC().Format(time.RFC3339Nano), rawID(v.ID)}
+		},
 	}
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},

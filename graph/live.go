@@ -2,10 +2,12 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
@@ -93,17 +95,24 @@ func (r *resolver) subscribe(ctx context.Context, from place) (*stream.Subscript
 }
 
 // follow hands over every event until the subscription ends or each fails. When an event says that
-// the actor's rights may have changed, recheck decides first.
-func follow(
+// the actor's rights may have changed, recheck decides first. It sees whatever was committed before
+// it, so one check is for all events up to the head of the journal.
+func (r *resolver) follow(
 	ctx context.Context, sub *stream.Subscription,
 	recheck func() error, each func(*journal.Event) error,
 ) error {
 	by, _ := actor.FromContext(ctx)
+	var checked int64
 	for e := range sub.Events() {
-		if concerns(e, by) {
+		if e.Sequence > checked && concerns(e, by) {
+			head, err := r.db.JournalHead.Query().Where(journalhead.ID(by.Organization)).Only(ctx)
+			if err != nil {
+				return fmt.Errorf("read journal head: %w", err)
+			}
 			if err := recheck(); err != nil {
 				return err
 			}
+			checked = head.Seq
 		}
 		if err := each(e); err != nil {
 			return err
@@ -112,13 +121,22 @@ func follow(
 	return sub.Err()
 }
 
-// rightsEvents may change what somebody may see; their user is whom they are about.
+// rightsEvents may change what somebody may see. Their user is whom they are about; without one,
+// they are about a group, or a door, and so about whoever does not see everything.
 var rightsEvents = map[string]bool{
 	"user.updated": true, "user.deleted": true, "api_token.revoked": true,
-	"key.created": true, "key.revoked": true,
+	"key.created": true, "key.updated": true, "key.suspended": true, "key.resumed": true,
+	"key.shared": true, "key.redeemed": true, "key.revoked": true,
+	"user_group.updated": true, "user_group.deleted": true,
+	"user_group.member_added": true, "user_group.member_removed": true,
+	"door_group.updated": true, "door_group.deleted": true,
+	"door_group.door_added": true, "door_group.door_removed": true,
 }
 
 func concerns(e *journal.Event, by actor.Actor) bool {
+	if e.User.IsZero() {
+		return rightsEvents[e.Type] && by.Role != actor.RoleAdmin
+	}
 	return rightsEvents[e.Type] && e.User == by.User
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/typeid"
 )
 
 const watch = `subscription($ids: [ID!], $site: ID, $after: Cursor) { doors(ids: $ids, siteId: $site, after: $after) {
@@ -141,6 +142,7 @@ func TestMemberWatchesOwnDoors(t *testing.T) {
 	_, err := w.access.RevokeKey(w.admin.ctx, access.RevokeKeyInput{ID: key.ID})
 	must(t, err)
 	equal(t, named.failed("one"), "FORBIDDEN")
+	c.expect("all", "gone: key.revoked")
 	if time.Since(start) > time.Second {
 		t.Errorf("the subscription lived on for %s", time.Since(start))
 	}
@@ -222,4 +224,43 @@ func TestWatchersShareTheirReads(t *testing.T) {
 	}
 	one, many := reads(1), reads(20)
 	equal(t, many, one)
+}
+
+// A member watches doors come and go as groups change, of people and of doors.
+func TestMemberWatchesDoorsOfGroups(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	site := w.site(w.admin, "Harbour")
+	gate, cellar := w.door(w.admin, site, "Gate"), w.door(w.admin, site, "Cellar")
+	w.key(w.admin, w.member.user, w.door(w.admin, site, "Hut"))
+	staff, outside := w.userGroup(w.admin, "Staff", nil), w.doorGroup(w.admin, "Outside", nil)
+	w.groupKey(staff, outside)
+	w.gather(outside, gate)
+	part := w.doorGroup(w.admin, "Gates", nil)
+	w.gather(part, gate)
+	c := w.connectAs(w.member)
+	c.start("s", watch)
+	c.expect("s", "Hut: present")
+	w.join(staff, w.member.user)
+	c.expect("s", "Gate: user_group.member_added")
+	w.gather(outside, cellar)
+	c.expect("s", "Cellar: door_group.door_added")
+	_, err := w.access.RemoveDoorGroupDoors(w.admin.ctx, access.RemoveDoorGroupDoorsInput{
+		DoorGroupID: outside.ID, DoorIDs: []typeid.Door{gate.ID}})
+	must(t, err)
+	c.expect("s", "gone: door_group.door_removed")
+	_, err = w.access.UpdateDoorGroup(w.admin.ctx,
+		access.UpdateDoorGroupInput{ID: part.ID, ParentID: &outside.ID})
+	must(t, err)
+	c.expect("s", "Gate: door_group.updated")
+	yes := true
+	_, err = w.access.UpdateDoorGroup(w.admin.ctx,
+		access.UpdateDoorGroupInput{ID: part.ID, ClearParent: &yes})
+	must(t, err)
+	c.expect("s", "gone: door_group.updated")
+	_, err = w.access.DeleteUserGroup(w.admin.ctx, access.DeleteUserGroupInput{ID: staff.ID})
+	must(t, err)
+	c.expect("s", "gone: key.revoked")
+	w.rename(cellar, "Vault")
+	c.quiet()
 }

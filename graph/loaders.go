@@ -37,6 +37,7 @@ type loaders struct {
 	calendars     *loader[typeid.HolidayCalendar, *ent.HolidayCalendar]
 	userGroups    *loader[typeid.UserGroup, *ent.UserGroup]
 	doorGroups    *loader[typeid.DoorGroup, *ent.DoorGroup]
+	visits        *loader[typeid.Visit, *ent.Visit]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
@@ -95,6 +96,7 @@ func (r *resolver) newLoaders() *loaders {
 			func(g *ent.UserGroup) typeid.UserGroup { return g.ID }),
 		doorGroups: byID(r.readDoorGroups,
 			func(g *ent.DoorGroup) typeid.DoorGroup { return g.ID }),
+		visits: byID(r.readVisits, func(v *ent.Visit) typeid.Visit { return v.ID }),
 		tokens: byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
 		credentials: byID(r.readCredentials,
 			func(c *ent.Credential) typeid.Credential { return c.ID }),

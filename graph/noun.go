@@ -97,6 +97,8 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.DoorGroup, *ent.DoorGroup] { return l.doorGroups }),
 	typeid.Credential{}.Prefix(): find(typeid.As[typeid.Credential],
 		func(l *loaders) *loader[typeid.Credential, *ent.Credential] { return l.credentials }),
+	typeid.Visit{}.Prefix(): find(typeid.As[typeid.Visit],
+		func(l *loaders) *loader[typeid.Visit, *ent.Visit] { return l.visits }),
 	typeid.APIToken{}.Prefix(): find(typeid.As[typeid.APIToken],
 		func(l *loaders) *loader[typeid.APIToken, *ent.APIToken] { return l.tokens }),
 	typeid.Command{}.Prefix(): find(typeid.As[typeid.Command],

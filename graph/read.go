@@ -61,6 +61,11 @@ func (r *resolver) readDoorGroupDoors(ctx context.Context) (*ent.DoorGroupDoorQu
 	return r.db.DoorGroupDoor.Query().Where(visible), err
 }
 
+func (r *resolver) readVisits(ctx context.Context) (*ent.VisitQuery, error) {
+	visible, err := r.access.VisibleVisits(ctx)
+	return r.db.Visit.Query().Where(visible), err
+}
+
 func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) {
 	visible, err := r.access.VisibleCommands(ctx)
 	return r.db.Command.Query().Where(visible), err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"entgo.io/ent/dialect/sql"
@@ -98,6 +99,7 @@ type doorWatch struct {
 	choice
 	org  typeid.Organization
 	skip int64
+	was  map[typeid.Door]bool // own, before the viewer's rights changed; nil: they did not
 	send func(*shape.DoorUpdate) bool
 }
 
@@ -133,7 +135,7 @@ func (r *resolver) watchDoors(
 			return ctx.Err()
 		}
 		doors = nil // a subscription may last for days
-		return follow(ctx, sub, func() error { return w.recheck(ctx) },
+		return r.follow(ctx, sub, func() error { return w.recheck(ctx) },
 			func(e *journal.Event) error { return w.tell(ctx, e) })
 	}), nil
 }
@@ -162,6 +164,7 @@ func (w *doorWatch) recheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.was = w.own
 	return w.learnOwn(ctx)
 }
 
@@ -189,6 +192,9 @@ func (w *doorWatch) learnOwn(ctx context.Context) error {
 // who stops between two of them resumes between them.
 func (w *doorWatch) tell(ctx context.Context, e *journal.Event) error {
 	concerned, err := w.concerned(ctx, e)
+	if err == nil && w.was != nil {
+		concerned, err = w.turned(ctx, concerned)
+	}
 	if err != nil {
 		return err
 	}
@@ -236,6 +242,45 @@ func (w *doorWatch) concerned(
 	return updates, nil
 }
 
+// turned adds the doors that have come into the viewer's sight, or gone out of it, since their rights
+// changed. Whoever resumes later is not told of these again.
+func (w *doorWatch) turned(
+	ctx context.Context, told []*shape.DoorUpdate,
+) ([]*shape.DoorUpdate, error) {
+	was := w.was
+	w.was = nil
+	for _, update := range told {
+		was[update.DoorID] = w.own[update.DoorID]
+	}
+	var come []typeid.Door
+	for id := range w.own {
+		if !was[id] {
+			come = append(come, id)
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(was), compareDoors) {
+		if was[id] && !w.own[id] {
+			told = append(told, &shape.DoorUpdate{DoorID: id})
+		}
+	}
+	if len(come) == 0 {
+		return told, nil
+	}
+	q, err := w.query(ctx, w.resolver)
+	if err != nil {
+		return nil, err
+	}
+	doors, err := q.Where(func(s *sql.Selector) { s.Where(isAny(s.C(door.FieldID), come)) }).
+		Order(door.ByID()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read doors: %w", err)
+	}
+	for _, d := range doors {
+		told = append(told, &shape.DoorUpdate{DoorID: d.ID, Door: d})
+	}
+	return told, nil
+}
+
 // readIDs returns the identifiers in their order. (Ent's own IDs cannot scan typed ones.)
 func readIDs(ctx context.Context, q *ent.DoorQuery) ([]typeid.Door, error) {
 	q.Order(door.ByID()).Select(door.FieldID)
@@ -267,7 +312,7 @@ func (r *resolver) watchEvents(
 	}
 	return flow(ctx, r, func(send func(*shape.EventUpdate) bool) error {
 		defer sub.Close()
-		return follow(ctx, sub, func() error { return stillEntitled(ctx) },
+		return r.follow(ctx, sub, func() error { return stillEntitled(ctx) },
 			func(e *journal.Event) error {
 				at := place{after: e.Sequence}.cursor(e.Organization)
 				if matches(f, e) && !send(&shape.EventUpdate{Cursor: at, Event: e}) {
@@ -299,7 +344,7 @@ func (r *resolver) watchCommand(
 		if !send(c) || c.EndedAt != nil {
 			return ctx.Err()
 		}
-		err := follow(ctx, sub, func() error { return stillEntitled(ctx) },
+		err := r.follow(ctx, sub, func() error { return stillEntitled(ctx) },
 			func(e *journal.Event) error {
 				if e.Command != id {
 					return nil

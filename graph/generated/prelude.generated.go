@@ -1829,6 +1829,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐVisit(ctx context.Context, v any) (typeid.Visit, error) {
+	res, err := shape.UnmarshalVisit(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐVisit(ctx context.Context, sel ast.SelectionSet, v typeid.Visit) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalVisit(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐWebhookAttempt(ctx context.Context, v any) (typeid.WebhookAttempt, error) {
 	res, err := shape.UnmarshalWebhookAttempt(v)
 	return res, graphql.ErrorOnPath(ctx, err)

@@ -51,6 +51,7 @@ type ResolverRoot interface {
 	UserGroup() UserGroupResolver
 	UserGroupMember() UserGroupMemberResolver
 	Viewer() ViewerResolver
+	Visit() VisitResolver
 	WebhookAttempt() WebhookAttemptResolver
 	WebhookDelivery() WebhookDeliveryResolver
 	WebhookEndpoint() WebhookEndpointResolver
@@ -87,6 +88,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddUserGroupMembersInput,
 		ec.unmarshalInputBindDoorInput,
 		ec.unmarshalInputCancelDoorOverrideInput,
+		ec.unmarshalInputCancelVisitInput,
 		ec.unmarshalInputCreateApiTokenInput,
 		ec.unmarshalInputCreateAreaInput,
 		ec.unmarshalInputCreateDeviceInput,
@@ -113,6 +115,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputHolidayInput,
 		ec.unmarshalInputImportHolidayCalendarInput,
 		ec.unmarshalInputImportScheduleInput,
+		ec.unmarshalInputInviteVisitorInput,
 		ec.unmarshalInputLockDoorInput,
 		ec.unmarshalInputOverrideDoorModeInput,
 		ec.unmarshalInputPresentCredentialInput,
@@ -121,6 +124,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPresentedMobileInput,
 		ec.unmarshalInputPresentedWiegandInput,
 		ec.unmarshalInputRecordPresenceInput,
+		ec.unmarshalInputRecordVisitorArrivalInput,
+		ec.unmarshalInputRecordVisitorDepartureInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
 		ec.unmarshalInputRemoveUserGroupMembersInput,
@@ -146,6 +151,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateSiteInput,
 		ec.unmarshalInputUpdateUserGroupInput,
 		ec.unmarshalInputUpdateUserInput,
+		ec.unmarshalInputUpdateVisitInput,
 		ec.unmarshalInputUpdateWebhookEndpointInput,
 	)
 	first := true
@@ -3860,6 +3866,208 @@ enum ActorKind {
   SYSTEM
 }
 `, BuiltIn: false},
+	{Name: "../schema/visit.graphqls", Input: `extend type Query {
+  "A visit; null if there is none that the viewer may see."
+  visit(
+    "The visit."
+    id: ID!
+  ): Visit
+  "Visits by when they start. Other than administrators see those that they host."
+  visits(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only visits to this site."
+    siteId: ID
+    "Only visits that this person hosts."
+    hostId: ID
+    "Only visits in this state."
+    state: VisitState
+    "Only visits that end after this."
+    from: DateTime
+    "Only visits that start before this."
+    to: DateTime
+  ): VisitConnection!
+}
+
+extend type Mutation {
+  """
+  Invites a guest: makes a visit, with a key for its time and a link by which the guest takes the
+  key. Other than administrators host only themselves, at doors that a key of theirs opens now.
+  """
+  inviteVisitor(
+    "Who comes, when, and to which doors."
+    input: InviteVisitorInput!
+  ): InviteVisitorPayload!
+  "Changes the time or the doors of a visit that has not ended, and of its key."
+  updateVisit(
+    "What to change."
+    input: UpdateVisitInput!
+  ): UpdateVisitPayload!
+  "Records that a guest is there. The first unlock that their key grants does so too."
+  recordVisitorArrival(
+    "Whose arrival to record."
+    input: RecordVisitorArrivalInput!
+  ): RecordVisitorArrivalPayload!
+  "Records that a guest has left, which revokes their key."
+  recordVisitorDeparture(
+    "Whose departure to record."
+    input: RecordVisitorDepartureInput!
+  ): RecordVisitorDeparturePayload!
+  "Cancels a visit whose guest has not arrived, which revokes its key."
+  cancelVisit(
+    "What to cancel."
+    input: CancelVisitInput!
+  ): CancelVisitPayload!
+}
+
+"A guest with a host, for a time, and a key that ends with the visit whichever way it ends."
+type Visit implements Node {
+  "The identifier, prefix ` + "`" + `visit` + "`" + `."
+  id: ID!
+  "The guest's name."
+  name: String!
+  "Who invited the guest."
+  host: User
+  "Where the guest goes; null if the viewer may not see it any more."
+  site: Site
+  "The guest's key; null if the viewer may not see it."
+  key: Key
+  "How far it is."
+  state: VisitState!
+  "When it starts, and the key with it."
+  startsAt: DateTime!
+  "When it ends, and the key with it, that instant not included."
+  endsAt: DateTime!
+  "When the guest arrived; null if nobody recorded it."
+  arrivedAt: DateTime
+  "When it ended, whichever way; null if it has not."
+  endedAt: DateTime
+  "When the guest was invited."
+  createdAt: DateTime!
+}
+
+"How far a visit is."
+enum VisitState {
+  "The guest has not arrived."
+  INVITED
+  "The guest is there."
+  ARRIVED
+  "It ended: the guest left, or the time of a guest who had arrived was over."
+  DEPARTED
+  "It ended before the guest arrived: somebody cancelled it."
+  CANCELLED
+  "It ended: its time was over, and the guest had not arrived."
+  NO_SHOW
+}
+
+"A page of visits."
+type VisitConnection {
+  "The items with their cursors."
+  edges: [VisitEdge!]!
+  "The items alone."
+  nodes: [Visit!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `VisitConnection` + "`" + `."
+type VisitEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Visit!
+}
+
+"A guest to invite: to doors of the site, to groups of doors, or to both."
+input InviteVisitorInput {
+  "The guest's name, at most 200 characters."
+  name: String!
+  "The guest's e-mail address, or phone number such as +390612345678."
+  recipient: String
+  "Where the guest goes."
+  siteId: ID!
+  "The doors of the site that the guest's key opens, at most 200."
+  doorIds: [ID!]
+  "The groups of doors that the guest's key opens, at most 50. For administrators."
+  doorGroupIds: [ID!]
+  "When the visit starts."
+  startsAt: DateTime!
+  "When it ends: to come, and at most 30 days after it starts."
+  endsAt: DateTime!
+  "Who invites; the viewer if absent."
+  hostId: ID
+}
+
+"The visit that was made."
+type InviteVisitorPayload {
+  "The visit."
+  visit: Visit!
+  "The link by which the guest takes the key. It is shown this once."
+  link: String!
+}
+
+"A change of a visit. What is absent or null stays as it is."
+input UpdateVisitInput {
+  "The visit."
+  id: ID!
+  "When it starts."
+  startsAt: DateTime
+  "When it ends: to come, and at most 30 days after it starts."
+  endsAt: DateTime
+  "With ` + "`" + `doorGroupIds` + "`" + `, what the guest's key opens instead of what it did."
+  doorIds: [ID!]
+  "With ` + "`" + `doorIds` + "`" + `, what the guest's key opens instead of what it did. For administrators."
+  doorGroupIds: [ID!]
+}
+
+"A guest who has arrived."
+input RecordVisitorArrivalInput {
+  "The visit."
+  visitId: ID!
+}
+
+"The visit whose guest arrived."
+type RecordVisitorArrivalPayload {
+  "The visit."
+  visit: Visit!
+}
+
+"A guest who has left."
+input RecordVisitorDepartureInput {
+  "The visit."
+  visitId: ID!
+}
+
+"The visit whose guest left."
+type RecordVisitorDeparturePayload {
+  "The visit."
+  visit: Visit!
+}
+
+"A visit to cancel."
+input CancelVisitInput {
+  "The visit."
+  visitId: ID!
+}
+
+"The visit that was cancelled."
+type CancelVisitPayload {
+  "The visit."
+  visit: Visit!
+}
+
+"The visit that was changed."
+type UpdateVisitPayload {
+  "The visit."
+  visit: Visit!
+}
+`, BuiltIn: false},
 	{Name: "../schema/webhook_endpoint.graphqls", Input: `extend type Query {
   "A webhook endpoint; null if there is none that the viewer may see."
   webhookEndpoint(
@@ -4297,6 +4505,14 @@ func (ec *executionContext) childFields_CancelDoorOverridePayload(ctx context.Co
 		return ec.fieldContext_CancelDoorOverridePayload_door(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CancelDoorOverridePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelVisitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "visit":
+		return ec.fieldContext_CancelVisitPayload_visit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelVisitPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Command(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5015,6 +5231,16 @@ func (ec *executionContext) childFields_ImportSchedulePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ImportSchedulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_InviteVisitorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "visit":
+		return ec.fieldContext_InviteVisitorPayload_visit(ctx, field)
+	case "link":
+		return ec.fieldContext_InviteVisitorPayload_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InviteVisitorPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Key(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5213,6 +5439,22 @@ func (ec *executionContext) childFields_RecordPresencePayload(ctx context.Contex
 		return ec.fieldContext_RecordPresencePayload_area(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordPresencePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RecordVisitorArrivalPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "visit":
+		return ec.fieldContext_RecordVisitorArrivalPayload_visit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordVisitorArrivalPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RecordVisitorDeparturePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "visit":
+		return ec.fieldContext_RecordVisitorDeparturePayload_visit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordVisitorDeparturePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RemoveDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5529,6 +5771,14 @@ func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type UpdateUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateVisitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "visit":
+		return ec.fieldContext_UpdateVisitPayload_visit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateVisitPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "endpoint":
@@ -5713,6 +5963,56 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_keys(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Visit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Visit_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Visit_name(ctx, field)
+	case "host":
+		return ec.fieldContext_Visit_host(ctx, field)
+	case "site":
+		return ec.fieldContext_Visit_site(ctx, field)
+	case "key":
+		return ec.fieldContext_Visit_key(ctx, field)
+	case "state":
+		return ec.fieldContext_Visit_state(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Visit_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_Visit_endsAt(ctx, field)
+	case "arrivedAt":
+		return ec.fieldContext_Visit_arrivedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Visit_endedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Visit_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Visit", field.Name)
+}
+
+func (ec *executionContext) childFields_VisitConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_VisitConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_VisitConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_VisitConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VisitConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_VisitEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_VisitEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_VisitEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VisitEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_WebhookAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
