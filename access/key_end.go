@@ -132,8 +132,8 @@ func holdFamily(ctx context.Context, tx *ent.Tx, ids ...typeid.Key) ([]*ent.Key,
 	return family, nil
 }
 
-// endAll tells of the end of keys that are about to be deleted, with all that was shared from them, as
-// far as they are still valid, and cancels what they are about to open.
+// endAll tells of the end of keys that are about to be deleted, with all that was shared from them,
+// as far as they are still valid, and cancels what they are about to open.
 func (s *Service) endAll(
 	ctx context.Context, tx *ent.Tx, which predicate.Key,
 ) ([]journal.Event, error) {

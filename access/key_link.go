@@ -40,8 +40,8 @@ type RenewKeyLinkPayload struct {
 	Link string
 }
 
-// RenewKeyLink gives a shared key that nobody has redeemed another link; the one before is void. Other
-// than administrators renew the links of what they shared.
+// RenewKeyLink gives a shared key that nobody has redeemed another link; the one before is void.
+// Other than administrators renew the links of what they shared.
 func (s *Service) RenewKeyLink(
 	ctx context.Context, in RenewKeyLinkInput,
 ) (*RenewKeyLinkPayload, error) {
@@ -120,7 +120,8 @@ func openedBy(q *sql.Selector, id typeid.Key) *sql.Predicate {
 	)
 }
 
-// findLink returns the key that a link's secret stands for, and a context to act in its organization.
+// findLink returns the key that a link's secret stands for, and a context to act in its
+// organization.
 func (s *Service) findLink(
 	ctx context.Context, secret string,
 ) (*ent.Key, context.Context, error) {
@@ -150,8 +151,8 @@ type Redeemed struct {
 	Expires time.Time
 }
 
-// RedeemLink makes a person of whoever has a link, and gives them its key. It does so once; a second
-// time, the link is as unknown as one that never was (see ReadLink).
+// RedeemLink makes a person of whoever has a link, and gives them its key. It does so once; a
+// second time, the link is as unknown as one that never was (see ReadLink).
 func (s *Service) RedeemLink(ctx context.Context, secret string) (*Redeemed, error) {
 	k, ctx, err := s.findLink(ctx, secret)
 	if err != nil {

@@ -28,8 +28,8 @@ type UpdateKeyInput struct {
 // UpdateKeyPayload holds the key as it is now.
 type UpdateKeyPayload struct{ Key *ent.Key }
 
-// UpdateKey changes a key that is not revoked. One that was shared stays within the key that it came
-// from; those that were shared from it open what all above them still open.
+// UpdateKey changes a key that is not revoked. One that was shared stays within the key that it
+// came from; those that were shared from it open what all above them still open.
 func (s *Service) UpdateKey(ctx context.Context, in UpdateKeyInput) (*UpdateKeyPayload, error) {
 	if err := Authorize(ctx, WriteKeys); err != nil {
 		return nil, err

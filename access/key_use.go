@@ -26,8 +26,8 @@ const chainsOf = `WITH RECURSIVE chain AS (
 	SELECT k.id, k.parent_id FROM keys k JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
 )`
 
-// takeUse takes a use of the key that grants an unlock, and of those that it was shared from, as far
-// as they count. Whoever decided holds them locked, so none is taken twice.
+// takeUse takes a use of the key that grants an unlock, and of those that it was shared from, as
+// far as they count. Whoever decided holds them locked, so none is taken twice.
 func (s *Service) takeUse(ctx context.Context, tx *ent.Tx, v verdict.Verdict, o order) error {
 	if !v.Limited || o.verb != command.VerbUNLOCK || v.Key.IsZero() {
 		return nil
@@ -69,7 +69,8 @@ func (s *Service) returnUse(
 	}}, nil
 }
 
-// countUse runs a statement over a key and those that it was shared from, and returns how many rows.
+// countUse runs a statement over a key and those that it was shared from, and returns how many
+// rows.
 func countUse(
 	ctx context.Context, tx *ent.Tx, id typeid.Key, statement string,
 ) (int64, error) {

@@ -59,10 +59,10 @@ const (
 
 // policy is who may do what. A role without an entry may not.
 //
-// CommandDoors is the right to ask: whether the door then opens is decided by keys (package verdict),
-// for an administrator too. Lockdowns that are one's own are those of plans that name one's group; keys
-// that are one's own to share are those that one holds, and to revoke, those that one shared. A guest
-// may do what the page of a shared key needs (package portal), and no more.
+// CommandDoors is the right to ask: whether the door then opens is decided by keys (package
+// verdict), for an administrator too. Lockdowns that are one's own are those of plans that name
+// one's group; keys that are one's own to share are those that one holds, and to revoke, those that
+// one shared. A guest may do what the page of a shared key needs (package portal), and no more.
 var policy = map[Action]map[actor.Role]scope{
 	ReadOrganization: {actor.RoleAdmin: all, actor.RoleMember: all, actor.RoleGuest: all},
 	ReadSites:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},

@@ -24,6 +24,10 @@ type Routes struct {
 	// itself. Nil on a node without device links.
 	Devices http.Handler
 
+	// Portal answers everything below /k/, by the full path: pages for people without an account. It
+	// authenticates them itself. Nil on a node without the API.
+	Portal http.Handler
+
 	// Ready returns nil when the node's critical dependencies answer. It is asked once a second.
 	Ready func(context.Context) error
 
@@ -42,6 +46,9 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	if s.routes.Devices != nil {
 		mux.Handle("/devices/v1/", s.routes.Devices)
+	}
+	if s.routes.Portal != nil {
+		mux.Handle("/k/", s.routes.Portal)
 	}
 	if s.routes.GraphQL != nil {
 		mux.Handle("/graphql", s.authenticate(s.routes.GraphQL))

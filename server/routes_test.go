@@ -20,9 +20,13 @@ func echo(name string) http.Handler {
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	n := start(t, server.Config{
-		Routes: server.Routes{GraphQL: echo("graphql"), Devices: echo("devices")},
+		Routes: server.Routes{
+			GraphQL: echo("graphql"), Devices: echo("devices"), Portal: echo("portal"),
+		},
 	})
 	for path, want := range map[string]string{
+		"/k/open":                "portal GET /k/open",
+		"/k/a/b":                 "portal GET /k/a/b",
 		"/graphql":               "graphql GET /graphql",
 		"/graphql?query={x}":     "graphql GET /graphql",
 		"/devices/v1/":           "devices GET /devices/v1/",

@@ -33,6 +33,7 @@ type config struct {
 	Secrets        *seal.Keyring
 	Addr           string
 	ServerName     string
+	PublicURL      string
 	Roles          []string
 	InsideWebhooks bool
 	LogLevel       slog.Level
@@ -62,6 +63,8 @@ var environment = []variable{
 		func(c *config, v string) error { c.Addr = v; return checkAddr(v) }},
 	{"CARDEA_SERVER_NAME", "localhost", "public host name, which devices sign when they link",
 		func(c *config, v string) error { c.ServerName = v; return checkName(v) }},
+	{"CARDEA_PUBLIC_URL", "", "where people reach us, such as https://doors.example.com; without, links are of this machine",
+		func(c *config, v string) error { c.PublicURL = v; return checkPublicURL(v) }},
 	{"CARDEA_ROLES", strings.Join(allRoles, ","), "parts that this node runs",
 		func(c *config, v string) error { c.Roles = strings.Split(v, ","); return checkRoles(c.Roles) }},
 	{"CARDEA_ALLOW_INSIDE_WEBHOOKS", "false", "let webhooks go to this machine by plain http: demos only",
@@ -105,7 +108,8 @@ func lookUp(env func(string) string, name string) (string, error) {
 
 // isSecret says of a variable that it holds a secret, or a URL with a password.
 func isSecret(name string) bool {
-	return name == "CARDEA_SECRETS" || strings.HasSuffix(name, "_URL")
+	return name == "CARDEA_SECRETS" ||
+		strings.HasSuffix(name, "_URL") && name != "CARDEA_PUBLIC_URL"
 }
 
 func (c config) has(role string) bool { return slices.Contains(c.Roles, role) }
@@ -140,6 +144,18 @@ func checkDatabaseURL(v string) error {
 	}
 	if u, _ := url.Parse(v); !u.Query().Has("sslmode") {
 		return errors.New("must name its sslmode, such as ?sslmode=verify-full")
+	}
+	return nil
+}
+
+// checkPublicURL insists on an origin: links begin with it, and browsers name it.
+func checkPublicURL(v string) error {
+	u, err := url.Parse(v)
+	switch {
+	case v == "":
+		return nil
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Host == "", v != u.Scheme+"://"+u.Host:
+		return errors.New("is not an origin, such as https://doors.example.com")
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/graph"
 	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/portal"
 	"github.com/cardea/cardea/server"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/webhooks"
@@ -36,6 +37,7 @@ type node struct {
 	model    *ent.Client
 	record   *journal.Log
 	stream   *stream.Stream
+	hub      *stream.Hub // with the API only
 	router   *devicelink.Router
 	access   *access.Service
 	server   *server.Server
@@ -63,7 +65,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 	}
 	n.access = access.New(access.Config{
 		DB: n.model, Devices: n.router, Secrets: c.Secrets, Log: log,
-		AllowInsideWebhooks: c.InsideWebhooks,
+		AllowInsideWebhooks: c.InsideWebhooks, PublicURL: n.publicURL,
 		Committed: func(events []journal.Event) {
 			for _, tell := range n.told {
 				tell(events)
@@ -72,7 +74,11 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 	})
 	routes := server.Routes{Ready: n.db.PingContext, Authenticate: n.authenticate}
 	if c.has(roleAPI) {
-		routes.GraphQL = n.addGraph()
+		n.hub = stream.NewHub(n.stream, n.record, stream.HubConfig{})
+		n.stages.reach = append(n.stages.reach, part{"hub", n.hub.Run})
+		routes.GraphQL, routes.Portal = n.addGraph(), portal.New(portal.Config{
+			Access: n.access, DB: n.model, Hub: n.hub, PublicURL: n.publicURL, Log: log,
+		})
 	}
 	if c.has(roleLink) {
 		if routes.Devices, err = n.addLinks(); err != nil {
@@ -129,13 +135,11 @@ func (n *node) openStream(ctx context.Context) (err error) {
 }
 
 func (n *node) addGraph() http.Handler {
-	hub := stream.NewHub(n.stream, n.record, stream.HubConfig{})
 	handler := graph.New(graph.Config{
-		Access: n.access, DB: n.model, Hub: hub, Authenticate: n.access.Authenticate,
+		Access: n.access, DB: n.model, Hub: n.hub, Authenticate: n.access.Authenticate,
 		Drain: drain, Log: n.log, Registerer: n.registry,
 	})
 	n.stages.front = append(n.stages.front, part{"graph", handler.Run})
-	n.stages.reach = append(n.stages.reach, part{"hub", hub.Run})
 	return handler
 }
 
@@ -186,6 +190,14 @@ func (n *node) close() (err error) {
 		err = errors.Join(err, n.db.Close())
 	}
 	return err
+}
+
+// publicURL is where people reach this installation. Without one, only this machine does.
+func (n *node) publicURL() string {
+	if n.config.PublicURL != "" {
+		return n.config.PublicURL
+	}
+	return n.url()
 }
 
 // url is where this machine reaches the node.

@@ -322,6 +322,7 @@ func TestConfigurationListsEveryMistake(t *testing.T) {
 	env := map[string]string{
 		"CARDEA_DATABASE_URL": "postgres://user:hidden@db/cardea", "CARDEA_ADDR": "8080",
 		"CARDEA_ROLES": "api,cook", "CARDEA_DATABASE_POOL": "0", "CARDEA_SECRETS": "\nhidden;",
+		"CARDEA_PUBLIC_URL": "https://doors.example.com/k",
 	}
 	err := run(t.Context(), []string{"serve", "-check"},
 		func(name string) string { return env[name] }, io.Discard, io.Discard)
@@ -329,7 +330,8 @@ func TestConfigurationListsEveryMistake(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{"CARDEA_DATABASE_URL", "sslmode", "CARDEA_ADDR", "CARDEA_ROLES",
-		"cook", "CARDEA_DATABASE_POOL", "CARDEA_REDIS_URL", "CARDEA_SECRETS: line 2"} {
+		"cook", "CARDEA_DATABASE_POOL", "CARDEA_REDIS_URL", "CARDEA_SECRETS: line 2",
+		"CARDEA_PUBLIC_URL"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing of %s in:\n%s", want, err)
 		}
