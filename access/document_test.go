@@ -67,6 +67,7 @@ func TestAccessDocument(t *testing.T) {
 
 // live leads to the reason and returns the example's text.
 func (e example) live(t *testing.T) string {
+	t.Helper()
 	b := setup(t)
 	b.clock.now = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC) // Friday, 10:00 at the site
 	b.card(17, "4711")

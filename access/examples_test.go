@@ -24,20 +24,21 @@ var examples = []example{
 	{"GRANTED_UNLOCKED_MODE", "The door stands unlocked: no key is needed, and none is used up.",
 		"The Gate is in the mode UNLOCKED. The night shift has no key.", asksAtDoor,
 		func(b *bench) {
-			b.updateDoor(access.UpdateDoorInput{Mode: ptr(door.ModeUNLOCKED)})
+			b.updateDoor(access.UpdateDoorInput{Mode: new(door.ModeUNLOCKED)})
 			b.showCard()
 		}},
 	{"GRANTED_OVERRIDE", "An operator unlocks by right, without a key. The command keeps why.",
 		"The Gate is in the mode LOCKED. A courier stands before it.",
 		"The front desk asks with `operatorReason: \"courier at the gate\"`.",
 		func(b *bench) {
-			b.updateDoor(access.UpdateDoorInput{Mode: ptr(door.ModeLOCKED)})
+			b.updateDoor(access.UpdateDoorInput{Mode: new(door.ModeLOCKED)})
 			b.operate("courier at the gate")
 		}},
 	{"UNKNOWN_CREDENTIAL", "Nobody has what was presented.",
 		"No card has the number 4712.", "Somebody holds such a card to the reader: `presentCredential`.",
 		func(b *bench) { b.present(shown(17, "4712")) }},
-	{"FACILITY_MISMATCH", "A card has that number, but with another facility code: it was made for another house.",
+	{"FACILITY_MISMATCH", "A card has that number, but with another facility code: it was made " +
+		"for another house.",
 		"The night shift's card has the facility code 17 and the number 4711.",
 		"Somebody holds a card with 18 and 4711 to the reader.",
 		func(b *bench) { b.present(shown(18, "4711")) }},
@@ -79,7 +80,7 @@ var examples = []example{
 		func(b *bench) {
 			b.always()
 			_, err := b.access.UpdateUser(b.admin,
-				access.UpdateUserInput{ID: b.memberID, Status: ptr(user.StatusSUSPENDED)})
+				access.UpdateUserInput{ID: b.memberID, Status: new(user.StatusSUSPENDED)})
 			must(b.t, err)
 			b.showCard()
 		}},
@@ -101,10 +102,11 @@ var examples = []example{
 			must(b.t, err)
 			askRemotely(b)
 		}},
-	{"KEY_USED_UP", "The key, or one that it was shared from, has no uses left. A use comes back if the door never opened.",
+	{"KEY_USED_UP", "The key, or one that it was shared from, has no uses left. A use comes back " +
+		"if the door never opened.",
 		"The night shift has a key for one use, and has used it.", asksRemotely,
 		func(b *bench) {
-			b.grantKey(access.GrantKeyInput{UserID: b.memberID, DoorIDs: b.gate(), Uses: ptr(1)})
+			b.grantKey(access.GrantKeyInput{UserID: b.memberID, DoorIDs: b.gate(), Uses: new(1)})
 			askRemotely(b)
 			askRemotely(b)
 		}},
@@ -122,7 +124,8 @@ var examples = []example{
 			"calendar has the day as a holiday.", asksRemotely,
 		func(b *bench) { b.byOfficeHours(); b.closeToday(); askRemotely(b) }},
 	{"FIRST_PERSON_PENDING", "The unlock schedule is open, and waits until somebody with a key is let in.",
-		"The Gate stands unlocked from Monday to Friday, 08:00 to 18:00, once a first person is in. It is Friday, 10:00, " +
+		"The Gate stands unlocked from Monday to Friday, 08:00 to 18:00, once a first person is in. " +
+			"It is Friday, 10:00, " +
 			"and nobody was let in yet. The night shift has no key.", asksAtDoor,
 		func(b *bench) {
 			b.unlockBy(b.officeHours(), true)
@@ -138,10 +141,11 @@ var examples = []example{
 		"The Gate is in the mode LOCKED. The night shift has a key.", asksAtDoor,
 		inMode(door.ModeLOCKED, (*bench).showCard)},
 	{"ANTI_PASSBACK", "The person is in the area already, or out of it, and the area enforces that.",
-		"The Gate leads into the Hall, which enforces anti-passback. The night shift went in and was not seen to leave.",
+		"The Gate leads into the Hall, which enforces anti-passback. The night shift went in and was " +
+			"not seen to leave.",
 		asksAtDoor,
 		func(b *bench) {
-			b.hall(access.CreateAreaInput{AntiPassback: ptr(area.AntiPassbackENFORCE)})
+			b.hall(access.CreateAreaInput{AntiPassback: new(area.AntiPassbackENFORCE)})
 			b.always()
 			b.showCard()
 			b.showCard()
@@ -149,7 +153,7 @@ var examples = []example{
 	{"OCCUPANCY_LIMIT", "The area is full, and enforces its limit.",
 		"The Gate leads into the Hall, which takes one person. The front desk is in.", asksAtDoor,
 		func(b *bench) {
-			b.hall(access.CreateAreaInput{OccupancyLimit: ptr(1), LimitMode: ptr(area.LimitModeENFORCE)})
+			b.hall(access.CreateAreaInput{OccupancyLimit: new(1), LimitMode: new(area.LimitModeENFORCE)})
 			b.always()
 			b.unlock(b.admin)
 			b.showCard()
@@ -157,10 +161,11 @@ var examples = []example{
 	{"REMOTE_DISABLED", "The key works at the door alone, not from afar.",
 		"The night shift's key has `remote: false`.", asksRemotely,
 		func(b *bench) {
-			b.grantKey(access.GrantKeyInput{UserID: b.memberID, DoorIDs: b.gate(), Remote: ptr(false)})
+			b.grantKey(access.GrantKeyInput{UserID: b.memberID, DoorIDs: b.gate(), Remote: new(false)})
 			askRemotely(b)
 		}},
-	{"DEVICE_OFFLINE", "No node holds the device's link, so the command fails at once: it is not kept for later. Of a " +
+	{"DEVICE_OFFLINE", "No node holds the device's link, so the command fails at once: it is not " +
+		"kept for later. Of a " +
 		"decision that a device makes by itself: the key counts its uses, which the device cannot.",
 		"The Gate's device has lost its link. The night shift has a key.", asksRemotely,
 		func(b *bench) { b.always(); b.hardware.offline = true; askRemotely(b) }},
@@ -175,7 +180,8 @@ var examples = []example{
 	{"NOT_CONFIRMED", "The command reached its device, and nothing shows what came of it. The door may have opened.",
 		"The Gate's device was sent the command and lost its link.",
 		asksRemotely + " Twenty-five seconds pass.", overdue(true)},
-	{"EXPIRED_BEFORE_DELIVERY", "The command's deadline passed before it was written to the link. The door did not open.",
+	{"EXPIRED_BEFORE_DELIVERY", "The command's deadline passed before it was written to the link. " +
+		"The door did not open.",
 		"The link of the Gate's device is congested.", asksRemotely + " Ten seconds pass.", overdue(false)},
 	{"UNSUPPORTED", "The door has no device, or one that cannot do what is asked.",
 		"The Shed has no device. The front desk has a key for the site.", "The front desk asks: `unlockDoor`.",

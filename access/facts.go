@@ -275,9 +275,7 @@ func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
 		SELECT c.id, c.uses IS NOT NULL, c.updated_at, t.door_id, t.door_group_id, t.site_id
 		FROM chain c LEFT JOIN key_targets t ON t.org_id = $1 AND t.key_id = c.id
 		  AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($3)`,
-		[]any{l.org, pq.Array(l.holders), pq.Array(l.targets)}, func(rows *sql.Rows) error {
-			return c.add(rows)
-		})
+		[]any{l.org, pq.Array(l.holders), pq.Array(l.targets)}, c.add)
 }
 
 func (c *chain) add(rows *sql.Rows) error {

@@ -37,13 +37,12 @@ func (b *bench) forMember(k *ent.KeyCreate) { k.SetUserID(b.memberID) }
 
 func (b *bench) opensDoor(t *ent.KeyTargetCreate) { t.SetDoorID(b.door.ID) }
 
-func (b *bench) wantUnlock(stage command.Stage, reason schema.Reason) *ent.Command {
+func (b *bench) wantUnlock(stage command.Stage, reason schema.Reason) {
 	b.t.Helper()
 	c := b.unlock(b.member)
 	if c.Stage != stage || orNone(c.Reason) != reason {
 		b.t.Errorf("got %s %s, want %s %s", c.Stage, orNone(c.Reason), stage, reason)
 	}
-	return c
 }
 
 // TestKeyThatChangesWhileItIsAwaited: what a key opened before a change and when it is valid after
@@ -175,7 +174,7 @@ func TestMembershipThatRanOut(t *testing.T) {
 	g := b.db.UserGroup.Create().SetOrgID(b.org).SetName("Crew").SaveX(b.system)
 	b.keyFor(func(k *ent.KeyCreate) { k.SetUserGroupID(g.ID) }, b.opensDoor)
 	b.db.UserGroupMember.Create().SetOrgID(b.org).SetUserGroupID(g.ID).SetUserID(b.memberID).
-		SetValidUntil(b.clock.Now().Add(time.Minute)).ExecX(b.system)
+		SetValidUntil(b.clock.Now().Add(time.Minute).Truncate(time.Microsecond)).ExecX(b.system)
 	b.wantUnlock(command.StageCREATED, "")
 	b.clock.Advance(time.Minute)
 	b.wantUnlock(command.StageREJECTED, schema.ReasonExpired)

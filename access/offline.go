@@ -59,7 +59,8 @@ func (s *Service) OfflineList(
 	if err != nil {
 		return OfflineList{}, fmt.Errorf("load doors: %w", err)
 	}
-	return list, l.list(ctx, &list, doors)
+	err = l.list(ctx, &list, doors)
+	return list, err
 }
 
 func (l *factLoader) list(ctx context.Context, list *OfflineList, doors []*ent.Door) error {

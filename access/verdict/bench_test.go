@@ -17,8 +17,10 @@ func organization(t *testing.T) verdict.Facts {
 	t.Helper()
 	office := typeid.New[typeid.Schedule]()
 	f := verdict.Facts{
-		People:      []verdict.Person{{ID: guest}},
-		Doors:       []verdict.Door{{ID: gate, Site: quay, Mode: door.ModeCONTROLLED, UnlockSchedule: office, FirstPersonIn: true}},
+		People: []verdict.Person{{ID: guest}},
+		Doors: []verdict.Door{{
+			ID: gate, Site: quay, Mode: door.ModeCONTROLLED, UnlockSchedule: office, FirstPersonIn: true,
+		}},
 		UserParents: map[typeid.UserGroup]typeid.UserGroup{},
 		DoorParents: map[typeid.DoorGroup]typeid.DoorGroup{},
 		Timetables: map[verdict.Timing]*schedule.Timetable{

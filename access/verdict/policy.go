@@ -47,7 +47,7 @@ type Policy struct {
 type raw [16]byte
 
 // place numbers what the doors of a policy are reached by: themselves, their groups and sites.
-type place int32
+type place int
 
 // span is a time in microseconds; until is exclusive.
 type span struct{ from, until int64 }
