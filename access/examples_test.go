@@ -243,8 +243,14 @@ func overdue(dispatched bool) func(*bench) {
 
 func (b *bench) officeHours() *ent.Schedule {
 	b.t.Helper()
-	return b.schedule("Office", "2026-01-05T08:00:00", "2026-01-05T18:00:00",
-		"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR")
+	made, err := b.access.CreateSchedule(b.admin, access.CreateScheduleInput{
+		Name: "Office", Windows: []schema.Window{{
+			Start: "2026-01-05T08:00:00", End: "2026-01-05T18:00:00",
+			Rule: "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",
+		}},
+	})
+	must(b.t, err)
+	return made.Schedule
 }
 
 func (b *bench) byOfficeHours() {
