@@ -74,7 +74,7 @@ func (in PresentedCardInput) read(f *faults, path string) card {
 	case in.FacilityCode == nil || *in.FacilityCode < 0 || *in.FacilityCode >= 1<<l.facility:
 		f.add(path+"facilityCode", "must be from 0 to %d", 1<<l.facility-1)
 	default:
-		c.facility = uint64(*in.FacilityCode) //nolint:gosec // not negative
+		c.facility = uint64(*in.FacilityCode)
 	}
 	number, err := strconv.ParseUint(in.Number, l.base(), l.number)
 	switch {
