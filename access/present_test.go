@@ -51,11 +51,11 @@ func (b *bench) pin(in access.CreatePINInput) *access.CreatePINPayload {
 	return made
 }
 
-// card gives the member a card with facility code 118.
-func (b *bench) card(number string) *ent.Credential {
+// card gives the member the card 1603 of facility code 118.
+func (b *bench) card() *ent.Credential {
 	b.t.Helper()
 	made, err := b.access.AddCard(b.admin, access.AddCardInput{UserID: b.memberID,
-		Format: access.CardWiegand26, FacilityCode: new(118), Number: number})
+		Format: access.CardWiegand26, FacilityCode: new(118), Number: "1603"})
 	must(b.t, err)
 	return made.Credential
 }
@@ -102,7 +102,7 @@ func TestPresentedCredentialOpensForItsOwner(t *testing.T) {
 	b := setup(t)
 	b.grant(-time.Hour, time.Hour)
 	made := b.pin(access.CreatePINInput{})
-	b.card("1603")
+	b.card()
 	for method, p := range map[event.Method]access.PresentedCredentialInput{
 		event.MethodPIN: typed(made.PIN), event.MethodCARD: sent(26, "2ec0c86"),
 	} {
@@ -132,7 +132,7 @@ func TestPresentedCredentialIsRefused(t *testing.T) {
 	early := b.pin(access.CreatePINInput{ValidFrom: &hour})
 	over := b.clock.Now().Add(-time.Second)
 	late := b.pin(access.CreatePINInput{ValidUntil: &over})
-	card := b.card("1603")
+	card := b.card()
 	before := b.head()
 	nobody := func(p access.PresentedCredentialInput, reason schema.Reason) {
 		t.Helper()
@@ -173,7 +173,7 @@ func TestPresentedCredentialIsRefused(t *testing.T) {
 	must(t, err)
 	somebody(shown(118, "1603"), schema.ReasonCredentialRevoked)
 	nobody(shown(119, "1603"), schema.ReasonUnknownCredential) // the number is nobody's now
-	again := b.card("1603")
+	again := b.card()
 	b.want(b.present(shown(118, "1603")), schema.ReasonGranted)
 	if again.ID == card.ID {
 		t.Error("the same credential")
@@ -222,7 +222,7 @@ func TestPresentOnceByIdempotencyKey(t *testing.T) {
 	b := setup(t)
 	b.grant(-time.Hour, time.Hour)
 	key := "read-1"
-	b.card("1603")
+	b.card()
 	in := access.PresentCredentialInput{
 		DoorID: b.door.ID, Credential: shown(118, "1603"), IdempotencyKey: &key}
 	seen := make(chan typeid.Command, 10)
@@ -528,7 +528,7 @@ func TestSecretsRotateUnderCredentials(t *testing.T) {
 	b.grant(-time.Hour, time.Hour)
 	b.access = b.service(1)
 	made := b.pin(access.CreatePINInput{})
-	b.card("1603")
+	b.card()
 	b.access = b.service(2, 1)
 	b.want(b.present(typed(made.PIN)), schema.ReasonGranted)
 	b.want(b.present(shown(118, "1603")), schema.ReasonGranted)
@@ -566,7 +566,7 @@ func TestATryIsRecordedThoughNobodyWaits(t *testing.T) {
 func TestCredentialUseCasesAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	card := b.card("1603")
+	card := b.card()
 	org, desk, err := b.access.CreateOrganization(actor.NewContext(t.Context(), actor.System("test")),
 		access.CreateOrganizationInput{Name: "Mill", AdminName: "Desk", AdminEmail: "desk@example.com"})
 	must(t, err)
