@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
@@ -212,25 +210,4 @@ func (s *Service) changeCredential(
 
 func credentialEvent(kind string, c *ent.Credential) journal.Event {
 	return journal.Event{Type: kind, User: c.UserID, Data: data("credentialId", c.ID)}
-}
-
-// carriers says which of the people have a credential that is worth something at an instant, other
-// than after wrong tries. It is one statement.
-func (s *Service) carriers(
-	ctx context.Context, db *ent.Client, people []typeid.User, at time.Time,
-) (map[typeid.User]bool, error) {
-	rows, err := db.Credential.Query().Where(
-		func(q *entsql.Selector) { q.Where(anyOf(q.C(credential.FieldUserID), people)) },
-		credential.RevokedAtIsNil(), credential.SuspendedAtIsNil(),
-		credential.Or(credential.ValidFromIsNil(), credential.ValidFromLTE(at)),
-		credential.Or(credential.ValidUntilIsNil(), credential.ValidUntilGT(at)),
-	).Select(credential.FieldUserID).All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find carriers: %w", err)
-	}
-	carriers := make(map[typeid.User]bool, len(rows))
-	for _, c := range rows {
-		carriers[c.UserID] = true
-	}
-	return carriers, nil
 }
