@@ -70,7 +70,7 @@ func (e example) live(t *testing.T) string {
 	t.Helper()
 	b := setup(t)
 	b.clock.now = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC) // Friday, 10:00 at the site
-	b.card(17, "4711")
+	b.badge("4711")
 	e.run(b)
 	answers := b.told(e.reason)
 	if len(answers) == 0 {
