@@ -37,7 +37,10 @@ type Devices interface {
 	// deadline has not passed and records what became of it. It returns ErrDeviceOffline if no node
 	// holds the link; after any other error the command may or may not have been handed over.
 	Dispatch(ctx context.Context, d Dispatch) error
-	// Configure tells a device that is online what its doors are now.
+	// Configure tells a device that is online what its doors are now: it is told, or the node that
+	// holds its link has been asked to, when it returns. Whoever tells it of doors in lockdown records
+	// that (RecordLockdown). It returns ErrDeviceOffline if no node holds the link: then its next
+	// welcome tells it.
 	Configure(ctx context.Context, device typeid.Device) error
 	// Disconnect ends the link of a device that was removed.
 	Disconnect(ctx context.Context, device typeid.Device) error
@@ -61,7 +64,10 @@ type Dispatch struct {
 
 // Config is what a Service needs. DB carries the tenancy rule (rule.Guard).
 type Config struct {
-	DB      *ent.Client
+	DB *ent.Client
+	// Reserve is a small pool of its own to the same database, for what has to work while DB is
+	// exhausted: knowing who asks, lockdowns, and telling devices of their doors. Nil means DB.
+	Reserve *ent.Client
 	Devices Devices // nil where no device can be reached
 	// Secrets keeps what must not be readable in the database. For tests and tools only, nil means a
 	// random keyring: nothing that it sealed outlives the process.
@@ -81,6 +87,7 @@ type Config struct {
 // Service is the use cases. It is safe for concurrent use.
 type Service struct {
 	db          *ent.Client
+	reserve     *ent.Client
 	devices     Devices
 	secrets     *seal.Keyring
 	publicURL   func() string
@@ -99,6 +106,9 @@ func New(cfg Config) *Service {
 	if cfg.Devices == nil {
 		cfg.Devices = nowhere{}
 	}
+	if cfg.Reserve == nil {
+		cfg.Reserve = cfg.DB
+	}
 	if cfg.Secrets == nil {
 		cfg.Secrets = seal.Random()
 	}
@@ -109,7 +119,8 @@ func New(cfg Config) *Service {
 		cfg.Committed = func([]journal.Event) {}
 	}
 	return &Service{
-		db: cfg.DB, devices: cfg.Devices, secrets: cfg.Secrets, publicURL: cfg.PublicURL,
+		db: cfg.DB, reserve: cfg.Reserve, devices: cfg.Devices, secrets: cfg.Secrets,
+		publicURL:   cfg.PublicURL,
 		committed:   cfg.Committed,
 		now:         func() time.Time { return cfg.Now().UTC().Truncate(time.Microsecond) },
 		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,
@@ -120,5 +131,5 @@ func New(cfg Config) *Service {
 type nowhere struct{}
 
 func (nowhere) Dispatch(context.Context, Dispatch) error        { return ErrDeviceOffline }
-func (nowhere) Configure(context.Context, typeid.Device) error  { return nil }
+func (nowhere) Configure(context.Context, typeid.Device) error  { return ErrDeviceOffline }
 func (nowhere) Disconnect(context.Context, typeid.Device) error { return nil }

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
@@ -22,6 +23,10 @@ type hardware struct {
 	dispatched []access.Dispatch
 	configured []typeid.Device
 	ended      []typeid.Device
+	access     *access.Service
+	broken     error
+	stuck      chan struct{}
+	deaf       bool
 }
 
 func (h *hardware) Dispatch(_ context.Context, d access.Dispatch) error {
@@ -34,11 +39,57 @@ func (h *hardware) Dispatch(_ context.Context, d access.Dispatch) error {
 	return nil
 }
 
-func (h *hardware) Configure(_ context.Context, id typeid.Device) error {
+// Configure does what a link does: it records which doors the device was told are in lockdown.
+func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
+	h.mu.Lock()
+	err, stuck, deaf := h.broken, h.stuck, h.deaf
+	if err == nil {
+		h.configured = append(h.configured, id)
+	}
+	h.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
+	if err != nil || deaf {
+		return err
+	}
+	by, _ := actor.FromContext(ctx)
+	ctx = actor.NewContext(ctx, actor.Device(by.Organization, id))
+	doors, err := h.access.DoorsOf(ctx)
+	if err != nil {
+		return err
+	}
+	var closed []typeid.Door
+	for _, d := range doors {
+		if d.EffectiveMode == door.EffectiveModeLOCKDOWN {
+			closed = append(closed, d.ID)
+		}
+	}
+	return h.access.RecordLockdown(ctx, closed)
+}
+
+// fail lets no device be told of its doors, until err is nil.
+func (h *hardware) fail(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.configured = append(h.configured, id)
-	return nil
+	h.broken = err
+}
+
+// ignore lets devices be told without effect or, stuck, not even that, until the end that it returns.
+func (h *hardware) ignore(stuck bool) (end func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deaf = true
+	held := make(chan struct{})
+	if stuck {
+		h.stuck = held
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.deaf, h.stuck = false, nil
+		close(held)
+	}
 }
 
 func (h *hardware) Disconnect(_ context.Context, id typeid.Device) error {
@@ -99,6 +150,7 @@ func setupOn(t *testing.T, db *ent.Client) *bench {
 	b.access = access.New(access.Config{
 		DB: b.db, Devices: b.hardware, Now: b.clock.Now, Log: testenv.Logger(t),
 	})
+	b.hardware.access = b.access
 	everywhere := actor.NewContext(t.Context(), actor.System("test"))
 	org, admin, err := b.access.CreateOrganization(everywhere, access.CreateOrganizationInput{
 		Name: "Harbour", AdminName: "Front desk", AdminEmail: "desk@example.com",

@@ -128,7 +128,7 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 		return actor.Actor{}, errUnauthenticated
 	}
 	ctx = actor.NewContext(ctx, actor.System("authenticate"))
-	token, err := s.db.APIToken.Query().Where(apitoken.Hash(hashSecret(secret))).Only(ctx)
+	token, err := s.reserve.APIToken.Query().Where(apitoken.Hash(hashSecret(secret))).Only(ctx)
 	if ent.IsNotFound(err) {
 		return actor.Actor{}, errUnauthenticated
 	}
@@ -139,7 +139,7 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) {
 		return actor.Actor{}, errUnauthenticated
 	}
-	u, err := s.db.User.Query().Where(user.ID(token.UserID)).Only(ctx)
+	u, err := s.reserve.User.Query().Where(user.ID(token.UserID)).Only(ctx)
 	if ent.IsNotFound(err) || err == nil && u.Status != user.StatusACTIVE {
 		return actor.Actor{}, errUnauthenticated
 	}
@@ -147,7 +147,7 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 		return actor.Actor{}, fmt.Errorf("load user: %w", err)
 	}
 	if token.LastUsedAt == nil || now.Sub(*token.LastUsedAt) >= lastUsedStep {
-		if err := s.db.APIToken.UpdateOne(token).SetLastUsedAt(now).Exec(ctx); err != nil {
+		if err := s.reserve.APIToken.UpdateOne(token).SetLastUsedAt(now).Exec(ctx); err != nil {
 			return actor.Actor{}, fmt.Errorf("note use of token: %w", err)
 		}
 	}

@@ -84,6 +84,9 @@ func (s *Service) RemoveDevice(
 		if err != nil {
 			return nil, found(err, "device", "id")
 		}
+		if err := unapply(ctx, tx, door.DeviceID(dev.ID)); err != nil {
+			return nil, err
+		}
 		err = tx.Door.Update().Where(door.DeviceID(dev.ID)).ClearDeviceID().ClearDevicePort().
 			SetConnectivity(schema.ConnectivityOffline).Exec(ctx)
 		if err != nil {

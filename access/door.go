@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/device"
@@ -51,7 +52,8 @@ func (s *Service) CreateDoor(ctx context.Context, in CreateDoorInput) (*CreateDo
 		if err != nil {
 			return nil, err
 		}
-		return []journal.Event{{Type: "door.created", Site: d.SiteID, Door: d.ID}}, nil
+		joined, err := s.joinLockdowns(ctx, tx, d)
+		return append([]journal.Event{{Type: "door.created", Site: d.SiteID, Door: d.ID}}, joined...), err
 	})
 	if err != nil {
 		return nil, err
@@ -212,6 +214,9 @@ func (s *Service) BindDoor(ctx context.Context, in BindDoorInput) (*BindDoorPayl
 		if err != nil {
 			return nil, err
 		}
+		if err := unapply(ctx, tx, door.ID(after.ID)); err != nil {
+			return nil, err
+		}
 		return []journal.Event{{Type: "door.bound", Site: after.SiteID, Door: after.ID,
 			Device: dev.ID, Data: data("port", in.Port)}}, nil
 	})
@@ -223,15 +228,17 @@ func (s *Service) BindDoor(ctx context.Context, in BindDoorInput) (*BindDoorPayl
 	return &BindDoorPayload{after}, nil
 }
 
-// configure tells a door's device, if it has one, what its doors are now. A device that cannot be
-// told now learns it when it next links.
-func (s *Service) configure(ctx context.Context, id *typeid.Device) {
+// configure tells a door's device, if it has one, what its doors are now, and says whether it may
+// have got to it. A device that cannot be told now learns it when it next links.
+func (s *Service) configure(ctx context.Context, id *typeid.Device) bool {
 	if id == nil {
-		return
+		return false
 	}
-	if err := s.devices.Configure(ctx, *id); err != nil {
+	err := s.devices.Configure(ctx, *id)
+	if err != nil && !errors.Is(err, ErrDeviceOffline) {
 		s.log.WarnContext(ctx, "device not told of its doors", "device", id, "error", err)
 	}
+	return err == nil
 }
 
 func (f *faults) timings(relockSeconds, heldOpenSeconds *int) {

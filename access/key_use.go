@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/lib/pq"
+
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
@@ -47,6 +49,21 @@ func (s *Service) holdUse(ctx context.Context, tx *ent.Tx, c *ent.Command) error
 		WHERE org_id = $1 AND id IN (SELECT id FROM chain) AND uses IS NOT NULL
 		ORDER BY id FOR NO KEY UPDATE`)
 	return err
+}
+
+// holdUses locks the keys of many such commands, in one order, before any of the commands.
+func (s *Service) holdUses(ctx context.Context, tx *ent.Tx, keys []typeid.Key) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	by, _ := actor.FromContext(ctx)
+	_, err := tx.Client().ExecContext(ctx, chainsOf+` SELECT id FROM keys
+		WHERE org_id = $1 AND id IN (SELECT id FROM chain) AND uses IS NOT NULL
+		ORDER BY id FOR NO KEY UPDATE`, by.Organization, pq.Array(keys))
+	if err != nil {
+		return fmt.Errorf("lock keys: %w", err)
+	}
+	return nil
 }
 
 // returnUse gives a use back after an unlock that never happened, and tells of it. One that was

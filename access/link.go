@@ -82,12 +82,12 @@ type OpenLinkInput struct {
 
 // LinkState is what a fresh link begins with.
 type LinkState struct {
-	Epoch    int64       // of this link; it fences off all older ones
-	Sequence int64       // the last report of the device's log that is committed
-	Doors    []*ent.Door // with the modes in force now
+	Epoch    int64 // of this link; it fences off all older ones
+	Sequence int64 // the last report of the device's log that is committed
 }
 
-// OpenLink makes the device of ctx ONLINE with a new link epoch.
+// OpenLink makes the device of ctx ONLINE with a new link epoch. What its doors are, whoever links it
+// asks (DoorsOf) once the link can be found: so no change falls between the two.
 func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, error) {
 	by, _ := actor.FromContext(ctx)
 	var state LinkState
@@ -109,11 +109,7 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 			return nil, err
 		}
 		state = LinkState{Epoch: dev.Epoch, Sequence: dev.LastSequence}
-		doors, err := reachable(ctx, tx, dev.ID, schema.ConnectivityOnline)
-		if err != nil {
-			return nil, err
-		}
-		if state.Doors, err = s.withModes(ctx, tx.Client(), doors); err != nil {
+		if err := reachable(ctx, tx, dev.ID, schema.ConnectivityOnline); err != nil {
 			return nil, err
 		}
 		return []journal.Event{linkEvent("device.connected", dev)}, nil
@@ -121,15 +117,16 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 	return &state, err
 }
 
-// DoorsOf returns the doors of the device of ctx, by port, with the modes in force now.
+// DoorsOf returns the doors of the device of ctx, by port, with the modes in force now. What a device
+// has to be told does not wait for the pool that serves requests.
 func (s *Service) DoorsOf(ctx context.Context) ([]*ent.Door, error) {
 	by, _ := actor.FromContext(ctx)
-	doors, err := s.db.Door.Query().Where(door.DeviceID(by.Device)).
+	doors, err := s.reserve.Door.Query().Where(door.DeviceID(by.Device)).
 		Order(door.ByDevicePort()).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load doors: %w", err)
 	}
-	return s.withModes(ctx, s.db, doors)
+	return s.withModes(ctx, s.reserve, doors)
 }
 
 // CloseLink makes the device of ctx OFFLINE if the link that ended is still its newest.
@@ -182,25 +179,21 @@ func (s *Service) goOffline(
 	if err != nil {
 		return nil, fmt.Errorf("update device: %w", err)
 	}
-	if _, err := reachable(ctx, tx, dev.ID, schema.ConnectivityOffline); err != nil {
+	if err := reachable(ctx, tx, dev.ID, schema.ConnectivityOffline); err != nil {
 		return nil, err
 	}
 	return []journal.Event{linkEvent("device.disconnected", dev)}, nil
 }
 
-// reachable gives the device's doors its connectivity, and returns them by port.
+// reachable gives the device's doors its connectivity.
 func reachable(
 	ctx context.Context, tx *ent.Tx, id typeid.Device, as schema.Connectivity,
-) ([]*ent.Door, error) {
+) error {
 	err := tx.Door.Update().Where(door.DeviceID(id)).SetConnectivity(as).Exec(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("update doors: %w", err)
+		return fmt.Errorf("update doors: %w", err)
 	}
-	doors, err := tx.Door.Query().Where(door.DeviceID(id)).Order(door.ByDevicePort()).All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load doors: %w", err)
-	}
-	return doors, nil
+	return nil
 }
 
 func linkEvent(kind string, dev *ent.Device) journal.Event {

@@ -206,14 +206,15 @@ func overdue(c *ent.Command) step {
 	}
 }
 
-// Run ends overdue commands and visits, and turns the modes of doors, once a second until ctx
-// ends.
+// Run ends overdue commands, visits and lockdowns, and turns the modes of doors, once a second until
+// ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	var sweeps sync.WaitGroup
 	defer sweeps.Wait()
 	sweeps.Go(func() { s.everySecond(ctx, "commands that expire", s.ExpireCommands) })
 	sweeps.Go(func() { s.everySecond(ctx, "modes of doors", s.TurnModes) })
 	sweeps.Go(func() { s.everySecond(ctx, "visits that are over", s.EndVisits) })
+	sweeps.Go(func() { s.everySecond(ctx, "lockdowns", s.SweepLockdowns) })
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
@@ -155,6 +157,37 @@ func (s *Service) VisibleDoorGroupDoors(ctx context.Context) (predicate.DoorGrou
 				Where(opens(doors.C, me, now))))
 		}
 	})
+}
+
+// VisibleLockdownPlans are those that a group of the actor may trigger or release.
+func (s *Service) VisibleLockdownPlans(ctx context.Context) (predicate.LockdownPlan, error) {
+	return narrow(ctx, ReadLockdowns, func(me typeid.User) predicate.LockdownPlan {
+		now := s.now()
+		return func(q *sql.Selector) {
+			q.Where(sql.Or(
+				among(q.C(lockdownplan.FieldTriggerGroupID), "SELECT "+groupsOfUser, me, now, now),
+				among(q.C(lockdownplan.FieldReleaseGroupID), "SELECT "+groupsOfUser, me, now, now)))
+		}
+	})
+}
+
+// VisibleLockdowns are those of the plans that the actor sees.
+func (s *Service) VisibleLockdowns(ctx context.Context) (predicate.Lockdown, error) {
+	return narrow(ctx, ReadLockdowns, func(me typeid.User) predicate.Lockdown {
+		now := s.now()
+		return func(q *sql.Selector) {
+			q.Where(among(q.C(lockdown.FieldPlanID), `SELECT p.id FROM lockdown_plans p
+				JOIN (SELECT `+groupsOfUser+`) AS own (id)
+				  ON own.id IN (p.trigger_group_id, p.release_group_id)`, me, now, now))
+		}
+	})
+}
+
+// ofMember is true of groups that the person is in.
+func ofMember(who typeid.User, now time.Time) predicate.UserGroup {
+	return func(q *sql.Selector) {
+		q.Where(among(q.C(usergroup.FieldID), "SELECT "+groupsOfUser, who, now, now))
+	}
 }
 
 // narrow returns the predicate for an action: none for all, mine for the actor's own.

@@ -19,18 +19,25 @@ import (
 // the last statement, commits, and tells of them. A constraint that the change runs into becomes
 // the caller's error. Nothing has happened if it returns one.
 //
-// Changes lock in one order: site, holiday calendar, schedule, device, group, door, user, key, area,
-// visit, command, and the journal's head last. Where Postgres nevertheless finds two that wait for
-// each other, the one that it ends is run again.
+// Changes lock in one order: lockdown plan, lockdown, site, holiday calendar, schedule, device, group,
+// door, user, key, area, visit, command, and the journal's head last. Where Postgres nevertheless
+// finds two that wait for each other, the one that it ends is run again.
 func (s *Service) write(
 	ctx context.Context, change func(*ent.Tx) ([]journal.Event, error),
+) error {
+	return s.writeTo(ctx, s.db, change)
+}
+
+// writeTo is write through a pool of the caller's choice.
+func (s *Service) writeTo(
+	ctx context.Context, db *ent.Client, change func(*ent.Tx) ([]journal.Event, error),
 ) error {
 	by, ok := actor.FromContext(ctx)
 	if !ok {
 		return rule.ErrNoActor
 	}
 	for try := 1; ; try++ {
-		events, err := s.attempt(ctx, by, change)
+		events, err := s.attempt(ctx, db, by, change)
 		if try < maxTries && pq.As(err, pqerror.TRDeadlockDetected) != nil {
 			continue
 		}
@@ -48,9 +55,10 @@ func (s *Service) write(
 const maxTries = 3
 
 func (s *Service) attempt(
-	ctx context.Context, by actor.Actor, change func(*ent.Tx) ([]journal.Event, error),
+	ctx context.Context, db *ent.Client, by actor.Actor,
+	change func(*ent.Tx) ([]journal.Event, error),
 ) ([]journal.Event, error) {
-	tx, err := s.db.Tx(ctx)
+	tx, err := db.Tx(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}

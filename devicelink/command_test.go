@@ -83,25 +83,28 @@ func TestCommandToNobody(t *testing.T) {
 	b := newTown(t)
 	n, other := b.serve("one"), b.serve("other")
 	identity, gate := b.newDevice(n, "Gate")
-	for name, prepare := range map[string]func(){
-		"never linked": func() {},
-		"gone": func() {
+	for _, c := range []struct {
+		name    string
+		prepare func()
+	}{
+		{"never linked", func() {}},
+		{"gone", func() {
 			c, _ := linktest.Link(t, other.url, identity)
 			c.Cut()
 			eventually(t, "offline", func() bool { return !b.online(identity.Device) })
-		},
-		"its node died": func() { // and left its presence behind
+		}},
+		{"its node died", func() { // and left its presence behind, which no older link gets past
 			must(t, b.node("dead", nil).stream.Claim(t.Context(), presence(b, identity, 99, "dead")))
-		},
+		}},
 	} {
-		prepare()
+		c.prepare()
 		began := time.Now()
-		c := b.unlock(n, gate)
-		if c.Stage != command.StageFAILED || *c.Reason != schema.ReasonDeviceOffline {
-			t.Errorf("%s: %s, %v", name, c.Stage, c.Reason)
+		got := b.unlock(n, gate)
+		if got.Stage != command.StageFAILED || *got.Reason != schema.ReasonDeviceOffline {
+			t.Errorf("%s: %s, %v", c.name, got.Stage, got.Reason)
 		}
 		if took := time.Since(began); took > time.Second {
-			t.Errorf("%s: it took %s to say so", name, took)
+			t.Errorf("%s: it took %s to say so", c.name, took)
 		}
 	}
 	outcome(t, n, "offline", 3)

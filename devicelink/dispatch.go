@@ -8,14 +8,21 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/typeid"
 )
 
-// errExpired says that a command's deadline passed before it could be written.
-var errExpired = errors.New("expired before delivery")
+var (
+	// errExpired says that a command's deadline passed before it could be written.
+	errExpired = errors.New("expired before delivery")
+	// errLockdown says that the device has been told that the command's door is in lockdown.
+	errLockdown = errors.New("the door is in lockdown")
+)
 
-// dispatch writes a command unless its deadline has passed, and records which. It returns errExpired
-// after recording that, and access.ErrDeviceOffline, with nothing recorded, if the link ended first.
+// dispatch writes a command unless its deadline has passed or its door is in lockdown, and records
+// which. It returns errExpired or errLockdown after recording that, and access.ErrDeviceOffline, with
+// nothing recorded, if the link ended first.
 func (l *link) dispatch(ctx context.Context, d access.Dispatch) error {
 	err := l.write(&Command{
 		CommandID: d.Command, Verb: d.Verb, DoorID: d.Door, Port: d.Port, Seconds: d.Seconds,
@@ -31,14 +38,21 @@ func (l *link) dispatch(ctx context.Context, d access.Dispatch) error {
 		}
 		return nil
 	case errors.Is(err, errExpired):
-		failed := l.handler.access.RecordUndelivered(
-			ctx, d.Command, schema.ReasonExpiredBeforeDelivery)
-		if failed != nil {
-			return fmt.Errorf("record expiry: %w", failed)
-		}
-		return errExpired
+		return l.undelivered(ctx, d, schema.ReasonExpiredBeforeDelivery, err)
+	case errors.Is(err, errLockdown):
+		return l.undelivered(ctx, d, schema.ReasonLockdown, err)
 	}
 	return access.ErrDeviceOffline
+}
+
+// undelivered records why a command was not written, and returns why.
+func (l *link) undelivered(
+	ctx context.Context, d access.Dispatch, reason schema.Reason, why error,
+) error {
+	if err := l.handler.access.RecordUndelivered(ctx, d.Command, reason); err != nil {
+		return fmt.Errorf("record that a command was not written: %w", err)
+	}
+	return why
 }
 
 // recording is the context in which the outcome of a dispatch is recorded, come what may of the
@@ -51,13 +65,36 @@ func recording(
 		actor.NewContext(context.WithoutCancel(ctx), by), recordTimeout)
 }
 
-// configure tells the device what its doors are now.
+// configure tells the device what its doors are now. One at a time: what is told last was read last.
+// It returns access.ErrDeviceOffline if the link has ended: then the next welcome tells.
 func (l *link) configure(ctx context.Context) error {
 	ctx = actor.NewContext(ctx, actor.Device(l.Organization, l.Device))
+	select {
+	case l.telling <- struct{}{}:
+		defer func() { <-l.telling }()
+	case <-l.done:
+		return access.ErrDeviceOffline
+	case <-ctx.Done():
+		return fmt.Errorf("configure device: %w", context.Cause(ctx))
+	}
 	doors, err := l.handler.access.DoorsOf(ctx)
 	if err != nil {
 		return fmt.Errorf("configure device: %w", err)
 	}
-	_ = l.write(&Config{Doors: frameDoors(doors)}, time.Time{}) // if it has ended, the next welcome tells
-	return nil
+	config := &Config{Doors: frameDoors(doors)}
+	if err := l.write(config, time.Time{}); err != nil {
+		return access.ErrDeviceOffline
+	}
+	return l.recordLockdown(ctx, config.Doors)
+}
+
+// recordLockdown records which of the doors that the device was told of are in lockdown.
+func (l *link) recordLockdown(ctx context.Context, told []Door) error {
+	var closed []typeid.Door
+	for _, d := range told {
+		if d.Mode == door.ModeLOCKDOWN {
+			closed = append(closed, d.DoorID)
+		}
+	}
+	return l.handler.access.RecordLockdown(ctx, closed)
 }

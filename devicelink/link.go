@@ -14,9 +14,11 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/stream"
+	"github.com/cardea/cardea/typeid"
 )
 
 const (
@@ -36,7 +38,9 @@ type link struct {
 	conn    *websocket.Conn
 	done    <-chan struct{}
 	end     context.CancelCauseFunc
-	writing chan struct{} // holds a token while a frame is written, and until the welcome is
+	writing chan struct{}        // holds a token while a frame is written, and until the welcome is
+	telling chan struct{}        // holds a token while doors are read and told, the welcome's too
+	closed  map[typeid.Door]bool // those that it was told are in lockdown; with the token of writing
 	reports chan *access.Report
 	stalls  atomic.Int64 // how often reading began or ceased to wait for the recorder: odd, it waits
 	skew    time.Duration
@@ -51,9 +55,11 @@ func (h *Handler) live(node context.Context, conn *websocket.Conn) {
 	defer context.AfterFunc(node, func() { end(errRestart) })()
 	l := &link{
 		handler: h, conn: conn, done: ctx.Done(), end: end,
-		writing: make(chan struct{}, 1), reports: make(chan *access.Report, maxBatch),
+		writing: make(chan struct{}, 1), telling: make(chan struct{}, 1),
+		reports: make(chan *access.Report, maxBatch),
 	}
 	l.writing <- struct{}{}
+	l.telling <- struct{}{}
 	closed := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		l.hangUp(context.Cause(ctx))
@@ -95,14 +101,11 @@ func (l *link) serve(ctx context.Context) error {
 	l.handler.router.add(ctx, l)
 	defer l.handler.router.remove(ctx, l)
 
-	err = l.send(&Welcome{
-		Epoch: state.Epoch, Sequence: state.Sequence, ServerTime: schema.Now(),
-		HeartbeatSeconds: int(heartbeatEvery / time.Second), Doors: frameDoors(state.Doors),
-	})
-	if err != nil {
+	if err := l.welcome(ctx, state); err != nil {
 		return err
 	}
 	<-l.writing
+	<-l.telling
 
 	var parts sync.WaitGroup
 	parts.Go(func() { l.record(ctx) })
@@ -112,6 +115,30 @@ func (l *link) serve(ctx context.Context) error {
 	close(l.reports)
 	parts.Wait()
 	return err
+}
+
+// welcome tells the device where it stands. Its doors are read now that the link can be found: who
+// changes them after that tells the device, behind the welcome.
+func (l *link) welcome(ctx context.Context, state *access.LinkState) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	rows, err := l.handler.access.DoorsOf(ctx)
+	if err != nil {
+		return err
+	}
+	doors := frameDoors(rows)
+	err = l.send(&Welcome{
+		Epoch: state.Epoch, Sequence: state.Sequence, ServerTime: schema.Now(),
+		HeartbeatSeconds: int(heartbeatEvery / time.Second), Doors: doors,
+	})
+	if err != nil {
+		return err
+	}
+	if err := l.recordLockdown(ctx, doors); err != nil {
+		l.handler.log.WarnContext(ctx, "lockdown not recorded; the device will be told again",
+			"device", l.Device.String(), "error", err)
+	}
+	return nil
 }
 
 // greet challenges the device and returns its hello once it has proved its key. Who does not exist
@@ -228,7 +255,8 @@ func (l *link) receive() (Frame, error) {
 	return nil, fmt.Errorf("%w: %w", errLost, err)
 }
 
-// write sends a frame in its turn, unless notAfter, if it is not zero, has come by then.
+// write sends a frame in its turn, unless notAfter, if it is not zero, has come by then. It sends no
+// unlock of a door after the device was told that the door is in lockdown.
 func (l *link) write(f Frame, notAfter time.Time) error {
 	select {
 	case l.writing <- struct{}{}:
@@ -239,7 +267,20 @@ func (l *link) write(f Frame, notAfter time.Time) error {
 	if !notAfter.IsZero() && !schema.Now().Before(notAfter) {
 		return errExpired
 	}
+	if c, ok := f.(*Command); ok && c.Verb == command.VerbUNLOCK && l.closed[c.DoorID] {
+		return errLockdown
+	}
 	return l.send(f)
+}
+
+// remember takes note of the doors that the device is about to be told are in lockdown.
+func (l *link) remember(doors []Door) {
+	l.closed = map[typeid.Door]bool{}
+	for _, d := range doors {
+		if d.Mode == door.ModeLOCKDOWN {
+			l.closed[d.DoorID] = true
+		}
+	}
 }
 
 // send writes a frame. After an error the peer has not received it whole, and the link ends.
@@ -247,6 +288,12 @@ func (l *link) send(f Frame) error {
 	text, err := Encode(f)
 	if err != nil {
 		return err
+	}
+	switch told := f.(type) {
+	case *Welcome:
+		l.remember(told.Doors)
+	case *Config:
+		l.remember(told.Doors)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()

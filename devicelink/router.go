@@ -47,7 +47,7 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 		stream: cfg.Stream, node: cfg.Node, log: cfg.Log, links: map[typeid.Device]*link{},
 		dispatches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cardea_device_dispatches_total",
-			Help: "Commands by what this node did: wrote, forwarded, found expired, offline, failed.",
+			Help: "Commands by what this node did: wrote, forwarded, expired, lockdown, offline, failed.",
 		}, []string{"outcome"}),
 	}
 	if err := cfg.Registerer.Register(r.dispatches); err != nil {
@@ -68,7 +68,8 @@ func (r *Router) Dispatch(ctx context.Context, d access.Dispatch) error {
 		message{Ask: askDispatch, Device: d.Device, Dispatch: &d}))
 }
 
-// count counts what became of a dispatch. That it expired has been recorded and is no error.
+// count counts what became of a dispatch. That it was not written, because it expired or its door is
+// in lockdown, has been recorded and is no error.
 func (r *Router) count(success string, err error) error {
 	outcome := success
 	switch {
@@ -76,6 +77,8 @@ func (r *Router) count(success string, err error) error {
 		outcome = "offline"
 	case errors.Is(err, errExpired):
 		outcome, err = "expired", nil
+	case errors.Is(err, errLockdown):
+		outcome, err = "lockdown", nil
 	case err != nil:
 		outcome = "failed"
 	}
@@ -83,13 +86,14 @@ func (r *Router) count(success string, err error) error {
 	return err
 }
 
-// Configure implements access.Devices: a device that is online is told its doors anew. It is no
-// error that the device is offline: its next welcome tells it.
+// Configure implements access.Devices: a device that is online is told its doors anew, here or by
+// the node that holds its link.
 func (r *Router) Configure(ctx context.Context, device typeid.Device) error {
 	if l := r.find(device); l != nil {
 		return l.configure(ctx)
 	}
-	return r.askIfOnline(ctx, message{Ask: askConfigure, Device: device})
+	by, _ := actor.FromContext(ctx)
+	return r.ask(ctx, by.Organization, message{Ask: askConfigure, Device: device})
 }
 
 // Disconnect implements access.Devices: the device was removed, its link ends.
@@ -98,15 +102,12 @@ func (r *Router) Disconnect(ctx context.Context, device typeid.Device) error {
 		l.end(errRemoved)
 		return nil
 	}
-	return r.askIfOnline(ctx, message{Ask: askDisconnect, Device: device})
-}
-
-func (r *Router) askIfOnline(ctx context.Context, m message) error {
 	by, _ := actor.FromContext(ctx)
-	if err := r.ask(ctx, by.Organization, m); !errors.Is(err, access.ErrDeviceOffline) {
-		return err
+	err := r.ask(ctx, by.Organization, message{Ask: askDisconnect, Device: device})
+	if errors.Is(err, access.ErrDeviceOffline) { // its key opens no other
+		return nil
 	}
-	return nil
+	return err
 }
 
 // ask sends a message to the other node that holds the device's link, or returns
