@@ -20,12 +20,12 @@ func waitsForFirst(d *ent.Door) bool { return d.FirstPersonIn && d.UnlockSchedul
 func (s *Service) letIn(
 	ctx context.Context, tx *ent.Tx, d *ent.Door, who typeid.User, at time.Time,
 ) ([]journal.Event, error) {
-	modes, err := s.modes(ctx, tx.Client(), []*ent.Door{d})
+	modes, err := s.Modes(ctx, tx.Client(), []*ent.Door{d})
 	if err != nil || !modes[d.ID].Pending {
 		return nil, err
 	}
 	d.FirstInAt = &at
-	if modes, err = s.modes(ctx, tx.Client(), []*ent.Door{d}); err != nil || modes[d.ID].Pending {
+	if modes, err = s.Modes(ctx, tx.Client(), []*ent.Door{d}); err != nil || modes[d.ID].Pending {
 		return nil, err // it was in another window
 	}
 	if err := tx.Door.UpdateOneID(d.ID).SetFirstInAt(at).Exec(ctx); err != nil {

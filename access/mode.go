@@ -21,12 +21,6 @@ import (
 // Modes returns the modes in force at doors now. They are decided, not read: what a door's row holds
 // is what was last told of. The number of statements does not depend on how many doors they are.
 func (s *Service) Modes(
-	ctx context.Context, doors []*ent.Door,
-) (map[typeid.Door]verdict.Mode, error) {
-	return s.modes(ctx, s.db, doors)
-}
-
-func (s *Service) modes(
 	ctx context.Context, db *ent.Client, doors []*ent.Door,
 ) (map[typeid.Door]verdict.Mode, error) {
 	now := s.now()
@@ -46,7 +40,7 @@ func (s *Service) modes(
 func (s *Service) withModes(
 	ctx context.Context, db *ent.Client, doors []*ent.Door,
 ) ([]*ent.Door, error) {
-	modes, err := s.modes(ctx, db, doors)
+	modes, err := s.Modes(ctx, db, doors)
 	if err != nil {
 		return nil, err
 	}

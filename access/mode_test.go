@@ -90,7 +90,7 @@ func (b *bench) mode() verdict.Mode {
 	b.t.Helper()
 	d, err := b.db.Door.Query().Where(door.ID(b.door.ID)).Only(b.system)
 	must(b.t, err)
-	modes, err := b.access.Modes(b.system, []*ent.Door{d})
+	modes, err := b.access.Modes(b.system, b.db, []*ent.Door{d})
 	must(b.t, err)
 	return modes[d.ID]
 }

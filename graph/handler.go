@@ -77,7 +77,9 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 type Config struct {
 	Access *access.Service
 	DB     *ent.Client // guarded by the tenancy rule
-	Hub    *stream.Hub
+	// Reserve is a pool of its own to the same database, through which lockdowns are read; nil: DB.
+	Reserve *ent.Client
+	Hub     *stream.Hub
 	// Authenticate returns who a token speaks for, or an access.Error UNAUTHENTICATED. WebSockets
 	// send the token after the upgrade, so the handler has to ask itself.
 	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
@@ -101,9 +103,12 @@ type Handler struct {
 
 // New returns a handler. Run has to run for its WebSockets to end.
 func New(config Config) *Handler {
+	if config.Reserve == nil {
+		config.Reserve = config.DB
+	}
 	h := &Handler{
 		resolver: &resolver{
-			access: config.Access, db: config.DB, hub: config.Hub,
+			access: config.Access, db: config.DB, reserve: config.Reserve, hub: config.Hub,
 			present: newPresent(config.DB, config.Access), log: config.Log,
 		},
 		config:  config,

@@ -14,6 +14,9 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
+	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
@@ -79,6 +82,18 @@ var (
 	presences = list[*ent.Presence]{ // of one area
 		code: 'p', columns: []string{presence.FieldUserID},
 		key: func(p *ent.Presence) []any { return []any{rawID(p.UserID)} },
+	}
+	plans = list[*ent.LockdownPlan]{
+		code: 'P', columns: []string{lockdownplan.FieldName, lockdownplan.FieldID},
+		key: func(p *ent.LockdownPlan) []any { return []any{p.Name, rawID(p.ID)} },
+	}
+	lockdowns = list[*ent.Lockdown]{
+		code: 'l', columns: []string{lockdown.FieldID}, newest: true,
+		key: func(l *ent.Lockdown) []any { return []any{rawID(l.ID)} },
+	}
+	lockdownDoors = list[*ent.LockdownDoor]{ // of one lockdown
+		code: 'L', columns: []string{lockdowndoor.FieldDoorID},
+		key: func(d *ent.LockdownDoor) []any { return []any{rawID(d.DoorID)} },
 	}
 	credentials = list[*ent.Credential]{
 		code: 'C', columns: []string{credential.FieldID},

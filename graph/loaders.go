@@ -27,6 +27,7 @@ import (
 
 // loaders are every way from one noun to another, of one response.
 type loaders struct {
+	reader        *resolver // whose pool all of them read through
 	organizations *loader[typeid.Organization, *ent.Organization]
 	sites         *loader[typeid.Site, *ent.Site]
 	doors         *loader[typeid.Door, *ent.Door]
@@ -38,6 +39,9 @@ type loaders struct {
 	userGroups    *loader[typeid.UserGroup, *ent.UserGroup]
 	doorGroups    *loader[typeid.DoorGroup, *ent.DoorGroup]
 	visits        *loader[typeid.Visit, *ent.Visit]
+	plans         *loader[typeid.LockdownPlan, *ent.LockdownPlan]
+	lockdowns     *loader[typeid.Lockdown, *ent.Lockdown]
+	closedDoors   *loader[typeid.Door, *ent.Door]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
@@ -74,6 +78,11 @@ type loaders struct {
 	doorGroupParts     *loader[nested[typeid.DoorGroup], *shape.DoorGroupConnection]
 	doorGroupDoors     *loader[nested[typeid.DoorGroup], *shape.DoorGroupDoorConnection]
 	doorGroupKeys      *loader[nested[typeid.DoorGroup], *shape.KeyConnection]
+	planSites          *loader[nested[typeid.LockdownPlan], *shape.SiteConnection]
+	planDoors          *loader[nested[typeid.LockdownPlan], *shape.DoorConnection]
+	planLockdowns      *loader[nested[typeid.LockdownPlan], *shape.LockdownConnection]
+	lockdownDoors      *loader[nested[typeid.Lockdown], *shape.LockdownDoorConnection]
+	lockdownCounts     *loader[typeid.Lockdown, lockdownCount]
 	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
 	keySites           *loader[typeid.Key, *ent.Site]
 	modes              *loader[*ent.Door, *shape.EffectiveMode]
@@ -81,6 +90,7 @@ type loaders struct {
 
 func (r *resolver) newLoaders() *loaders {
 	return &loaders{
+		reader: r,
 		organizations: byID(r.readOrganizations,
 			func(o *ent.Organization) typeid.Organization { return o.ID }),
 		sites:   byID(r.readSites, func(s *ent.Site) typeid.Site { return s.ID }),
@@ -96,8 +106,11 @@ func (r *resolver) newLoaders() *loaders {
 			func(g *ent.UserGroup) typeid.UserGroup { return g.ID }),
 		doorGroups: byID(r.readDoorGroups,
 			func(g *ent.DoorGroup) typeid.DoorGroup { return g.ID }),
-		visits: byID(r.readVisits, func(v *ent.Visit) typeid.Visit { return v.ID }),
-		tokens: byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
+		visits:      byID(r.readVisits, func(v *ent.Visit) typeid.Visit { return v.ID }),
+		plans:       byID(r.readPlans, func(p *ent.LockdownPlan) typeid.LockdownPlan { return p.ID }),
+		lockdowns:   byID(r.readLockdowns, func(l *ent.Lockdown) typeid.Lockdown { return l.ID }),
+		closedDoors: byID(r.readClosedDoors, func(d *ent.Door) typeid.Door { return d.ID }),
+		tokens:      byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
 		credentials: byID(r.readCredentials,
 			func(c *ent.Credential) typeid.Credential { return c.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),
@@ -136,6 +149,11 @@ func (r *resolver) newLoaders() *loaders {
 		doorGroupParts:     newNested(r.partsOfDoorGroups),
 		doorGroupDoors:     newNested(r.doorsOfDoorGroups),
 		doorGroupKeys:      newNested(r.keysOfDoorGroups),
+		planSites:          newNested(r.sitesOfPlans),
+		planDoors:          newNested(r.doorsOfPlans),
+		planLockdowns:      newNested(r.lockdownsOfPlans),
+		lockdownDoors:      newNested(r.doorsOfLockdowns),
+		lockdownCounts:     newLoader(r.countsOfLockdowns),
 		attempts:           newLoader(r.attemptsOfDeliveries),
 		keySites:           newLoader(r.sitesOfKeys),
 		modes:              newLoader(r.modesOf),

@@ -34,7 +34,7 @@ func (r *resolver) modesOf(
 	if len(alone) == 0 {
 		return found, nil
 	}
-	modes, err := r.access.Modes(ctx, alone)
+	modes, err := r.access.Modes(ctx, r.db, alone)
 	for _, d := range alone {
 		found[d] = effective(modes[d.ID])
 	}
@@ -87,7 +87,8 @@ func (p *present) share(org typeid.Organization, doors []*ent.Door) {
 		// Others wait for it, whatever becomes of the one who asks.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
-		return p.access.Modes(actor.NewContext(ctx, actor.System("graph").Within(org)), doors)
+		ctx = actor.NewContext(ctx, actor.System("graph").Within(org))
+		return p.access.Modes(ctx, p.db, doors)
 	}}
 	for _, d := range doors {
 		p.modes[d] = shared

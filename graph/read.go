@@ -66,6 +66,26 @@ func (r *resolver) readVisits(ctx context.Context) (*ent.VisitQuery, error) {
 	return r.db.Visit.Query().Where(visible), err
 }
 
+func (r *resolver) readPlans(ctx context.Context) (*ent.LockdownPlanQuery, error) {
+	visible, err := r.access.VisibleLockdownPlans(ctx)
+	return r.db.LockdownPlan.Query().Where(visible), err
+}
+
+func (r *resolver) readLockdowns(ctx context.Context) (*ent.LockdownQuery, error) {
+	visible, err := r.access.VisibleLockdowns(ctx)
+	return r.db.Lockdown.Query().Where(visible), err
+}
+
+// readLockdownDoors is of lockdowns that the viewer has been shown.
+func (r *resolver) readLockdownDoors(ctx context.Context) (*ent.LockdownDoorQuery, error) {
+	return r.db.LockdownDoor.Query(), access.Authorize(ctx, access.ReadLockdowns)
+}
+
+// readClosedDoors is the doors of such lockdowns: who may close a door may know which one it is.
+func (r *resolver) readClosedDoors(ctx context.Context) (*ent.DoorQuery, error) {
+	return r.db.Door.Query(), access.Authorize(ctx, access.ReadLockdowns)
+}
+
 func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) {
 	visible, err := r.access.VisibleCommands(ctx)
 	return r.db.Command.Query().Where(visible), err

@@ -16,6 +16,7 @@ import (
 type resolver struct {
 	access  *access.Service
 	db      *ent.Client
+	reserve *ent.Client // see urgent
 	hub     *stream.Hub
 	present *present
 	log     *slog.Logger
@@ -34,7 +35,7 @@ const (
 func (r *resolver) withLoaders(
 	ctx context.Context, next graphql.ResponseHandler,
 ) *graphql.Response {
-	return next(context.WithValue(ctx, loadersKey, r.newLoaders()))
+	return next(context.WithValue(ctx, loadersKey, r.readerOf(ctx).newLoaders()))
 }
 
 func loadersOf(ctx context.Context) *loaders {

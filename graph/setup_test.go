@@ -24,6 +24,8 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/graph"
@@ -37,6 +39,8 @@ import (
 type world struct {
 	database string
 	t        *testing.T
+	pool     *sql.DB
+	live     *stream.Stream
 	db       *ent.Client
 	access   *access.Service
 	hub      *stream.Hub
@@ -87,8 +91,8 @@ func setup(t *testing.T, options ...option) *world {
 	t.Helper()
 	w := &world{t: t, counter: &counter{}, stopped: make(chan error, 1)}
 	w.database = testenv.Postgres(t)
-	sqlDB := testenv.OpenSQL(t, w.database)
-	w.counter.Driver = entsql.OpenDB(dialect.Postgres, sqlDB)
+	w.pool = testenv.OpenSQL(t, w.database)
+	w.counter.Driver = entsql.OpenDB(dialect.Postgres, w.pool)
 	w.db = rule.Guard(ent.NewClient(ent.Driver(w.counter)))
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
@@ -99,11 +103,12 @@ func setup(t *testing.T, options ...option) *world {
 		slog.NewTextHandler(&w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	live, err := stream.Open(ctx, stream.Config{URL: url, Namespace: namespace, Node: "here", Log: log})
 	must(t, err)
+	w.live = live
 	t.Cleanup(func() { _ = live.Close() })
 	record := journal.Open(w.db)
 	relay := stream.NewRelay(live, record)
 	w.registry = prometheus.NewRegistry()
-	config := graph.Config{DB: w.db, Log: log, Registerer: w.registry}
+	config := graph.Config{DB: w.db, Reserve: w.reserve(), Log: log, Registerer: w.registry}
 	hubConfig := stream.HubConfig{}
 	for _, o := range options {
 		o(&config, &hubConfig)
@@ -111,7 +116,7 @@ func setup(t *testing.T, options ...option) *world {
 	w.hub = stream.NewHub(live, record, hubConfig)
 	w.devices = &hardware{}
 	w.access = access.New(access.Config{
-		DB: w.db, Devices: w.devices, Committed: relay.Offer, Log: log, AllowInsideWebhooks: true,
+		DB: w.db, Reserve: config.Reserve, Devices: w.devices, Committed: relay.Offer, Log: log, AllowInsideWebhooks: true,
 	})
 	w.devices.access = w.access
 	config.Access, config.Hub, config.Authenticate = w.access, w.hub, w.access.Authenticate
@@ -134,6 +139,16 @@ func setup(t *testing.T, options ...option) *world {
 	})
 	w.people(ctx)
 	return w
+}
+
+// reserve is a second pool of the node.
+func (w *world) reserve() *ent.Client {
+	w.t.Helper()
+	small, err := pool.Open(w.database, 4)
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = small.Close() })
+	return rule.Guard(ent.NewClient(ent.Driver(
+		counted{entsql.OpenDB(dialect.Postgres, small), w.counter})))
 }
 
 // serve does what package server does before the handler.
@@ -228,7 +243,31 @@ func (h *hardware) result(l *link, d access.Dispatch, r access.Result) {
 	}
 }
 
-func (*hardware) Configure(context.Context, typeid.Device) error  { return nil }
+// Configure does what a link does: it records which doors the device was told are in lockdown.
+func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
+	h.mu.Lock()
+	l := h.links[id]
+	h.mu.Unlock()
+	if l == nil {
+		return access.ErrDeviceOffline
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	by, _ := actor.FromContext(l.ctx)
+	ctx = actor.NewContext(ctx, by)
+	doors, err := h.access.DoorsOf(ctx)
+	if err != nil {
+		return err
+	}
+	var closed []typeid.Door
+	for _, d := range doors {
+		if d.EffectiveMode == door.EffectiveModeLOCKDOWN {
+			closed = append(closed, d.ID)
+		}
+	}
+	return h.access.RecordLockdown(ctx, closed)
+}
+
 func (*hardware) Disconnect(context.Context, typeid.Device) error { return nil }
 
 // connect brings a device online, with its door reporting.
@@ -444,6 +483,22 @@ type counter struct {
 }
 
 func (c *counter) Query(ctx context.Context, query string, args, v any) error {
+	return c.pass(ctx, c.Driver, query, args, v)
+}
+
+// counted is a second pool, whose statements its counter counts too.
+type counted struct {
+	dialect.Driver
+	by *counter
+}
+
+func (c counted) Query(ctx context.Context, query string, args, v any) error {
+	return c.by.pass(ctx, c.Driver, query, args, v)
+}
+
+func (c *counter) pass(
+	ctx context.Context, to dialect.Driver, query string, args, v any,
+) error {
 	c.mu.Lock()
 	c.statements = append(c.statements, query)
 	err := c.fail
@@ -454,17 +509,28 @@ func (c *counter) Query(ctx context.Context, query string, args, v any) error {
 	if err != nil {
 		return err
 	}
-	return c.Driver.Query(ctx, query, args, v)
+	return to.Query(ctx, query, args, v)
 }
 
 // QueryContext is how access sends statements of its own.
 func (c *counter) QueryContext(
 	ctx context.Context, query string, args ...any,
 ) (*sql.Rows, error) {
-	c.mu.Lock()
-	c.statements = append(c.statements, query)
-	c.mu.Unlock()
+	c.count(query)
 	return c.Driver.(*entsql.Driver).QueryContext(ctx, query, args...)
+}
+
+func (c counted) QueryContext(
+	ctx context.Context, query string, args ...any,
+) (*sql.Rows, error) {
+	c.by.count(query)
+	return c.Driver.(*entsql.Driver).QueryContext(ctx, query, args...)
+}
+
+func (c *counter) count(query string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statements = append(c.statements, query)
 }
 
 // during returns the statements that do makes ent send.

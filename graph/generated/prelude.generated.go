@@ -1749,6 +1749,38 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐLockdown(ctx context.Context, v any) (typeid.Lockdown, error) {
+	res, err := shape.UnmarshalLockdown(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐLockdown(ctx context.Context, sel ast.SelectionSet, v typeid.Lockdown) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalLockdown(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐLockdownPlan(ctx context.Context, v any) (typeid.LockdownPlan, error) {
+	res, err := shape.UnmarshalLockdownPlan(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐLockdownPlan(ctx context.Context, sel ast.SelectionSet, v typeid.LockdownPlan) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalLockdownPlan(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐOrganization(ctx context.Context, v any) (typeid.Organization, error) {
 	res, err := shape.UnmarshalOrganization(v)
 	return res, graphql.ErrorOnPath(ctx, err)

@@ -38,6 +38,9 @@ type ResolverRoot interface {
 	Holiday() HolidayResolver
 	HolidayCalendar() HolidayCalendarResolver
 	Key() KeyResolver
+	Lockdown() LockdownResolver
+	LockdownDoor() LockdownDoorResolver
+	LockdownPlan() LockdownPlanResolver
 	Mutation() MutationResolver
 	Organization() OrganizationResolver
 	Presence() PresenceResolver
@@ -95,6 +98,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateDoorGroupInput,
 		ec.unmarshalInputCreateDoorInput,
 		ec.unmarshalInputCreateHolidayCalendarInput,
+		ec.unmarshalInputCreateLockdownPlanInput,
 		ec.unmarshalInputCreatePinInput,
 		ec.unmarshalInputCreateScheduleInput,
 		ec.unmarshalInputCreateSiteInput,
@@ -105,6 +109,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDoorGroupInput,
 		ec.unmarshalInputDeleteDoorInput,
 		ec.unmarshalInputDeleteHolidayCalendarInput,
+		ec.unmarshalInputDeleteLockdownPlanInput,
 		ec.unmarshalInputDeleteScheduleInput,
 		ec.unmarshalInputDeleteSiteInput,
 		ec.unmarshalInputDeleteUserGroupInput,
@@ -126,6 +131,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRecordPresenceInput,
 		ec.unmarshalInputRecordVisitorArrivalInput,
 		ec.unmarshalInputRecordVisitorDepartureInput,
+		ec.unmarshalInputReleaseLockdownInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
 		ec.unmarshalInputRemoveUserGroupMembersInput,
@@ -141,12 +147,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputShareKeyInput,
 		ec.unmarshalInputSuspendCredentialInput,
 		ec.unmarshalInputSuspendKeyInput,
+		ec.unmarshalInputTriggerLockdownInput,
 		ec.unmarshalInputUnlockDoorInput,
 		ec.unmarshalInputUpdateAreaInput,
 		ec.unmarshalInputUpdateDoorGroupInput,
 		ec.unmarshalInputUpdateDoorInput,
 		ec.unmarshalInputUpdateHolidayCalendarInput,
 		ec.unmarshalInputUpdateKeyInput,
+		ec.unmarshalInputUpdateLockdownPlanInput,
 		ec.unmarshalInputUpdateScheduleInput,
 		ec.unmarshalInputUpdateSiteInput,
 		ec.unmarshalInputUpdateUserGroupInput,
@@ -2884,6 +2892,382 @@ type RenewKeyLinkPayload {
   link: String!
 }
 `, BuiltIn: false},
+	{Name: "../schema/lockdown.graphqls", Input: `extend type Query {
+  "A lockdown; null if there is none that the viewer may see."
+  lockdown(
+    "The lockdown."
+    id: ID!
+  ): Lockdown
+  "The lockdowns, newest first. Other than administrators see those of the plans that they see."
+  lockdowns(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only lockdowns in this state."
+    state: LockdownState
+  ): LockdownConnection!
+}
+
+extend type Mutation {
+  """
+  Triggers a lockdown plan: nobody is let through its doors until it is released. Leaving stays free.
+  Where the plan wants two people, the first call asks for the lockdown, and another person's call for
+  the same plan confirms it within five minutes. Triggering what is in force changes nothing.
+
+  It answers within five seconds, when the devices have been told. Doors whose device could not be
+  told are ` + "`" + `UNREACHED` + "`" + `; they are told as soon as they can be.
+  """
+  triggerLockdown(
+    "What to trigger."
+    input: TriggerLockdownInput!
+  ): TriggerLockdownPayload!
+  """
+  Releases a lockdown: its doors are what they are without it. Where the plan wants two people, the
+  first call asks for the release, and another person's confirms it within five minutes. Releasing
+  what has ended changes nothing.
+  """
+  releaseLockdown(
+    "What to release."
+    input: ReleaseLockdownInput!
+  ): ReleaseLockdownPayload!
+}
+
+"One use of a lockdown plan, from the first request to its release."
+type Lockdown implements Node {
+  "The identifier, prefix ` + "`" + `lockdown` + "`" + `."
+  id: ID!
+  "The plan."
+  plan: LockdownPlan!
+  "How far it has come."
+  state: LockdownState!
+  "Who triggered it first."
+  requestedBy: Actor!
+  "When it was triggered first."
+  requestedAt: DateTime!
+  "Who put it in force; null if nobody has."
+  activatedBy: Actor
+  "When it was put in force."
+  activatedAt: DateTime
+  "When it is released by itself; null if it is not."
+  revertsAt: DateTime
+  "Who asked for its release last, where that needs two people."
+  releaseRequestedBy: Actor
+  "When its release was last asked for."
+  releaseRequestedAt: DateTime
+  "Who released it; a part of the system if it was by itself."
+  releasedBy: Actor
+  "When it was released."
+  releasedAt: DateTime
+  "Why it was triggered."
+  note: String
+  "How many doors it has closed."
+  doorsTotal: Int!
+  "How many of them have a device that has taken it on."
+  doorsApplied: Int!
+  "How many of them have a device that was not reached, or none."
+  doorsUnreached: Int!
+  "The doors that it has closed."
+  doors(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+    "Only doors with this outcome, such as those to walk to."
+    outcome: LockdownOutcome
+  ): LockdownDoorConnection!
+}
+
+"How far a lockdown has come."
+enum LockdownState {
+  "Asked for: a second person has yet to confirm."
+  REQUESTED
+  "In force."
+  ACTIVE
+  "Over."
+  RELEASED
+  "Nobody confirmed it in time; it was never in force."
+  LAPSED
+}
+
+"A door in a lockdown."
+type LockdownDoor {
+  "The door. Whoever may trigger or release the lockdown sees it."
+  door: Door!
+  "Whether its device has taken the lockdown on. The server lets nobody through either way."
+  outcome: LockdownOutcome!
+  "When the lockdown let it go; null while it is closed."
+  releasedAt: DateTime
+}
+
+"Whether a door's device has taken a lockdown on."
+enum LockdownOutcome {
+  "It is being told."
+  PENDING
+  "It has been told, and every command after that waits behind it."
+  APPLIED
+  "It could not be told: it is offline, does not answer, or there is none."
+  UNREACHED
+}
+
+"A page of lockdowns."
+type LockdownConnection {
+  "The items with their cursors."
+  edges: [LockdownEdge!]!
+  "The items alone."
+  nodes: [Lockdown!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `LockdownConnection` + "`" + `."
+type LockdownEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Lockdown!
+}
+
+"A page of a lockdown's doors."
+type LockdownDoorConnection {
+  "The items with their cursors."
+  edges: [LockdownDoorEdge!]!
+  "The items alone."
+  nodes: [LockdownDoor!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `LockdownDoorConnection` + "`" + `."
+type LockdownDoorEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: LockdownDoor!
+}
+
+"A lockdown plan to trigger."
+input TriggerLockdownInput {
+  "The plan."
+  planId: ID!
+  "Why, for those who look into it; at most 500 characters."
+  note: String
+}
+
+"The lockdown that was triggered."
+type TriggerLockdownPayload {
+  "The lockdown: in force, or asked for where a second person has to confirm."
+  lockdown: Lockdown!
+}
+
+"A lockdown to release."
+input ReleaseLockdownInput {
+  "The lockdown."
+  lockdownId: ID!
+}
+
+"The lockdown that was released."
+type ReleaseLockdownPayload {
+  "The lockdown: released, or still in force where a second person has to confirm."
+  lockdown: Lockdown!
+}
+`, BuiltIn: false},
+	{Name: "../schema/lockdown_plan.graphqls", Input: `extend type Query {
+  "A lockdown plan; null if there is none that the viewer may see."
+  lockdownPlan(
+    "The plan."
+    id: ID!
+  ): LockdownPlan
+  """
+  The lockdown plans by name. Other than administrators see those that a group of theirs may trigger or
+  release.
+  """
+  lockdownPlans(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): LockdownPlanConnection!
+}
+
+extend type Mutation {
+  "Creates a lockdown plan."
+  createLockdownPlan(
+    "The plan to create."
+    input: CreateLockdownPlanInput!
+  ): CreateLockdownPlanPayload!
+  "Changes a lockdown plan that is not in use."
+  updateLockdownPlan(
+    "What to change."
+    input: UpdateLockdownPlanInput!
+  ): UpdateLockdownPlanPayload!
+  "Deletes a lockdown plan that is not in use, and its past lockdowns. The audit log keeps them."
+  deleteLockdownPlan(
+    "What to delete."
+    input: DeleteLockdownPlanInput!
+  ): DeleteLockdownPlanPayload!
+}
+
+"""
+Says which doors a lockdown closes, and who may trigger and release it besides administrators: some
+doors, all those of some sites, now and in future, or both.
+"""
+type LockdownPlan implements Node {
+  "The identifier, prefix ` + "`" + `plan` + "`" + `."
+  id: ID!
+  "The name, unique within the organization."
+  name: String!
+  "The sites whose every door it closes, by name; those that the viewer may see."
+  sites(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): SiteConnection!
+  "The single doors that it closes, by name; those that the viewer may see."
+  doors(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): DoorConnection!
+  "The group whose members may trigger it; null if administrators alone may."
+  triggerGroup: UserGroup
+  "The group whose members may release it; null if administrators alone may."
+  releaseGroup: UserGroup
+  "Whether a second person has to confirm, within five minutes, that it is triggered."
+  twoPersonTrigger: Boolean!
+  "Whether a second person has to confirm, within five minutes, that it is released."
+  twoPersonRelease: Boolean!
+  "After how many seconds a lockdown is released by itself; null if it is not."
+  revertSeconds: Int
+  "Its lockdowns, newest first."
+  lockdowns(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): LockdownConnection!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"A page of lockdown plans."
+type LockdownPlanConnection {
+  "The items with their cursors."
+  edges: [LockdownPlanEdge!]!
+  "The items alone."
+  nodes: [LockdownPlan!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `LockdownPlanConnection` + "`" + `."
+type LockdownPlanEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: LockdownPlan!
+}
+
+"A lockdown plan to create. It needs a site or a door."
+input CreateLockdownPlanInput {
+  "The name, unique within the organization; at most 200 characters."
+  name: String!
+  "The sites whose every door it closes, now and in future; at most 100."
+  siteIds: [ID!]
+  "The single doors that it closes, at most 500."
+  doorIds: [ID!]
+  "Whose members may trigger it; administrators may anyway."
+  triggerGroupId: ID
+  "Whose members may release it; administrators may anyway."
+  releaseGroupId: ID
+  "Whether a second person has to confirm that it is triggered; false if absent."
+  twoPersonTrigger: Boolean
+  "Whether a second person has to confirm that it is released; false if absent."
+  twoPersonRelease: Boolean
+  "After how many seconds it is released by itself, from 60 to 604,800; never if absent."
+  revertSeconds: Int
+}
+
+"The lockdown plan that was created."
+type CreateLockdownPlanPayload {
+  "The plan."
+  lockdownPlan: LockdownPlan!
+}
+
+"A change of a lockdown plan. What is absent or null stays as it is."
+input UpdateLockdownPlanInput {
+  "The plan."
+  id: ID!
+  "The new name."
+  name: String
+  "The sites in place of those so far."
+  siteIds: [ID!]
+  "The doors in place of those so far."
+  doorIds: [ID!]
+  "Whose members may trigger it from now on."
+  triggerGroupId: ID
+  "Lets administrators alone trigger it."
+  clearTriggerGroup: Boolean
+  "Whose members may release it from now on."
+  releaseGroupId: ID
+  "Lets administrators alone release it."
+  clearReleaseGroup: Boolean
+  "Whether a second person has to confirm that it is triggered."
+  twoPersonTrigger: Boolean
+  "Whether a second person has to confirm that it is released."
+  twoPersonRelease: Boolean
+  "After how many seconds it is released by itself, from 60 to 604,800."
+  revertSeconds: Int
+  "Lets it last until it is released."
+  clearRevert: Boolean
+}
+
+"The lockdown plan that was changed."
+type UpdateLockdownPlanPayload {
+  "The plan."
+  lockdownPlan: LockdownPlan!
+}
+
+"A lockdown plan to delete."
+input DeleteLockdownPlanInput {
+  "The plan."
+  id: ID!
+}
+
+"The lockdown plan that was deleted."
+type DeleteLockdownPlanPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+`, BuiltIn: false},
 	{Name: "../schema/organization.graphqls", Input: `extend type Query {
   "The viewer's organization."
   organization: Organization!
@@ -4605,6 +4989,14 @@ func (ec *executionContext) childFields_CreateHolidayCalendarPayload(ctx context
 	return nil, fmt.Errorf("no field named %q was found under type CreateHolidayCalendarPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateLockdownPlanPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lockdownPlan":
+		return ec.fieldContext_CreateLockdownPlanPayload_lockdownPlan(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateLockdownPlanPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreatePinPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "credential":
@@ -4741,6 +5133,14 @@ func (ec *executionContext) childFields_DeleteHolidayCalendarPayload(ctx context
 		return ec.fieldContext_DeleteHolidayCalendarPayload_deletedId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteLockdownPlanPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteLockdownPlanPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteLockdownPlanPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5321,6 +5721,154 @@ func (ec *executionContext) childFields_LockDoorPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type LockDoorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Lockdown(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Lockdown_id(ctx, field)
+	case "plan":
+		return ec.fieldContext_Lockdown_plan(ctx, field)
+	case "state":
+		return ec.fieldContext_Lockdown_state(ctx, field)
+	case "requestedBy":
+		return ec.fieldContext_Lockdown_requestedBy(ctx, field)
+	case "requestedAt":
+		return ec.fieldContext_Lockdown_requestedAt(ctx, field)
+	case "activatedBy":
+		return ec.fieldContext_Lockdown_activatedBy(ctx, field)
+	case "activatedAt":
+		return ec.fieldContext_Lockdown_activatedAt(ctx, field)
+	case "revertsAt":
+		return ec.fieldContext_Lockdown_revertsAt(ctx, field)
+	case "releaseRequestedBy":
+		return ec.fieldContext_Lockdown_releaseRequestedBy(ctx, field)
+	case "releaseRequestedAt":
+		return ec.fieldContext_Lockdown_releaseRequestedAt(ctx, field)
+	case "releasedBy":
+		return ec.fieldContext_Lockdown_releasedBy(ctx, field)
+	case "releasedAt":
+		return ec.fieldContext_Lockdown_releasedAt(ctx, field)
+	case "note":
+		return ec.fieldContext_Lockdown_note(ctx, field)
+	case "doorsTotal":
+		return ec.fieldContext_Lockdown_doorsTotal(ctx, field)
+	case "doorsApplied":
+		return ec.fieldContext_Lockdown_doorsApplied(ctx, field)
+	case "doorsUnreached":
+		return ec.fieldContext_Lockdown_doorsUnreached(ctx, field)
+	case "doors":
+		return ec.fieldContext_Lockdown_doors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Lockdown", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LockdownConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LockdownConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LockdownConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownDoor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "door":
+		return ec.fieldContext_LockdownDoor_door(ctx, field)
+	case "outcome":
+		return ec.fieldContext_LockdownDoor_outcome(ctx, field)
+	case "releasedAt":
+		return ec.fieldContext_LockdownDoor_releasedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownDoor", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownDoorConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LockdownDoorConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LockdownDoorConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LockdownDoorConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownDoorConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownDoorEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LockdownDoorEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LockdownDoorEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownDoorEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LockdownEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LockdownEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LockdownPlan_id(ctx, field)
+	case "name":
+		return ec.fieldContext_LockdownPlan_name(ctx, field)
+	case "sites":
+		return ec.fieldContext_LockdownPlan_sites(ctx, field)
+	case "doors":
+		return ec.fieldContext_LockdownPlan_doors(ctx, field)
+	case "triggerGroup":
+		return ec.fieldContext_LockdownPlan_triggerGroup(ctx, field)
+	case "releaseGroup":
+		return ec.fieldContext_LockdownPlan_releaseGroup(ctx, field)
+	case "twoPersonTrigger":
+		return ec.fieldContext_LockdownPlan_twoPersonTrigger(ctx, field)
+	case "twoPersonRelease":
+		return ec.fieldContext_LockdownPlan_twoPersonRelease(ctx, field)
+	case "revertSeconds":
+		return ec.fieldContext_LockdownPlan_revertSeconds(ctx, field)
+	case "lockdowns":
+		return ec.fieldContext_LockdownPlan_lockdowns(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_LockdownPlan_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_LockdownPlan_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownPlan", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownPlanConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LockdownPlanConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LockdownPlanConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LockdownPlanConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownPlanConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LockdownPlanEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LockdownPlanEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LockdownPlanEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LockdownPlanEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_NextAccessChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "at":
@@ -5455,6 +6003,14 @@ func (ec *executionContext) childFields_RecordVisitorDeparturePayload(ctx contex
 		return ec.fieldContext_RecordVisitorDeparturePayload_visit(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordVisitorDeparturePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReleaseLockdownPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lockdown":
+		return ec.fieldContext_ReleaseLockdownPayload_lockdown(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleaseLockdownPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RemoveDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5691,6 +6247,14 @@ func (ec *executionContext) childFields_SuspendKeyPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type SuspendKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_TriggerLockdownPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lockdown":
+		return ec.fieldContext_TriggerLockdownPayload_lockdown(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TriggerLockdownPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UnlockDoorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "command":
@@ -5737,6 +6301,14 @@ func (ec *executionContext) childFields_UpdateKeyPayload(ctx context.Context, fi
 		return ec.fieldContext_UpdateKeyPayload_key(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateLockdownPlanPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lockdownPlan":
+		return ec.fieldContext_UpdateLockdownPlanPayload_lockdownPlan(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateLockdownPlanPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -908,4 +908,11 @@ func (ec *executionContext) marshalNViewer2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋa
 	return ec._Viewer(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOActor2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋjournalᚐActor(ctx context.Context, sel ast.SelectionSet, v *journal.Actor) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Actor(ctx, sel, v)
+}
+
 // endregion ***************************** type.gotpl *****************************
