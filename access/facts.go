@@ -427,11 +427,9 @@ func (l *factLoader) each(
 	if err != nil {
 		return fmt.Errorf("load facts: %w", err)
 	}
+	defer func() { _ = rows.Close() }()
 	for err == nil && rows.Next() {
 		err = take(rows)
-	}
-	if closed := rows.Close(); err == nil {
-		err = closed
 	}
 	if err == nil {
 		err = rows.Err()

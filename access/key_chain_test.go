@@ -68,7 +68,7 @@ func (c *chain) instant(label string) *time.Time {
 	if rapid.IntRange(0, 2).Draw(c.t, label+"?") == 0 {
 		return nil
 	}
-	return ptr(c.start.Add(time.Duration(rapid.IntRange(-2, 4).Draw(c.t, label)) * time.Hour))
+	return new(c.start.Add(time.Duration(rapid.IntRange(-2, 4).Draw(c.t, label)) * time.Hour))
 }
 
 func (c *chain) some(label string) []typeid.Door {
@@ -82,7 +82,7 @@ func (c *chain) some(label string) []typeid.Door {
 }
 
 func (c *chain) maybe(label string) *bool {
-	return rapid.SampledFrom([]*bool{nil, ptr(true), ptr(false)}).Draw(c.t, label)
+	return rapid.SampledFrom([]*bool{nil, new(true), new(false)}).Draw(c.t, label)
 }
 
 func (c *chain) schedule(label string) *typeid.Schedule {
@@ -90,14 +90,14 @@ func (c *chain) schedule(label string) *typeid.Schedule {
 }
 
 func (c *chain) uses(label string) *int {
-	return rapid.SampledFrom([]*int{nil, ptr(1), ptr(2)}).Draw(c.t, label)
+	return rapid.SampledFrom([]*int{nil, new(1), new(2)}).Draw(c.t, label)
 }
 
 func (c *chain) grant() {
 	u := c.db.User.Create().SetName("Holder").SaveX(c.system)
 	in := access.GrantKeyInput{UserID: u.ID, DoorIDs: c.some("door"), ValidFrom: c.instant("from"),
 		ValidUntil: c.instant("until"), Uses: c.uses("uses"), Remote: c.maybe("remote"),
-		ScheduleID: c.schedule("schedule"), Shares: ptr(9)}
+		ScheduleID: c.schedule("schedule"), Shares: new(9)}
 	if rapid.Bool().Draw(c.t, "group") {
 		in.DoorGroupIDs = []typeid.DoorGroup{c.group.ID}
 	}
@@ -120,7 +120,7 @@ func (c *chain) share() {
 	made, err := c.access.ShareKey(by, access.ShareKeyInput{
 		KeyID: parent.ID, Recipient: "guest@example.com", DoorIDs: c.some("share"),
 		ValidFrom: c.instant("share from"), ValidUntil: c.instant("share until"),
-		Uses: c.uses("share uses"), Remote: c.maybe("share remote"), Shares: ptr(2),
+		Uses: c.uses("share uses"), Remote: c.maybe("share remote"), Shares: new(2),
 	})
 	if err != nil {
 		if access.IsCode(err, access.CodeBadUserInput) || access.IsCode(err, access.CodeConflict) ||
@@ -161,7 +161,7 @@ func (c *chain) change() {
 		c.db.User.UpdateOneID(c.holders[i]).SetStatus("SUSPENDED").ExecX(c.system)
 	case 4:
 		_, err = c.access.UpdateKey(c.admin, access.UpdateKeyInput{ID: id, ClearValidFrom: true,
-			ClearValidUntil: true, ClearUses: true, ClearSchedule: true, Remote: ptr(true)})
+			ClearValidUntil: true, ClearUses: true, ClearSchedule: true, Remote: new(true)})
 	}
 	if err != nil && !access.IsCode(err, access.CodeBadUserInput) &&
 		!access.IsCode(err, access.CodeConflict) {

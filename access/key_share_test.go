@@ -22,11 +22,11 @@ func TestSharedKeyIsRedeemedAndOpens(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	until := b.clock.Now().Add(time.Hour).Truncate(time.Second)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: ptr(1),
-		ValidUntil: &until, Uses: ptr(3)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: new(1),
+		ValidUntil: &until, Uses: new(3)})
 	before := b.head()
 	made := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Recipient: "Guest@example.com",
-		RecipientName: ptr("Front desk guest")})
+		RecipientName: new("Front desk guest")})
 	if got := access.StatusOf(made.Key, b.clock.Now()); got != access.KeyPending {
 		t.Errorf("before: %s", got)
 	}
@@ -66,7 +66,7 @@ func TestReadLinkShowsAndChangesNothing(t *testing.T) {
 	b := setup(t)
 	cellar, far := b.newDoor("Cellar"), b.newDoor("Quay 9")
 	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, DoorIDs: []typeid.Door{b.door.ID},
-		DoorGroupIDs: []typeid.DoorGroup{b.newDoorGroup(cellar).ID}, Shares: ptr(2)})
+		DoorGroupIDs: []typeid.DoorGroup{b.newDoorGroup(cellar).ID}, Shares: new(2)})
 	made := b.share(b.admin, access.ShareKeyInput{KeyID: k.ID})
 	before := b.head()
 	l, err := b.access.ReadLink(t.Context(), secretOf(made.Link))
@@ -91,27 +91,27 @@ func TestShareStaysWithinItsParent(t *testing.T) {
 	from := b.clock.Now().Truncate(time.Second)
 	until := from.Add(time.Hour)
 	earlier, later := from.Add(-1), until.Add(time.Second)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: ptr(5),
-		ValidFrom: &from, ValidUntil: &until, Uses: ptr(2), Remote: ptr(false)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: new(5),
+		ValidFrom: &from, ValidUntil: &until, Uses: new(2), Remote: new(false)})
 	_, err := b.access.ShareKey(b.member, access.ShareKeyInput{KeyID: k.ID, Recipient: "x",
-		RecipientName: ptr(""), ValidFrom: &until, ValidUntil: &from, Uses: ptr(0), Shares: ptr(-1)})
+		RecipientName: new(""), ValidFrom: &until, ValidUntil: &from, Uses: new(0), Shares: new(-1)})
 	want := []string{"recipient", "recipientName", "validUntil", "uses", "shares"}
 	if got := fieldsOf(err); !slices.Equal(got, want) {
 		t.Errorf("malformed: %v", err)
 	}
 	_, err = b.access.ShareKey(b.member, access.ShareKeyInput{KeyID: k.ID, Recipient: "x@example.com",
-		ValidFrom: ptr(earlier.Add(-time.Second)), ValidUntil: &later, Uses: ptr(3), Remote: ptr(true),
-		Shares: ptr(5)})
+		ValidFrom: new(earlier.Add(-time.Second)), ValidUntil: &later, Uses: new(3), Remote: new(true),
+		Shares: new(5)})
 	want = []string{"validFrom", "validUntil", "remote", "uses", "shares"}
 	if got := fieldsOf(err); !slices.Equal(got, want) {
 		t.Errorf("beyond the parent: %v", err)
 	}
-	child := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Shares: ptr(4)}).Key
+	child := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Shares: new(4)}).Key
 	if child.Remote || *child.Uses != 2 || child.SharesLeft != 4 || *child.SharedByID != b.memberID ||
 		!child.ValidUntil.Equal(until) || child.Depth != 1 {
 		t.Errorf("defaults %v", child)
 	}
-	byRight := b.share(b.admin, access.ShareKeyInput{KeyID: child.ID, Shares: ptr(1)}).Key
+	byRight := b.share(b.admin, access.ShareKeyInput{KeyID: child.ID, Shares: new(1)}).Key
 	if byRight.SharedByID != nil {
 		t.Error("an administrator's share has a sharer")
 	}
@@ -120,7 +120,7 @@ func TestShareStaysWithinItsParent(t *testing.T) {
 	_, err = b.access.ShareKey(b.admin, access.ShareKeyInput{KeyID: deepest.ID, Recipient: "x@example.com"})
 	wantCode(t, err, access.CodeConflict)
 	_, err = b.access.UpdateKey(b.admin, access.UpdateKeyInput{ID: child.ID, ClearValidUntil: true,
-		Remote: ptr(true), Uses: ptr(3)})
+		Remote: new(true), Uses: new(3)})
 	want = []string{"validUntil", "remote", "uses"}
 	if got := fieldsOf(err); !slices.Equal(got, want) {
 		t.Errorf("update beyond the parent: %v", err)
@@ -131,8 +131,8 @@ func TestWhoMayShare(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	k := b.grantKey(access.GrantKeyInput{UserGroupID: b.newGroup(b.memberID).ID,
-		SiteID: &b.site.ID, Shares: ptr(3)})
-	child := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Shares: ptr(1)})
+		SiteID: &b.site.ID, Shares: new(3)})
+	child := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Shares: new(1)})
 	share := func(ctx context.Context, id typeid.Key) error {
 		_, err := b.access.ShareKey(ctx, access.ShareKeyInput{KeyID: id, Recipient: "x@example.com"})
 		return err
@@ -169,9 +169,9 @@ func TestWhoMayShare(t *testing.T) {
 func TestRevokingCascades(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: ptr(3),
-		Uses: ptr(9)})
-	first := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Shares: ptr(2)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: new(3),
+		Uses: new(9)})
+	first := b.share(b.member, access.ShareKeyInput{KeyID: k.ID, Shares: new(2)})
 	second := b.share(b.admin, access.ShareKeyInput{KeyID: first.Key.ID})
 	unused := b.share(b.admin, access.ShareKeyInput{KeyID: first.Key.ID})
 	guest, _ := b.redeem(first.Link)
@@ -210,8 +210,8 @@ func TestDeletingAPersonEndsWhatTheyShared(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	people := b.newGroup(b.memberID)
-	own := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: ptr(1)})
-	group := b.grantKey(access.GrantKeyInput{UserGroupID: people.ID, SiteID: &b.site.ID, Shares: ptr(1)})
+	own := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: new(1)})
+	group := b.grantKey(access.GrantKeyInput{UserGroupID: people.ID, SiteID: &b.site.ID, Shares: new(1)})
 	guest, _ := b.redeem(b.share(b.member, access.ShareKeyInput{KeyID: own.ID}).Link)
 	other, _ := b.redeem(b.share(b.member, access.ShareKeyInput{KeyID: group.ID}).Link)
 	waiting := []typeid.Command{b.unlock(guest).ID, b.unlock(other).ID}
@@ -264,7 +264,7 @@ func (b *bench) crowd(n int, do func(*access.Service) (bool, error)) int {
 func TestLastSharesAreSharedOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: ptr(3)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: new(3)})
 	in := access.ShareKeyInput{KeyID: k.ID, Recipient: "guest@example.com"}
 	made := b.crowd(200, func(s *access.Service) (bool, error) {
 		_, err := s.ShareKey(b.member, in)
@@ -279,7 +279,7 @@ func TestLastSharesAreSharedOnce(t *testing.T) {
 func TestALinkIsRedeemedOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: ptr(1)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Shares: new(1)})
 	link := b.share(b.member, access.ShareKeyInput{KeyID: k.ID}).Link
 	made := b.crowd(200, func(s *access.Service) (bool, error) {
 		_, err := s.RedeemLink(t.Context(), secretOf(link))
@@ -293,7 +293,7 @@ func TestALinkIsRedeemedOnce(t *testing.T) {
 func TestAOneTimeKeyOpensOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: ptr(1)})
+	b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: new(1)})
 	unlock := func(s *access.Service) (bool, error) {
 		p, err := s.UnlockDoor(b.member, access.UnlockDoorInput{DoorID: b.door.ID})
 		return err == nil && p.Command.EndedAt == nil, err
@@ -357,7 +357,7 @@ func useCases(ctx context.Context, s *access.Service) map[string]error {
 			continue
 		}
 		out := use.Call([]reflect.Value{reflect.ValueOf(ctx), reflect.Zero(kind.In(1))})
-		outcomes[name], _ = out[1].Interface().(error)
+		outcomes[name], _ = reflect.TypeAssert[error](out[1])
 	}
 	return outcomes
 }

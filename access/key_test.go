@@ -52,7 +52,8 @@ func outcome(c *ent.Command) string {
 	return string(c.Stage) + " " + string(*c.Reason)
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 func (b *bench) newGroup(members ...typeid.User) *ent.UserGroup {
 	b.t.Helper()
@@ -101,18 +102,18 @@ func TestGrantRefuses(t *testing.T) {
 		faults []string
 	}{
 		"everything": {
-			access.GrantKeyInput{ValidFrom: &from, ValidUntil: &from, Uses: ptr(0), Shares: ptr(1001)},
+			access.GrantKeyInput{ValidFrom: &from, ValidUntil: &from, Uses: new(0), Shares: new(1001)},
 			[]string{"userId", "doorIds", "validUntil", "uses", "shares"},
 		},
 		"both holders": {access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID,
 			UserGroupID: typeid.New[typeid.UserGroup]()}, []string{"userId"}},
 		"too many": {access.GrantKeyInput{UserID: b.memberID, DoorIDs: some(201, typeid.New[typeid.Door]),
-			DoorGroupIDs: some(51, typeid.New[typeid.DoorGroup]), Uses: ptr(10_001)},
+			DoorGroupIDs: some(51, typeid.New[typeid.DoorGroup]), Uses: new(10_001)},
 			[]string{"doorIds", "doorGroupIds", "uses"}},
 		"no group": {access.GrantKeyInput{UserID: b.memberID,
 			DoorGroupIDs: some(1, typeid.New[typeid.DoorGroup])}, []string{"doorGroupIds"}},
 		"no schedule": {access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID,
-			ScheduleID: ptr(typeid.New[typeid.Schedule]())}, []string{"scheduleId"}},
+			ScheduleID: new(typeid.New[typeid.Schedule]())}, []string{"scheduleId"}},
 		"nobody": {access.GrantKeyInput{UserGroupID: typeid.New[typeid.UserGroup](),
 			SiteID: &b.site.ID}, []string{"userGroupId"}},
 	} {
@@ -172,7 +173,7 @@ func TestUpdateKey(t *testing.T) {
 	start := b.clock.Now().Truncate(time.Second)
 	end := start.Add(time.Hour)
 	plan := b.db.Schedule.Create().SetName("Never").SetWindows([]schema.Window{}).SaveX(b.system)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: ptr(3)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: new(3)})
 	b.unlock(b.member)
 	update := func(in access.UpdateKeyInput) *ent.Key {
 		t.Helper()
@@ -181,10 +182,10 @@ func TestUpdateKey(t *testing.T) {
 		must(t, err)
 		return p.Key
 	}
-	if k := update(access.UpdateKeyInput{Uses: ptr(5)}); *k.Uses != 5 || *k.UsesLeft != 4 {
+	if k := update(access.UpdateKeyInput{Uses: new(5)}); *k.Uses != 5 || *k.UsesLeft != 4 {
 		t.Errorf("of 5 uses, %d are left", *k.UsesLeft)
 	}
-	if k := update(access.UpdateKeyInput{Uses: ptr(1)}); *k.UsesLeft != 0 {
+	if k := update(access.UpdateKeyInput{Uses: new(1)}); *k.UsesLeft != 0 {
 		t.Errorf("of 1 use, %d are left", *k.UsesLeft)
 	}
 	if got := outcome(b.unlock(b.member)); got != "REJECTED KEY_USED_UP" {
@@ -192,7 +193,7 @@ func TestUpdateKey(t *testing.T) {
 	}
 	before := b.head()
 	got := update(access.UpdateKeyInput{ClearUses: true, ScheduleID: &plan.ID, ValidUntil: &end,
-		Remote: ptr(false), Shares: ptr(2)})
+		Remote: new(false), Shares: new(2)})
 	if got.Uses != nil || got.UsesLeft != nil || *got.ScheduleID != plan.ID || got.Remote ||
 		got.SharesLeft != 2 {
 		t.Errorf("got %v", got)
@@ -209,15 +210,15 @@ func TestUpdateKey(t *testing.T) {
 	if got := outcome(b.unlock(b.member)); got != "REJECTED REMOTE_DISABLED" {
 		t.Errorf("at the door only: %s", got)
 	}
-	update(access.UpdateKeyInput{Remote: ptr(true)})
+	update(access.UpdateKeyInput{Remote: new(true)})
 	if got := outcome(b.unlock(b.member)); got != "CREATED" {
 		t.Errorf("free again: %s", got)
 	}
 	for name, in := range map[string]access.UpdateKeyInput{
 		"validUntil": {ID: k.ID, ValidFrom: &end},
 		"validFrom":  {ID: k.ID, ValidFrom: &start, ClearValidFrom: true},
-		"scheduleId": {ID: k.ID, ScheduleID: ptr(typeid.New[typeid.Schedule]())},
-		"uses":       {ID: k.ID, Uses: ptr(0)},
+		"scheduleId": {ID: k.ID, ScheduleID: new(typeid.New[typeid.Schedule]())},
+		"uses":       {ID: k.ID, Uses: new(0)},
 	} {
 		_, err := b.access.UpdateKey(b.admin, in)
 		if got := fieldsOf(err); !slices.Equal(got, []string{name}) {
@@ -234,7 +235,7 @@ func (b *bench) lastEvent() *ent.Event {
 func TestSuspendAndResume(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: ptr(2)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: new(2)})
 	waiting := b.unlock(b.member)
 	before := b.head()
 	_, err := b.access.SuspendKey(b.admin, access.SuspendKeyInput{ID: k.ID})
@@ -272,7 +273,7 @@ func TestSuspendAndResume(t *testing.T) {
 func TestCancelledAfterDispatchKeepsTheUse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: ptr(1)})
+	k := b.grantKey(access.GrantKeyInput{UserID: b.memberID, SiteID: &b.site.ID, Uses: new(1)})
 	c := b.unlock(b.member)
 	must(t, b.access.RecordDispatched(b.system, c.ID, b.clock.Now()))
 	_, err := b.access.SuspendKey(b.admin, access.SuspendKeyInput{ID: k.ID})

@@ -105,9 +105,9 @@ func (in UpdateKeyInput) fit(ctx context.Context, tx *ent.Tx, k *ent.Key) error 
 }
 
 // set is what becomes of a field.
-func set[T any](is, to *T, clear bool) *T {
+func set[T any](is, to *T, unset bool) *T {
 	switch {
-	case clear:
+	case unset:
 		return nil
 	case to != nil:
 		return to

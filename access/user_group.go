@@ -157,11 +157,11 @@ var (
 )
 
 // parent checks what an update says of a group's parent.
-func (f *faults) parent(given, self, clear bool) {
+func (f *faults) parent(given, self, unset bool) {
 	switch {
 	case self:
 		f.add("parentId", "a group is not part of itself")
-	case given && clear:
+	case given && unset:
 		f.add("clearParent", "give either parentId or clearParent")
 	}
 }

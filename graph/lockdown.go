@@ -29,7 +29,7 @@ var urgent = map[string]bool{
 
 // readerFor is the resolver that an operation reads with.
 func (r *resolver) readerFor(op *ast.OperationDefinition) *resolver {
-	if op.Operation == ast.Subscription || !allUrgent(op.SelectionSet) {
+	if op == nil || op.Operation == ast.Subscription || !allUrgent(op.SelectionSet) {
 		return r
 	}
 	reserved := *r

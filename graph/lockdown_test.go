@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -104,9 +105,7 @@ func (w *world) harbour(change vars) (plan string) {
 	w.key(w.admin, w.admin.user, gate, cellar)
 	w.connect(w.admin, dev.ID)
 	in := vars{"name": "Close the harbour", "siteIds": []any{site.ID}}
-	for name, value := range change {
-		in[name] = value
-	}
+	maps.Copy(in, change)
 	return w.ask(w.admin, createPlan, vars{"in": in}).ok().text("createLockdownPlan.lockdownPlan.id")
 }
 

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -21,9 +22,7 @@ func TestVisit(t *testing.T) {
 			link visit { id name state host { name } site { name } startsAt endsAt endedAt createdAt } } }`
 	in := func(change vars) vars {
 		v := vars{"site": harbour.ID, "doors": []any{gate.ID}, "name": "Guest", "from": at(0), "until": at(time.Hour)}
-		for name, value := range change {
-			v[name] = value
-		}
+		maps.Copy(v, change)
 		return v
 	}
 	made := w.ask(w.admin, invite, in(vars{"to": "+390612345678"})).ok()

@@ -227,13 +227,14 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 func TestAGuestTakesAKeyAndOpensTheGate(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	until := time.Now().Add(time.Hour)
-	link := w.share(access.ShareKeyInput{RecipientName: ptr("Max <b>"), ValidUntil: &until, Uses: ptr(2)}).Link
+	link := w.share(access.ShareKeyInput{RecipientName: new("Max <b>"), ValidUntil: &until, Uses: new(2)}).Link
 	b := w.browser()
 	for range 2 { // whatever scans mail looks first, and changes nothing
 		b.get(link).has(http.StatusOK, "Harbour House", "Max &lt;b&gt;", "Quay", "Gate &lt;1&gt;",

@@ -235,6 +235,7 @@ func (e *estate) floor(b *testing.B, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var id typeid.User
 		var name string
@@ -242,7 +243,7 @@ func (e *estate) floor(b *testing.B, n int) {
 			b.Fatal(err)
 		}
 	}
-	if err := rows.Close(); err != nil {
+	if err := rows.Err(); err != nil {
 		b.Fatal(fmt.Errorf("floor: %w", err))
 	}
 }
