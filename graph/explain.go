@@ -95,7 +95,8 @@ func forward[K, T any, P interface {
 		return p, last, err
 	}
 	id, _ := values[0].(uuid.UUID)
-	return p, last, P(&last).Scan(id.String())
+	err = P(&last).Scan(id.String())
+	return p, last, err
 }
 
 // decided is a page of what access has found.

@@ -41,7 +41,7 @@ func (p *portal) secure() bool { return strings.HasPrefix(p.publicURL(), "https:
 
 // remember has the browser keep the session's secret until it expires, for these pages alone.
 func (p *portal) remember(w http.ResponseWriter, secret string, expires time.Time) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // secure wherever we are reached by https
 		Name: p.cookie(), Value: secret, Path: strings.TrimSuffix(access.LinkPath, "/"),
 		Expires: expires, HttpOnly: true, Secure: p.secure(), SameSite: http.SameSiteStrictMode,
 	})

@@ -152,6 +152,9 @@ func (r *recorder) plan(tb testing.TB, s statement) string {
 		}
 		plan.WriteString(line + "\n")
 	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
 	return plan.String()
 }
 
