@@ -116,7 +116,8 @@ func setup(t *testing.T, options ...option) *world {
 	w.hub = stream.NewHub(live, record, hubConfig)
 	w.devices = &hardware{}
 	w.access = access.New(access.Config{
-		DB: w.db, Reserve: config.Reserve, Devices: w.devices, Committed: relay.Offer, Log: log, AllowInsideWebhooks: true,
+		DB: w.db, Reserve: config.Reserve, Devices: w.devices, Committed: relay.Offer, Log: log,
+		AllowInsideWebhooks: true,
 	})
 	w.devices.access = w.access
 	config.Access, config.Hub, config.Authenticate = w.access, w.hub, w.access.Authenticate

@@ -17,8 +17,10 @@ func TestVisit(t *testing.T) {
 	far := w.door(w.stranger, w.site(w.stranger, "Far"), "Gate")
 	w.key(w.admin, w.member.user, gate)
 	at := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
-	const invite = `mutation($site: ID!, $doors: [ID!], $name: String!, $to: String, $from: DateTime!, $until: DateTime!) {
-		inviteVisitor(input: {name: $name, recipient: $to, siteId: $site, doorIds: $doors, startsAt: $from, endsAt: $until}) {
+	const invite = `mutation($site: ID!, $doors: [ID!], $name: String!, $to: String,
+		$from: DateTime!, $until: DateTime!) {
+		inviteVisitor(input: {name: $name, recipient: $to, siteId: $site, doorIds: $doors,
+			startsAt: $from, endsAt: $until}) {
 			link visit { id name state host { name } site { name } startsAt endsAt endedAt createdAt } } }`
 	in := func(change vars) vars {
 		v := vars{"site": harbour.ID, "doors": []any{gate.ID}, "name": "Guest", "from": at(0), "until": at(time.Hour)}
@@ -46,8 +48,10 @@ func TestVisit(t *testing.T) {
 	equal(t, w.ask(w.member, read, vars{"id": id}).ok().at("visit"), nil)
 	equal(t, w.ask(w.stranger, read, vars{"id": id}).ok().at("visit"), nil)
 
-	const list = `query($site: ID, $host: ID, $state: VisitState, $from: DateTime, $to: DateTime, $n: Int, $after: Cursor) {
-		visits(siteId: $site, hostId: $host, state: $state, from: $from, to: $to, first: $n, after: $after) {
+	const list = `query($site: ID, $host: ID, $state: VisitState, $from: DateTime, $to: DateTime,
+		$n: Int, $after: Cursor) {
+		visits(siteId: $site, hostId: $host, state: $state, from: $from, to: $to,
+			first: $n, after: $after) {
 			nodes { id } pageInfo { endCursor } } }`
 	for i, c := range []struct {
 		by   person
@@ -75,9 +79,12 @@ func TestVisit(t *testing.T) {
 	const update = `mutation($id: ID!, $until: DateTime) {
 		updateVisit(input: {id: $id, endsAt: $until}) { visit { state endsAt } } }`
 	const arrive = `mutation($id: ID!) { recordVisitorArrival(input: {visitId: $id}) { visit { state arrivedAt } } }`
-	const depart = `mutation($id: ID!) { recordVisitorDeparture(input: {visitId: $id}) { visit { state endedAt key { status } } } }`
+	const depart = `mutation($id: ID!) { recordVisitorDeparture(input: {visitId: $id}) {
+		visit { state endedAt key { status } } } }`
 	const cancel = `mutation($id: ID!) { cancelVisit(input: {visitId: $id}) { visit { state endedAt } } }`
-	for change, field := range map[string]string{update: "id", arrive: "visitId", depart: "visitId", cancel: "visitId"} {
+	for change, field := range map[string]string{
+		update: "id", arrive: "visitId", depart: "visitId", cancel: "visitId",
+	} {
 		w.ask(w.stranger, change, vars{"id": id}).refused("NOT_FOUND " + field)
 		w.ask(w.member, change, vars{"id": id}).refused("NOT_FOUND " + field)
 		w.asActor(visitor, change, vars{"id": id}).refused("FORBIDDEN")

@@ -227,9 +227,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 func TestAGuestTakesAKeyAndOpensTheGate(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

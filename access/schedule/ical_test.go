@@ -159,8 +159,8 @@ func TestExport(t *testing.T) {
 	}
 	ws := append(slices.Clone(workingWeek), schema.Window{
 		Start: "2026-06-06T22:00:00", End: "2026-06-07T06:00:00", Holidays: schema.HolidayOnly,
-		Extra: []string{"2026-07-04T22:00:00"}, Summary: "Nachtöffnung; Gate, Quay " + strings.Repeat("ä", 40) + strings.Repeat("-", 80),
-		Except: []string{"2026-06-06T22:00:00"},
+		Extra: []string{"2026-07-04T22:00:00"}, Except: []string{"2026-06-06T22:00:00"},
+		Summary: "Nachtöffnung; Gate, Quay " + strings.Repeat("ä", 40) + strings.Repeat("-", 80),
 	}, workingWeek[0])
 	got := schedule.Export("Harbour, north", ws)
 	if string(bytes.ReplaceAll(got, []byte("\r\n"), []byte("\n"))) != string(want) {

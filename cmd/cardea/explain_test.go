@@ -84,7 +84,7 @@ func loadEstate(tb testing.TB, size bulkSize) *estate {
 }
 
 // ask sends a query about the n-th person and door, and fails if it is not answered.
-func (e *estate) ask(tb testing.TB, document string, n int) []byte {
+func (e *estate) ask(tb testing.TB, document string, n int) {
 	tb.Helper()
 	body, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{
 		"u": e.users[n%len(e.users)], "d": e.doors[n%len(e.doors)]}})
@@ -99,7 +99,6 @@ func (e *estate) ask(tb testing.TB, document string, n int) []byte {
 	if answer.Code != http.StatusOK || strings.Contains(answer.Body.String(), `"errors"`) {
 		tb.Fatalf("%d: %s", answer.Code, answer.Body)
 	}
-	return answer.Body.Bytes()
 }
 
 // recorder keeps the statements that are sent while it is told to.

@@ -19,7 +19,8 @@ func (Key) Mixin() []ent.Mixin { return []ent.Mixin{tenant{}, stamped{}} }
 func (Key) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.Key{}).Default(typeid.New[typeid.Key]),
-		field.UUID("user_id", typeid.User{}).Optional().Nillable().Comment("null if for a group, or shared and not yet redeemed"),
+		field.UUID("user_id", typeid.User{}).Optional().Nillable().
+			Comment("null if for a group, or shared and not yet redeemed"),
 		field.UUID("user_group_id", typeid.UserGroup{}).Optional().Nillable().Immutable(),
 		field.UUID("schedule_id", typeid.Schedule{}).Optional().Nillable(),
 		field.Time("valid_from").Optional().Nillable().Comment("inclusive"),
@@ -28,7 +29,8 @@ func (Key) Fields() []ent.Field {
 		field.Int("uses_left").Optional().Nillable().NonNegative(),
 		field.Bool("remote").Default(true).Comment("opens from afar too, not only at the door"),
 		field.Int("shares_left").Default(0).NonNegative().Comment("how many more keys may be shared from it"),
-		field.UUID("parent_id", typeid.Key{}).Optional().Nillable().Immutable().Comment("the key that it was shared from"),
+		field.UUID("parent_id", typeid.Key{}).Optional().Nillable().Immutable().
+			Comment("the key that it was shared from"),
 		field.Int("depth").Default(0).Range(0, 3).Immutable().Comment("how many shares lie above it"),
 		field.UUID("shared_by_id", typeid.User{}).Optional().Nillable().Immutable(),
 		field.String("recipient").Optional().Nillable().Sensitive().MaxLen(254).Immutable().

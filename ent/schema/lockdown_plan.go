@@ -21,8 +21,10 @@ func (LockdownPlan) Fields() []ent.Field {
 		field.String("name").NotEmpty().MaxLen(200),
 		field.JSON("site_ids", []typeid.Site{}).Comment("every door of these, now and in future"),
 		field.JSON("door_ids", []typeid.Door{}),
-		field.UUID("trigger_group_id", typeid.UserGroup{}).Optional().Nillable().Comment("who may trigger it besides administrators"),
-		field.UUID("release_group_id", typeid.UserGroup{}).Optional().Nillable().Comment("who may release it besides administrators"),
+		field.UUID("trigger_group_id", typeid.UserGroup{}).Optional().Nillable().
+			Comment("who may trigger it besides administrators"),
+		field.UUID("release_group_id", typeid.UserGroup{}).Optional().Nillable().
+			Comment("who may release it besides administrators"),
 		field.Bool("two_person_trigger").Default(false),
 		field.Bool("two_person_release").Default(false),
 		field.Int("revert_seconds").Optional().Nillable().Positive().
