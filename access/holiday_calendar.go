@@ -141,7 +141,7 @@ func (s *Service) DeleteHolidayCalendar(
 type ImportHolidayCalendarInput struct {
 	HolidayCalendarID *typeid.HolidayCalendar // whose holidays to replace; nil: a new calendar
 	Name              *string                 // nil: as it is, if there is one
-	Ical              string                  // at most 1 MiB
+	Ical              string                  // at most 24 KiB
 }
 
 // ImportHolidayCalendarPayload holds the calendar as it is now.

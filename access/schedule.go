@@ -17,8 +17,8 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// maxCalendarText bounds an iCalendar text, in bytes.
-const maxCalendarText = 1 << 20
+// maxCalendarText bounds an iCalendar text, in bytes: with room for JSON, it fits in one request.
+const maxCalendarText = 24 << 10
 
 // CreateScheduleInput describes a new schedule.
 type CreateScheduleInput struct {
@@ -154,7 +154,7 @@ type ImportScheduleInput struct {
 	ScheduleID *typeid.Schedule // whose windows to replace; nil: a new schedule
 	Name       *string          // nil: as it is, if there is one
 	SiteID     typeid.Site      // in whose time zone the text may be
-	Ical       string           // at most 1 MiB
+	Ical       string           // at most 24 KiB
 }
 
 // ImportSchedulePayload holds the schedule as it is now.
@@ -243,7 +243,7 @@ func (f *faults) nameOfImport(name *string, required bool) {
 func (f *faults) calendar(text string) bool {
 	switch {
 	case len(text) > maxCalendarText:
-		f.add("ical", "must have at most 1 MiB")
+		f.add("ical", "must have at most 24 KiB; leave out descriptions and past years")
 	case strings.ContainsRune(text, 0):
 		f.add("ical", "must be text")
 	default:

@@ -169,6 +169,14 @@ func TestImportSchedule(t *testing.T) {
 		refused("BAD_USER_INPUT name", "BAD_USER_INPUT ical.events.0.rrule")
 	w.ask(w.admin, load, vars{"in": vars{"name": "x", "siteId": site.ID, "ical": "hello"}}).
 		refused("BAD_USER_INPUT ical")
+	padded := func(length int) string {
+		fill := strings.Repeat("X-NOTE:"+strings.Repeat("x", 40)+"\r\n", 1000)[:length-len(text)-2] + "\r\n"
+		return strings.Replace(text, "BEGIN:VEVENT", fill+"BEGIN:VEVENT", 1)
+	}
+	longest := vars{"name": "x", "siteId": site.ID, "ical": padded(24 << 10)}
+	w.ask(w.admin, load, vars{"in": longest}).ok()
+	longest["ical"] = padded(24<<10 + 1)
+	w.ask(w.admin, load, vars{"in": longest}).refused("BAD_USER_INPUT ical")
 	in := vars{"scheduleId": plan.ID, "siteId": w.site(w.stranger, "Far").ID, "ical": text}
 	w.ask(w.stranger, load, vars{"in": in}).refused("NOT_FOUND scheduleId")
 	w.ask(w.admin, load, vars{"in": in}).refused("NOT_FOUND siteId")

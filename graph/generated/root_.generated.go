@@ -2549,7 +2549,7 @@ input ImportHolidayCalendarInput {
   "The name; needed for a new calendar."
   name: String
   """
-  The text (RFC 5545), at most 1 MiB. Each event is a holiday, of whole days. A fault's field names the
+  The text (RFC 5545), at most 24 KiB. Each event is a holiday, of whole days. A fault's field names the
   event, counted from 0, and its property: ` + "`" + `ical.events.3.dtstart` + "`" + `.
   """
   ical: String!
@@ -3555,7 +3555,7 @@ input ImportScheduleInput {
   "The site in whose time zone the text may be; times without a zone fit every site."
   siteId: ID!
   """
-  The text (RFC 5545), at most 1 MiB. Each event is a window. A fault's field names the event, counted
+  The text (RFC 5545), at most 24 KiB. Each event is a window. A fault's field names the event, counted
   from 0, and its property: ` + "`" + `ical.events.3.dtstart` + "`" + `.
   """
   ical: String!
