@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cardea/cardea/access"
@@ -19,9 +20,12 @@ import (
 // demoState is what a demo keeps between runs.
 type demoState struct {
 	Token   string         `json:"token"`
-	Door    typeid.Door    `json:"doorId"` // the one to try
-	People  []typeid.User  `json:"people"`
 	Devices []sim.Identity `json:"devices"`
+	People  []typeid.User  `json:"people"`
+	// What the invitation names: a door, somebody who opens it at night, and a lockdown plan.
+	Door  typeid.Door         `json:"doorId"`
+	Night typeid.User         `json:"nightUserId"`
+	Plan  typeid.LockdownPlan `json:"lockdownPlanId"`
 }
 
 // demo runs everything on this machine: private services, one node and simulated devices.
@@ -102,7 +106,8 @@ func (d demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(d.stdout, invitation, d.node.url(), state.Token, state.Door)
+	_, _ = fmt.Fprintf(d.stdout, invitation, d.node.url(), state.Token,
+		state.Door, state.Night, state.Plan)
 	fleet := sim.Fleet{
 		BaseURL: d.node.url(), Devices: state.Devices, People: state.People, Pace: d.pace,
 		Seed: uint64(time.Now().UnixNano()), Log: d.node.log,
@@ -132,7 +137,8 @@ func (d demo) state(ctx context.Context) (*demoState, error) {
 		}
 	}
 	state = demoState{
-		Token: seeded.Token, Door: seeded.Doors[0].ID, People: seeded.People, Devices: fleet.Devices,
+		Token: seeded.Token, Devices: fleet.Devices, People: seeded.People, Door: seeded.Doors[0].ID,
+		Night: seeded.People[slices.Index(demoPeople, "Night shift badge")], Plan: seeded.Plan,
 	}
 	return &state, writeJSON(d.path, state)
 }
@@ -143,11 +149,15 @@ Cardea is running, with 12 simulated doors on two sites and people coming and go
   GraphiQL  %[1]s/graphiql
   token     %[2]s
 
-Three things to try, in GraphiQL with the token:
+Things to try, in GraphiQL with the token:
 
   1. See the doors:    query { doors { nodes { id name lockState position site { name timeZone } } } }
   2. Watch them live:  subscription { doors { cursor event { type } door { name lockState position } } }
   3. Open one:         mutation { unlockDoor(input: {doorId: "%[3]s"}) { command { stage reason } } }
+  4. Who may open it:  query { whoCanOpen(doorId: "%[3]s") { nodes { user { name } } } }
+  5. Why not somebody: query { effectiveAccess(userId: "%[4]s", doorId: "%[3]s")
+                               { granted reason nextChange { at granted } steps { rule effect reason } } }
+  6. Close the house:  mutation { triggerLockdown(input: {planId: "%[5]s"}) { lockdown { id state } } }
 
 Ctrl-C stops everything; the data stays for the next time.
 

@@ -57,7 +57,9 @@ type demoSeed struct {
 	Token        string // of the administrator
 	Claims       []claim
 	People       []typeid.User
+	Sites        []typeid.Site
 	Doors        []*ent.Door
+	Plan         typeid.LockdownPlan
 }
 
 // claim is the place of a device that has yet to enrol.
@@ -115,12 +117,10 @@ func seedDemo(ctx context.Context, s *access.Service) (*demoSeed, error) {
 				return nil, err
 			}
 		}
-		for _, person := range append(demo.People, admin.ID) {
-			key := access.GrantKeyInput{UserID: person, SiteID: &made.Site.ID}
-			if _, err := s.GrantKey(ctx, key); err != nil {
-				return nil, err
-			}
-		}
+		demo.Sites = append(demo.Sites, made.Site.ID)
+	}
+	if err := demo.addRules(ctx, s); err != nil {
+		return nil, err
 	}
 	token, err := s.CreateAPIToken(ctx, access.CreateAPITokenInput{Name: "Demo"})
 	if err != nil {
