@@ -44,27 +44,30 @@ func (d *Device) adopt(doors []devicelink.Door) {
 		if o == nil {
 			o = &opening{DoorState: DoorState{Lock: door.LockStateLOCKED, Leaf: door.PositionCLOSED}}
 		}
-		isNew := o.Door.DoorID != is.DoorID
+		isNew, turned := o.Door.DoorID != is.DoorID, o.Door.Mode != is.Mode
 		o.Door, d.doors[is.Port] = is, o
 		if isNew {
 			d.report(devicelink.Report{Port: is.Port, Event: eventOf(o.Lock), LockState: o.Lock,
 				Position: o.Leaf})
 		}
-		d.settle(o)
+		d.settle(o, turned)
 	}
 }
 
-// settle moves the bolt to where the door's mode wants it to stay.
-func (d *Device) settle(o *opening) {
+// settle moves the bolt to where the door's mode wants it to stay. A door whose mode has turned to one
+// that lets nobody in does not wait for its relock delay, nor for whoever has yet to open it; a leaf
+// that is open locks when it closes.
+func (d *Device) settle(o *opening, turned bool) {
+	to, wait := door.LockStateLOCKED, o.relock != nil || o.inUse
 	switch o.Door.Mode {
 	case door.ModeUNLOCKED:
-		if d.bolt(o, door.LockStateUNLOCKED) {
-			d.reportLock(o, event.MethodSCHEDULE)
-		}
-	case door.ModeCONTROLLED, door.ModeLOCKED, door.ModeLOCKDOWN, door.ModeDISABLED:
-		if o.relock == nil && !o.inUse && d.bolt(o, door.LockStateLOCKED) {
-			d.reportLock(o, event.MethodSCHEDULE)
-		}
+		to, wait = door.LockStateUNLOCKED, false
+	case door.ModeLOCKED, door.ModeLOCKDOWN, door.ModeDISABLED:
+		wait = wait && !turned || o.Leaf == door.PositionOPEN
+	case door.ModeCONTROLLED:
+	}
+	if !wait && d.bolt(o, to) {
+		d.reportLock(o, event.MethodSCHEDULE)
 	}
 }
 
@@ -160,10 +163,14 @@ func (d *Device) carryOut(c *devicelink.Command, o *opening) {
 		})
 		return
 	}
-	if c.Verb == command.VerbUNLOCK {
-		d.unlockFor(o, c.Seconds)
-	} else {
+	switch {
+	case c.Verb == command.VerbLOCK:
 		d.bolt(o, door.LockStateLOCKED)
+	case o.Door.Mode == door.ModeLOCKDOWN:
+		d.refuse(c, command.StageFAILED, schema.ReasonLockdown)
+		return
+	default:
+		d.unlockFor(o, c.Seconds)
 	}
 	d.answer(devicelink.Result{
 		CommandID: c.CommandID, Port: c.Port, Stage: command.StageCONFIRMED,

@@ -35,7 +35,14 @@ func (d *Device) Visit(ctx context.Context, port int, v Visit) bool {
 	if !let || !pause(ctx, v.Reach) {
 		return true
 	}
-	d.with(func() { d.swing(o, door.PositionOPEN, "door.opened") })
+	d.with(func() { // who finds it locked again asks again
+		if let = o.Lock == door.LockStateUNLOCKED || d.admit(o, v); let {
+			d.swing(o, door.PositionOPEN, "door.opened")
+		}
+	})
+	if !let {
+		return true
+	}
 	held := d.hold(ctx, o, v.Stay)
 	d.with(func() {
 		if held {
@@ -120,8 +127,10 @@ func (d *Device) Heed(sheets map[int]verdict.Sheet) {
 // refusal says why someone is not let in; "" lets them.
 func refusal(mode door.Mode, v Visit) schema.Reason {
 	switch {
-	case mode == door.ModeLOCKED || mode == door.ModeLOCKDOWN:
+	case mode == door.ModeLOCKDOWN:
 		return schema.ReasonLockdown
+	case mode == door.ModeLOCKED:
+		return schema.ReasonDoorLocked
 	case mode == door.ModeDISABLED:
 		return schema.ReasonDoorDisabled
 	case v.User.IsZero():

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -95,10 +96,7 @@ func TestCommandMovesTheBolt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, gate := powered(door.ModeCONTROLLED)
 		order := func(verb command.Verb) {
-			d.Obey(&devicelink.Command{
-				CommandID: typeid.New[typeid.Command](), Verb: verb, DoorID: gate.DoorID, Port: 1,
-				Seconds: 5, NotAfter: time.Now().Add(10 * time.Second),
-			})
+			order(d, gate, verb)
 			time.Sleep(80 * time.Millisecond) //nolint:forbidigo // bubble
 			synctest.Wait()
 		}
@@ -134,6 +132,72 @@ func TestCommandMovesTheBolt(t *testing.T) {
 }
 
 // TestSentAgainIsLate: what waits in the log when a link opens did not happen just now.
+// TestClosedDoorLocksAtOnce turns the mode of a door that somebody has just unlocked.
+func TestClosedDoorLocksAtOnce(t *testing.T) {
+	t.Parallel()
+	person := typeid.New[typeid.User]()
+	for name, test := range map[string]struct {
+		mode door.Mode
+		do   func(ctx context.Context, d *Device, gate devicelink.Door)
+		want []string
+	}{
+		"unlocked from afar": {door.ModeLOCKED, unlock, []string{
+			"lock.locked", "ACKNOWLEDGED", "CONFIRMED", "lock.locked",
+		}},
+		"unlocked, and no other mode": {door.ModeCONTROLLED, unlock, []string{
+			"lock.locked", "ACKNOWLEDGED", "CONFIRMED",
+		}},
+		"about to unlock": {door.ModeLOCKDOWN, func(_ context.Context, d *Device, gate devicelink.Door) {
+			order(d, gate, command.VerbUNLOCK)
+		}, []string{"lock.locked", "ACKNOWLEDGED", "FAILED"}},
+		"about to pull it open": {door.ModeLOCKDOWN, func(ctx context.Context, d *Device, _ devicelink.Door) {
+			go d.Visit(ctx, 1, Visit{User: person, Reach: time.Second, Stay: time.Minute})
+		}, []string{"lock.locked", "access.granted", "lock.unlocked", "lock.locked", "access.denied"}},
+		"on the way out": {door.ModeLOCKDOWN, func(ctx context.Context, d *Device, _ devicelink.Door) {
+			go d.Visit(ctx, 1, Visit{Leaving: true, Reach: time.Second, Stay: time.Second})
+		}, []string{
+			"lock.locked", "door.rex_activated", "lock.unlocked", "lock.locked",
+			"door.rex_activated", "lock.unlocked", "door.opened", "door.closed", "lock.locked",
+		}},
+		"with the leaf open": {door.ModeDISABLED, func(ctx context.Context, d *Device, _ devicelink.Door) {
+			go d.Visit(ctx, 1, Visit{User: person, Stay: 2 * time.Second})
+		}, []string{
+			"lock.locked", "access.granted", "lock.unlocked", "door.opened", "door.closed", "lock.locked",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d, gate := powered(door.ModeCONTROLLED)
+				test.do(t.Context(), d, gate)
+				synctest.Wait()
+				gate.Mode = test.mode
+				d.with(func() { d.adopt([]devicelink.Door{gate}) })
+				time.Sleep(3 * time.Second) //nolint:forbidigo // bubble
+				synctest.Wait()
+				if got := logged(d); !slices.Equal(got, test.want) {
+					t.Errorf("logged %v\nwant %v", got, test.want)
+				}
+				d.halt()
+			})
+		})
+	}
+}
+
+// order has the device take a command.
+func order(d *Device, gate devicelink.Door, verb command.Verb) {
+	d.Obey(&devicelink.Command{
+		CommandID: typeid.New[typeid.Command](), Verb: verb, DoorID: gate.DoorID, Port: 1,
+		Seconds: 5, NotAfter: time.Now().Add(10 * time.Second),
+	})
+}
+
+// unlock has the device unlock, and waits until it has.
+func unlock(_ context.Context, d *Device, gate devicelink.Door) {
+	order(d, gate, command.VerbUNLOCK)
+	time.Sleep(80 * time.Millisecond) //nolint:forbidigo // bubble
+}
+
 func TestSentAgainIsLate(t *testing.T) {
 	t.Parallel()
 	d := NewDevice(DeviceConfig{})
