@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
@@ -18,6 +19,8 @@ import (
 var (
 	// ErrStaleEpoch says that a newer link of the device exists.
 	ErrStaleEpoch = errors.New("a newer link of this device exists")
+	// ErrStaleHello says that a newer link of the device was there before this one had opened.
+	ErrStaleHello = errors.New("the device has a newer link")
 	// ErrStaleLog says that the device presents an older log than it once had.
 	ErrStaleLog = errors.New("the device's log is older than one it had")
 )
@@ -76,8 +79,9 @@ func (s *Service) DeviceForLink(ctx context.Context, id typeid.Device) (*ent.Dev
 
 // OpenLinkInput is what a device says of itself when it links.
 type OpenLinkInput struct {
-	LogEpoch int64 // counts the lives of the device's log; sequences start anew in each
-	Firmware string
+	LogEpoch   int64 // counts the lives of the device's log; sequences start anew in each
+	Firmware   string
+	Challenged time.Time // when the device was, by the node's clock
 }
 
 // LinkState is what a fresh link begins with.
@@ -86,7 +90,8 @@ type LinkState struct {
 	Sequence int64 // the last report of the device's log that is committed
 }
 
-// OpenLink makes the device of ctx ONLINE with a new link epoch. What its doors are, whoever links it
+// OpenLink makes the device of ctx ONLINE with a new link epoch, unless it has answered a later
+// challenge by now: then it has left this link for a newer one. What its doors are, whoever links it
 // asks (DoorsOf) once the link can be found: so no change falls between the two.
 func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, error) {
 	by, _ := actor.FromContext(ctx)
@@ -96,12 +101,16 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 		if err != nil {
 			return nil, found(err, "device", "deviceId")
 		}
-		if in.LogEpoch < dev.LogEpoch {
+		challenged := in.Challenged.UTC().Truncate(time.Microsecond)
+		switch {
+		case in.LogEpoch < dev.LogEpoch:
 			return nil, ErrStaleLog
+		case dev.ChallengedAt != nil && answersLate(challenged, *dev.ChallengedAt):
+			return nil, ErrStaleHello
 		}
 		update := tx.Device.UpdateOne(dev).AddEpoch(1).SetLogEpoch(in.LogEpoch).
 			SetFirmware(in.Firmware).SetConnectivity(schema.ConnectivityOnline).
-			SetLastSeenAt(s.now())
+			SetLastSeenAt(s.now()).SetChallengedAt(challenged)
 		if in.LogEpoch > dev.LogEpoch {
 			update.SetLastSequence(0)
 		}
@@ -115,6 +124,15 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 		return []journal.Event{linkEvent("device.connected", dev)}, nil
 	})
 	return &state, err
+}
+
+// lateHello is more than a hello to an older challenge can be late. What lies further ahead was written
+// by a clock that was wrong, and keeps no device away.
+const lateHello = time.Minute
+
+func answersLate(challenged, newest time.Time) bool {
+	ahead := newest.Sub(challenged)
+	return 0 < ahead && ahead < lateHello
 }
 
 // DoorsOf returns the doors of the device of ctx, by port, with the modes in force now. What a device

@@ -212,6 +212,26 @@ func TestLogEpochs(t *testing.T) {
 	}
 }
 
+func TestChallengesAreAnsweredInOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	now := time.Now()
+	for _, c := range []struct {
+		ahead time.Duration
+		want  error
+	}{
+		{0, nil}, {0, nil}, {-time.Microsecond, access.ErrStaleHello}, {5 * time.Second, nil},
+		{-54 * time.Second, access.ErrStaleHello}, {-55 * time.Second, nil}, // a clock that was wrong
+	} {
+		_, err := b.access.OpenLink(b.device, access.OpenLinkInput{
+			LogEpoch: 1, Firmware: "1", Challenged: now.Add(c.ahead),
+		})
+		if !errors.Is(err, c.want) {
+			t.Errorf("challenged %s after the first: %v", c.ahead, err)
+		}
+	}
+}
+
 func TestMarkedOfflineComesBackWithItsNextReport(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

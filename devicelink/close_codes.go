@@ -38,7 +38,7 @@ var CloseCodes = []struct {
 	{CloseNormal, "NORMAL", "The device said good-bye."},
 	{CloseInternal, "INTERNAL", "The server could not do its part."},
 	{CloseRestart, "RESTART", "The server is stopping; another one answers."},
-	{CloseTryLater, "TRY_LATER", "The server is overloaded."},
+	{CloseTryLater, "TRY_LATER", "The server is overloaded, or the device has a newer link."},
 	{CloseHelloTimeout, "HELLO_TIMEOUT", "No hello came within 5 seconds."},
 	{CloseReportRefused, "REPORT_REFUSED", "The log entry whose sequence is the close reason can" +
 		" never be recorded. The device sets it aside, then reconnects."},
@@ -82,6 +82,7 @@ var (
 	errUnknownDevice = closing{CloseUnknownDevice, "unknown device"}
 	errRemoved       = closing{CloseRemoved, "removed"}
 	errSuperseded    = closing{CloseSuperseded, "superseded by a newer link"}
+	errStaleHello    = closing{CloseTryLater, "a newer link is open"}
 	errStaleLog      = closing{CloseStaleLog, "stale log epoch"}
 
 	// errLost, errSilent and errSlow end links whose peer is not there to be told.
@@ -104,6 +105,8 @@ func toldDevice(err error) (closing, bool) {
 		return closing{}, false
 	case errors.Is(err, access.ErrStaleEpoch):
 		return errSuperseded, true
+	case errors.Is(err, access.ErrStaleHello):
+		return errStaleHello, true
 	case errors.Is(err, access.ErrStaleLog):
 		return errStaleLog, true
 	case access.IsCode(err, access.CodeNotFound):

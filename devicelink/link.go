@@ -81,12 +81,13 @@ func (h *Handler) live(node context.Context, conn *websocket.Conn) {
 
 // serve opens the link, serves it until it ends, and takes it down. It returns why it ended.
 func (l *link) serve(ctx context.Context) error {
+	challenged := schema.Now()
 	hello, device, err := l.greet(ctx)
 	if err != nil {
 		return err
 	}
 	ctx = actor.NewContext(ctx, actor.Device(device.OrgID, device.ID))
-	state, err := l.open(ctx, hello)
+	state, err := l.open(ctx, hello, challenged)
 	if err != nil {
 		return err
 	}
@@ -176,11 +177,13 @@ func (l *link) greet(ctx context.Context) (*Hello, *ent.Device, error) {
 }
 
 // open counts a new link of the device. An end of the link meanwhile does not undo it half-way.
-func (l *link) open(ctx context.Context, hello *Hello) (*access.LinkState, error) {
+func (l *link) open(
+	ctx context.Context, hello *Hello, challenged time.Time,
+) (*access.LinkState, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	return l.handler.access.OpenLink(ctx, access.OpenLinkInput{
-		LogEpoch: hello.LogEpoch, Firmware: hello.Firmware,
+		LogEpoch: hello.LogEpoch, Firmware: hello.Firmware, Challenged: challenged,
 	})
 }
 

@@ -49,6 +49,8 @@ type Device struct {
 	LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
 	// counts links; a frame from an older epoch's link is dropped
 	Epoch int64 `json:"epoch,omitempty"`
+	// when the newest link was; a hello to an older challenge comes too late
+	ChallengedAt *time.Time `json:"challenged_at,omitempty"`
 	// the device's own count of its log's lives; sequences start anew in each
 	LogEpoch int64 `json:"log_epoch,omitempty"`
 	// the last report of log_epoch that is committed
@@ -67,7 +69,7 @@ func (*Device) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case device.FieldName, device.FieldSerial, device.FieldModel, device.FieldFirmware, device.FieldConnectivity:
 			values[i] = new(sql.NullString)
-		case device.FieldCreatedAt, device.FieldUpdatedAt, device.FieldClaimExpiresAt, device.FieldEnrolledAt, device.FieldLastSeenAt:
+		case device.FieldCreatedAt, device.FieldUpdatedAt, device.FieldClaimExpiresAt, device.FieldEnrolledAt, device.FieldLastSeenAt, device.FieldChallengedAt:
 			values[i] = new(sql.NullTime)
 		case device.FieldID:
 			values[i] = new(typeid.Device)
@@ -189,6 +191,13 @@ func (_m *Device) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Epoch = value.Int64
 			}
+		case device.FieldChallengedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field challenged_at", values[i])
+			} else if value.Valid {
+				_m.ChallengedAt = new(time.Time)
+				*_m.ChallengedAt = value.Time
+			}
 		case device.FieldLogEpoch:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
 				return fmt.Errorf("unexpected type %T for field log_epoch", values[i])
@@ -286,6 +295,11 @@ func (_m *Device) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("epoch=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Epoch))
+	builder.WriteString(", ")
+	if v := _m.ChallengedAt; v != nil {
+		builder.WriteString("challenged_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("log_epoch=")
 	builder.WriteString(fmt.Sprintf("%v", _m.LogEpoch))

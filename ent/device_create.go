@@ -192,6 +192,20 @@ func (_c *DeviceCreate) SetNillableEpoch(v *int64) *DeviceCreate {
 	return _c
 }
 
+// SetChallengedAt sets the "challenged_at" field.
+func (_c *DeviceCreate) SetChallengedAt(v time.Time) *DeviceCreate {
+	_c.mutation.SetChallengedAt(v)
+	return _c
+}
+
+// SetNillableChallengedAt sets the "challenged_at" field if the given value is not nil.
+func (_c *DeviceCreate) SetNillableChallengedAt(v *time.Time) *DeviceCreate {
+	if v != nil {
+		_c.SetChallengedAt(*v)
+	}
+	return _c
+}
+
 // SetLogEpoch sets the "log_epoch" field.
 func (_c *DeviceCreate) SetLogEpoch(v int64) *DeviceCreate {
 	_c.mutation.SetLogEpoch(v)
@@ -452,6 +466,10 @@ func (_c *DeviceCreate) createSpec() (*Device, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Epoch(); ok {
 		_spec.SetField(device.FieldEpoch, field.TypeInt64, value)
 		_node.Epoch = value
+	}
+	if value, ok := _c.mutation.ChallengedAt(); ok {
+		_spec.SetField(device.FieldChallengedAt, field.TypeTime, value)
+		_node.ChallengedAt = &value
 	}
 	if value, ok := _c.mutation.LogEpoch(); ok {
 		_spec.SetField(device.FieldLogEpoch, field.TypeInt64, value)

@@ -244,6 +244,26 @@ func (_u *DeviceUpdate) AddEpoch(v int64) *DeviceUpdate {
 	return _u
 }
 
+// SetChallengedAt sets the "challenged_at" field.
+func (_u *DeviceUpdate) SetChallengedAt(v time.Time) *DeviceUpdate {
+	_u.mutation.SetChallengedAt(v)
+	return _u
+}
+
+// SetNillableChallengedAt sets the "challenged_at" field if the given value is not nil.
+func (_u *DeviceUpdate) SetNillableChallengedAt(v *time.Time) *DeviceUpdate {
+	if v != nil {
+		_u.SetChallengedAt(*v)
+	}
+	return _u
+}
+
+// ClearChallengedAt clears the value of the "challenged_at" field.
+func (_u *DeviceUpdate) ClearChallengedAt() *DeviceUpdate {
+	_u.mutation.ClearChallengedAt()
+	return _u
+}
+
 // SetLogEpoch sets the "log_epoch" field.
 func (_u *DeviceUpdate) SetLogEpoch(v int64) *DeviceUpdate {
 	_u.mutation.ResetLogEpoch()
@@ -445,6 +465,12 @@ func (_u *DeviceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedEpoch(); ok {
 		_spec.AddField(device.FieldEpoch, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ChallengedAt(); ok {
+		_spec.SetField(device.FieldChallengedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ChallengedAtCleared() {
+		_spec.ClearField(device.FieldChallengedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LogEpoch(); ok {
 		_spec.SetField(device.FieldLogEpoch, field.TypeInt64, value)
@@ -693,6 +719,26 @@ func (_u *DeviceUpdateOne) AddEpoch(v int64) *DeviceUpdateOne {
 	return _u
 }
 
+// SetChallengedAt sets the "challenged_at" field.
+func (_u *DeviceUpdateOne) SetChallengedAt(v time.Time) *DeviceUpdateOne {
+	_u.mutation.SetChallengedAt(v)
+	return _u
+}
+
+// SetNillableChallengedAt sets the "challenged_at" field if the given value is not nil.
+func (_u *DeviceUpdateOne) SetNillableChallengedAt(v *time.Time) *DeviceUpdateOne {
+	if v != nil {
+		_u.SetChallengedAt(*v)
+	}
+	return _u
+}
+
+// ClearChallengedAt clears the value of the "challenged_at" field.
+func (_u *DeviceUpdateOne) ClearChallengedAt() *DeviceUpdateOne {
+	_u.mutation.ClearChallengedAt()
+	return _u
+}
+
 // SetLogEpoch sets the "log_epoch" field.
 func (_u *DeviceUpdateOne) SetLogEpoch(v int64) *DeviceUpdateOne {
 	_u.mutation.ResetLogEpoch()
@@ -924,6 +970,12 @@ func (_u *DeviceUpdateOne) sqlSave(ctx context.Context) (_node *Device, err erro
 	}
 	if value, ok := _u.mutation.AddedEpoch(); ok {
 		_spec.AddField(device.FieldEpoch, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ChallengedAt(); ok {
+		_spec.SetField(device.FieldChallengedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ChallengedAtCleared() {
+		_spec.ClearField(device.FieldChallengedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LogEpoch(); ok {
 		_spec.SetField(device.FieldLogEpoch, field.TypeInt64, value)

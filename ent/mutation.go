@@ -4966,6 +4966,7 @@ type DeviceMutation struct {
 	last_seen_at     *time.Time
 	epoch            *int64
 	addepoch         *int64
+	challenged_at    *time.Time
 	log_epoch        *int64
 	addlog_epoch     *int64
 	last_sequence    *int64
@@ -5744,6 +5745,55 @@ func (m *DeviceMutation) ResetEpoch() {
 	m.addepoch = nil
 }
 
+// SetChallengedAt sets the "challenged_at" field.
+func (m *DeviceMutation) SetChallengedAt(t time.Time) {
+	m.challenged_at = &t
+}
+
+// ChallengedAt returns the value of the "challenged_at" field in the mutation.
+func (m *DeviceMutation) ChallengedAt() (r time.Time, exists bool) {
+	v := m.challenged_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChallengedAt returns the old "challenged_at" field's value of the Device entity.
+// If the Device object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeviceMutation) OldChallengedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChallengedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChallengedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChallengedAt: %w", err)
+	}
+	return oldValue.ChallengedAt, nil
+}
+
+// ClearChallengedAt clears the value of the "challenged_at" field.
+func (m *DeviceMutation) ClearChallengedAt() {
+	m.challenged_at = nil
+	m.clearedFields[device.FieldChallengedAt] = struct{}{}
+}
+
+// ChallengedAtCleared returns if the "challenged_at" field was cleared in this mutation.
+func (m *DeviceMutation) ChallengedAtCleared() bool {
+	_, ok := m.clearedFields[device.FieldChallengedAt]
+	return ok
+}
+
+// ResetChallengedAt resets all changes to the "challenged_at" field.
+func (m *DeviceMutation) ResetChallengedAt() {
+	m.challenged_at = nil
+	delete(m.clearedFields, device.FieldChallengedAt)
+}
+
 // SetLogEpoch sets the "log_epoch" field.
 func (m *DeviceMutation) SetLogEpoch(i int64) {
 	m.log_epoch = &i
@@ -5890,7 +5940,7 @@ func (m *DeviceMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DeviceMutation) Fields() []string {
-	fields := make([]string, 0, 17)
+	fields := make([]string, 0, 18)
 	if m.org_id != nil {
 		fields = append(fields, device.FieldOrgID)
 	}
@@ -5936,6 +5986,9 @@ func (m *DeviceMutation) Fields() []string {
 	if m.epoch != nil {
 		fields = append(fields, device.FieldEpoch)
 	}
+	if m.challenged_at != nil {
+		fields = append(fields, device.FieldChallengedAt)
+	}
 	if m.log_epoch != nil {
 		fields = append(fields, device.FieldLogEpoch)
 	}
@@ -5980,6 +6033,8 @@ func (m *DeviceMutation) Field(name string) (ent.Value, bool) {
 		return m.LastSeenAt()
 	case device.FieldEpoch:
 		return m.Epoch()
+	case device.FieldChallengedAt:
+		return m.ChallengedAt()
 	case device.FieldLogEpoch:
 		return m.LogEpoch()
 	case device.FieldLastSequence:
@@ -6023,6 +6078,8 @@ func (m *DeviceMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldLastSeenAt(ctx)
 	case device.FieldEpoch:
 		return m.OldEpoch(ctx)
+	case device.FieldChallengedAt:
+		return m.OldChallengedAt(ctx)
 	case device.FieldLogEpoch:
 		return m.OldLogEpoch(ctx)
 	case device.FieldLastSequence:
@@ -6141,6 +6198,13 @@ func (m *DeviceMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetEpoch(v)
 		return nil
+	case device.FieldChallengedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChallengedAt(v)
+		return nil
 	case device.FieldLogEpoch:
 		v, ok := value.(int64)
 		if !ok {
@@ -6248,6 +6312,9 @@ func (m *DeviceMutation) ClearedFields() []string {
 	if m.FieldCleared(device.FieldLastSeenAt) {
 		fields = append(fields, device.FieldLastSeenAt)
 	}
+	if m.FieldCleared(device.FieldChallengedAt) {
+		fields = append(fields, device.FieldChallengedAt)
+	}
 	return fields
 }
 
@@ -6285,6 +6352,9 @@ func (m *DeviceMutation) ClearField(name string) error {
 		return nil
 	case device.FieldLastSeenAt:
 		m.ClearLastSeenAt()
+		return nil
+	case device.FieldChallengedAt:
+		m.ClearChallengedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Device nullable field %s", name)
@@ -6338,6 +6408,9 @@ func (m *DeviceMutation) ResetField(name string) error {
 		return nil
 	case device.FieldEpoch:
 		m.ResetEpoch()
+		return nil
+	case device.FieldChallengedAt:
+		m.ResetChallengedAt()
 		return nil
 	case device.FieldLogEpoch:
 		m.ResetLogEpoch()

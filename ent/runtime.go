@@ -232,11 +232,11 @@ func init() {
 	// device.DefaultEpoch holds the default value on creation for the epoch field.
 	device.DefaultEpoch = deviceDescEpoch.Default.(int64)
 	// deviceDescLogEpoch is the schema descriptor for log_epoch field.
-	deviceDescLogEpoch := deviceFields[13].Descriptor()
+	deviceDescLogEpoch := deviceFields[14].Descriptor()
 	// device.DefaultLogEpoch holds the default value on creation for the log_epoch field.
 	device.DefaultLogEpoch = deviceDescLogEpoch.Default.(int64)
 	// deviceDescLastSequence is the schema descriptor for last_sequence field.
-	deviceDescLastSequence := deviceFields[14].Descriptor()
+	deviceDescLastSequence := deviceFields[15].Descriptor()
 	// device.DefaultLastSequence holds the default value on creation for the last_sequence field.
 	device.DefaultLastSequence = deviceDescLastSequence.Default.(int64)
 	// deviceDescID is the schema descriptor for id field.

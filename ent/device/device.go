@@ -46,6 +46,8 @@ const (
 	FieldLastSeenAt = "last_seen_at"
 	// FieldEpoch holds the string denoting the epoch field in the database.
 	FieldEpoch = "epoch"
+	// FieldChallengedAt holds the string denoting the challenged_at field in the database.
+	FieldChallengedAt = "challenged_at"
 	// FieldLogEpoch holds the string denoting the log_epoch field in the database.
 	FieldLogEpoch = "log_epoch"
 	// FieldLastSequence holds the string denoting the last_sequence field in the database.
@@ -72,6 +74,7 @@ var Columns = []string{
 	FieldConnectivity,
 	FieldLastSeenAt,
 	FieldEpoch,
+	FieldChallengedAt,
 	FieldLogEpoch,
 	FieldLastSequence,
 }
@@ -196,6 +199,11 @@ func ByLastSeenAt(opts ...sql.OrderTermOption) OrderOption {
 // ByEpoch orders the results by the epoch field.
 func ByEpoch(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldEpoch, opts...).ToFunc()
+}
+
+// ByChallengedAt orders the results by the challenged_at field.
+func ByChallengedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldChallengedAt, opts...).ToFunc()
 }
 
 // ByLogEpoch orders the results by the log_epoch field.

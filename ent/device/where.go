@@ -126,6 +126,11 @@ func Epoch(v int64) predicate.Device {
 	return predicate.Device(sql.FieldEQ(FieldEpoch, v))
 }
 
+// ChallengedAt applies equality check predicate on the "challenged_at" field. It's identical to ChallengedAtEQ.
+func ChallengedAt(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldChallengedAt, v))
+}
+
 // LogEpoch applies equality check predicate on the "log_epoch" field. It's identical to LogEpochEQ.
 func LogEpoch(v int64) predicate.Device {
 	return predicate.Device(sql.FieldEQ(FieldLogEpoch, v))
@@ -904,6 +909,56 @@ func EpochLT(v int64) predicate.Device {
 // EpochLTE applies the LTE predicate on the "epoch" field.
 func EpochLTE(v int64) predicate.Device {
 	return predicate.Device(sql.FieldLTE(FieldEpoch, v))
+}
+
+// ChallengedAtEQ applies the EQ predicate on the "challenged_at" field.
+func ChallengedAtEQ(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldChallengedAt, v))
+}
+
+// ChallengedAtNEQ applies the NEQ predicate on the "challenged_at" field.
+func ChallengedAtNEQ(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldNEQ(FieldChallengedAt, v))
+}
+
+// ChallengedAtIn applies the In predicate on the "challenged_at" field.
+func ChallengedAtIn(vs ...time.Time) predicate.Device {
+	return predicate.Device(sql.FieldIn(FieldChallengedAt, vs...))
+}
+
+// ChallengedAtNotIn applies the NotIn predicate on the "challenged_at" field.
+func ChallengedAtNotIn(vs ...time.Time) predicate.Device {
+	return predicate.Device(sql.FieldNotIn(FieldChallengedAt, vs...))
+}
+
+// ChallengedAtGT applies the GT predicate on the "challenged_at" field.
+func ChallengedAtGT(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldGT(FieldChallengedAt, v))
+}
+
+// ChallengedAtGTE applies the GTE predicate on the "challenged_at" field.
+func ChallengedAtGTE(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldGTE(FieldChallengedAt, v))
+}
+
+// ChallengedAtLT applies the LT predicate on the "challenged_at" field.
+func ChallengedAtLT(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldLT(FieldChallengedAt, v))
+}
+
+// ChallengedAtLTE applies the LTE predicate on the "challenged_at" field.
+func ChallengedAtLTE(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldLTE(FieldChallengedAt, v))
+}
+
+// ChallengedAtIsNil applies the IsNil predicate on the "challenged_at" field.
+func ChallengedAtIsNil() predicate.Device {
+	return predicate.Device(sql.FieldIsNull(FieldChallengedAt))
+}
+
+// ChallengedAtNotNil applies the NotNil predicate on the "challenged_at" field.
+func ChallengedAtNotNil() predicate.Device {
+	return predicate.Device(sql.FieldNotNull(FieldChallengedAt))
 }
 
 // LogEpochEQ applies the EQ predicate on the "log_epoch" field.

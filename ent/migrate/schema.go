@@ -233,6 +233,7 @@ var (
 		{Name: "connectivity", Type: field.TypeEnum, Enums: []string{"ONLINE", "OFFLINE", "DEGRADED"}, Default: "OFFLINE"},
 		{Name: "last_seen_at", Type: field.TypeTime, Nullable: true},
 		{Name: "epoch", Type: field.TypeInt64, Default: 0},
+		{Name: "challenged_at", Type: field.TypeTime, Nullable: true},
 		{Name: "log_epoch", Type: field.TypeInt64, Default: 0},
 		{Name: "last_sequence", Type: field.TypeInt64, Default: 0},
 	}

@@ -49,6 +49,8 @@ func (Device) Fields() []ent.Field {
 		field.Time("last_seen_at").Optional().Nillable(),
 		field.Int64("epoch").Default(0).
 			Comment("counts links; a frame from an older epoch's link is dropped"),
+		field.Time("challenged_at").Optional().Nillable().
+			Comment("when the newest link was; a hello to an older challenge comes too late"),
 		field.Int64("log_epoch").Default(0).
 			Comment("the device's own count of its log's lives; sequences start anew in each"),
 		field.Int64("last_sequence").Default(0).

@@ -4,6 +4,8 @@ ALTER TABLE "commands" ADD COLUMN "key_id" uuid NULL, ADD COLUMN "as_operator" b
 CREATE INDEX "command_open_of_door" ON "commands" ("org_id", "door_id") WHERE (ended_at IS NULL);
 -- Create index "command_open_of_key" to table: "commands"
 CREATE INDEX "command_open_of_key" ON "commands" ("org_id", "key_id") WHERE (ended_at IS NULL);
+-- Modify "devices" table
+ALTER TABLE "devices" ADD COLUMN "challenged_at" timestamptz NULL;
 -- Modify "doors" table
 ALTER TABLE "doors" ADD COLUMN "override_mode" character varying NULL, ADD COLUMN "override_until" timestamptz NULL, ADD COLUMN "unlock_schedule_id" uuid NULL, ADD COLUMN "first_person_in" boolean NOT NULL DEFAULT false, ADD COLUMN "first_in_at" timestamptz NULL, ADD COLUMN "effective_mode" character varying NOT NULL DEFAULT 'CONTROLLED', ADD COLUMN "effective_cause" character varying NOT NULL DEFAULT 'STANDING', ADD COLUMN "effective_until" timestamptz NULL, ADD COLUMN "into_area_id" uuid NULL, ADD COLUMN "out_of_area_id" uuid NULL, ADD COLUMN "pin_failures" bigint NOT NULL DEFAULT 0, ADD COLUMN "pin_blocked_until" timestamptz NULL, ADD COLUMN "pin_budget_at" timestamptz NULL;
 -- Create index "door_mode_due" to table: "doors"
