@@ -124,7 +124,7 @@ seed: .cardea/bin/cardea ## Fill a database, CARDEA_DATABASE_URL, with an organi
 	$< seed -size $(SIZE)
 
 .PHONY: screenshot
-screenshot: ## Take docs/graphiql.png from a running demo; TOKEN=cardea_… URL=…
+screenshot: ## Take the pictures in docs/ from a running demo; TOKEN=cardea_… URL=…
 	cd docs/screenshot && npm ci && CARDEA_TOKEN='$(TOKEN)' node screenshot.js '$(URL)'
 
 .PHONY: .cardea/bin/cardea .cardea/bin/with

@@ -1,15 +1,16 @@
-// Takes docs/graphiql.png: the real page, watching a door live while a second window unlocks it.
+// Takes the pictures of the README from a running demo. docs/graphiql.png: the real page, watching a
+// door live while a second window unlocks it. docs/portal.png: the page of a shared key, as whoever
+// got its link sees it after opening a door.
 //
 //   CARDEA_TOKEN=cardea_… node screenshot.js http://127.0.0.1:8080/graphiql
 //
-// It is a check as much as a picture: it fails when the page logs an error, when an answer is not
-// a success, when anything but the page's own origin is asked for, or when the door does not
+// They are checks as much as pictures: it fails when the page logs an error, when an answer is not
+// a success, when anything but the page's own origin is asked for, or when a door does not
 // unlock. CHROME names the browser to use, by default /usr/bin/chromium.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const picture = fileURLToPath(new URL('../graphiql.png', import.meta.url));
 const [address] = process.argv.slice(2);
 const token = process.env.CARDEA_TOKEN;
 if (!address || !token) {
@@ -37,20 +38,23 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  const image = await takePicture();
-  if (faults.length === 0) writeFileSync(picture, image);
+  const images = { graphiql: await watchDoor(), portal: await takeKey() };
+  for (const [name, image] of faults.length ? [] : Object.entries(images)) {
+    const picture = fileURLToPath(new URL(`../${name}.png`, import.meta.url));
+    writeFileSync(picture, image);
+    console.log(`wrote ${picture}`);
+  }
 } catch (error) {
   faults.push(error.message);
 } finally {
   await browser.close();
 }
 if (faults.length > 0) {
-  console.error(`no picture taken:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
+  console.error(`no pictures taken:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
   process.exit(1);
 }
-console.log(`wrote ${picture}`);
 
-async function takePicture() {
+async function watchDoor() {
   const watching = await open();
   const acting = await open();
 
@@ -78,6 +82,38 @@ async function takePicture() {
   await shown(watching, /"lockState": "UNLOCKED"/);
   await watching.waitForTimeout(800); // scroll bars fade; a lock stays open longer
   return watching.screenshot();
+}
+
+// Shares a key, and follows its link as a guest would.
+async function takeKey() {
+  const { viewer } = await ask('{ viewer { user { keys { nodes { id sharesLeft } } } } }');
+  const { id } = viewer.user.keys.nodes.find(({ sharesLeft }) => sharesLeft > 0);
+  const { shareKey } = await ask(
+    'mutation($in: ShareKeyInput!) { shareKey(input: $in) { link } }',
+    { in: { keyId: id, recipient: 'guest@example.com', recipientName: 'Courier', uses: 3 } },
+  );
+  const page = await browser.newPage({
+    viewport: { width: 420, height: 860 },
+    deviceScaleFactor: 2,
+  });
+  page.setDefaultTimeout(patience);
+  watchFaults(page);
+  await page.goto(shareKey.link);
+  await page.getByRole('button', { name: 'Take this key' }).click();
+  await page.getByRole('button', { name: /^Open / }).first().click();
+  await page.getByText(/ is unlocked\.$/).waitFor();
+  return page.screenshot();
+}
+
+async function ask(query, variables) {
+  const answer = await fetch(new URL('/graphql', address), {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await answer.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
 }
 
 // Opens the page as a person would: types the token and waits for the light and the schema.
