@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -50,7 +51,7 @@ func (s *Service) factsFor(
 	if err := l.loadPeople(ctx, people); err != nil {
 		return verdict.Facts{}, err
 	}
-	if err := l.loadDoors(ctx, people, doors); err != nil {
+	if err := l.loadDoors(ctx, doors); err != nil {
 		return verdict.Facts{}, err
 	}
 	return l.complete(ctx)
@@ -63,6 +64,10 @@ func (s *Service) newFacts(ctx context.Context, db *ent.Client, at time.Time, h 
 		facts: verdict.Facts{
 			UserParents: map[typeid.UserGroup]typeid.UserGroup{},
 			DoorParents: map[typeid.DoorGroup]typeid.DoorGroup{},
+		},
+		plans: plans{
+			schedules: map[typeid.Schedule]*ent.Schedule{}, sites: map[typeid.Site]*ent.Site{},
+			calendars: map[typeid.HolidayCalendar]*ent.HolidayCalendar{},
 		},
 	}
 }
@@ -84,7 +89,7 @@ func (s *Service) doorFacts(
 	ctx context.Context, db *ent.Client, doors []*ent.Door, at time.Time,
 ) (verdict.Facts, error) {
 	l := s.newFacts(ctx, db, at, free)
-	if err := l.loadDoors(ctx, nil, doors); err != nil {
+	if err := l.loadDoors(ctx, doors); err != nil {
 		return verdict.Facts{}, err
 	}
 	err := l.loadTimetables(ctx)
@@ -101,91 +106,87 @@ type factLoader struct {
 	facts   verdict.Facts
 	holders []string // people and their groups
 	targets []string // doors, their groups and sites
+	plans   plans
 }
 
-// loadPeople loads people, and locks them if they are held. What they are in is read by a statement
-// after this one: a statement that waits for a lock goes on with what it saw before it waited.
+// loadPeople loads people with the groups that they are in, were or will be, and locks them if they
+// are held. That is a statement of its own: one that waits for a lock goes on with what it saw before
+// it waited.
 func (l *factLoader) loadPeople(ctx context.Context, ids []typeid.User) error {
-	query := `SELECT id, status <> 'ACTIVE' FROM users
-		WHERE org_id = $1 AND id = ANY ($2) ORDER BY id`
+	args := []any{l.org, pq.Array(ids)}
 	if l.hold {
-		query += " FOR SHARE"
+		lock := `SELECT FROM users WHERE org_id = $1 AND id = ANY ((SELECT $2)::uuid[]) ORDER BY id FOR SHARE`
+		if err := l.each(ctx, lock, args, func(*sql.Rows) error { return nil }); err != nil {
+			return err
+		}
 	}
-	return l.each(ctx, query, []any{l.org, pq.Array(ids)}, func(rows *sql.Rows) error {
-		var who verdict.Person
-		err := rows.Scan(&who.ID, &who.Suspended)
+	return l.each(ctx, `
+		SELECT u.id, u.status <> 'ACTIVE', m.user_group_id, g.parent_id, m.valid_from, m.valid_until
+		FROM users u
+		LEFT JOIN user_group_members m ON m.org_id = u.org_id AND m.user_id = u.id
+		LEFT JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
+		WHERE u.org_id = $1 AND u.id = ANY ((SELECT $2)::uuid[]) ORDER BY u.id`, args, l.addPerson)
+}
+
+// addPerson adds a person of a row, unless it was that of the row before, and a group of theirs.
+func (l *factLoader) addPerson(rows *sql.Rows) error {
+	var who verdict.Person
+	var m verdict.Member
+	var whole typeid.UserGroup
+	err := rows.Scan(&who.ID, &who.Suspended, &m.Group, &whole,
+		optionalTime{&m.From}, optionalTime{&m.Until})
+	if n := len(l.facts.People); n == 0 || l.facts.People[n-1].ID != who.ID {
 		l.facts.People = append(l.facts.People, who)
 		l.holders = append(l.holders, text(who.ID))
+	}
+	if m.Group.IsZero() {
 		return err
-	})
-}
-
-// loadDoors takes the doors over, with the lockdowns that they are in and with all groups: theirs,
-// and those of the people.
-func (l *factLoader) loadDoors(
-	ctx context.Context, people []typeid.User, doors []*ent.Door,
-) error {
-	ids := make([]typeid.Door, len(doors))
-	for i, d := range doors {
-		ids[i] = d.ID
-		l.facts.Doors = append(l.facts.Doors, doorFact(d))
-		l.targets = append(l.targets, text(d.ID), text(d.SiteID))
 	}
-	closed, err := l.loadGroups(ctx, people, ids)
-	for i := range l.facts.Doors {
-		d := &l.facts.Doors[i]
-		d.LockdownUntil, d.Lockdown = closed[d.ID]
-	}
-	return err
-}
-
-// loadGroups loads the groups that people and doors are in, were or will be, and returns until when
-// lockdowns close doors.
-func (l *factLoader) loadGroups(
-	ctx context.Context, people []typeid.User, doors []typeid.Door,
-) (map[typeid.Door]time.Time, error) {
-	closed := map[typeid.Door]time.Time{}
-	return closed, l.each(ctx, `
-		SELECT m.user_id, m.user_group_id, g.parent_id, NULL, NULL, NULL, m.valid_from, m.valid_until
-		FROM user_group_members m
-		JOIN user_groups g ON g.org_id = m.org_id AND g.id = m.user_group_id
-		WHERE m.org_id = $1 AND m.user_id = ANY ($2)
-		UNION ALL
-		SELECT NULL, NULL, NULL, m.door_id, m.door_group_id, g.parent_id, m.valid_from, m.valid_until
-		FROM door_group_doors m
-		JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
-		WHERE m.org_id = $1 AND m.door_id = ANY ($3)
-		UNION ALL
-		SELECT NULL, NULL, NULL, d.door_id, NULL, NULL, NULL, l.reverts_at
-		FROM lockdown_doors d JOIN lockdowns l ON l.org_id = d.org_id AND l.id = d.lockdown_id
-		WHERE d.org_id = $1 AND d.door_id = ANY ($3) AND d.released_at IS NULL`,
-		[]any{l.org, pq.Array(people), pq.Array(doors)}, func(rows *sql.Rows) error {
-			var m verdict.Member
-			var d verdict.GroupDoor
-			var whole typeid.UserGroup
-			var around typeid.DoorGroup
-			err := rows.Scan(&m.User, &m.Group, &whole, &d.Door, &d.Group, &around,
-				optionalTime{&m.From}, optionalTime{&m.Until})
-			d.From, d.Until = m.From, m.Until
-			switch {
-			case !m.Group.IsZero():
-				l.addMember(m, whole)
-			case !d.Group.IsZero():
-				l.addGroupDoor(d, around)
-			default:
-				closed[d.Door] = longer(closed, d.Door, d.Until)
-			}
-			return err
-		})
-}
-
-func (l *factLoader) addMember(m verdict.Member, whole typeid.UserGroup) {
+	m.User = who.ID
 	l.facts.Members = append(l.facts.Members, m)
 	l.holders = append(l.holders, text(m.Group))
 	if !whole.IsZero() {
 		l.facts.UserParents[m.Group] = whole
 		l.holders = append(l.holders, text(whole))
 	}
+	return err
+}
+
+// loadDoors takes the doors over, with the lockdowns that they are in, and with the groups that they
+// are in, were or will be.
+func (l *factLoader) loadDoors(ctx context.Context, doors []*ent.Door) error {
+	ids := make([]typeid.Door, len(doors))
+	for i, d := range doors {
+		ids[i] = d.ID
+		l.facts.Doors = append(l.facts.Doors, doorFact(d))
+		l.targets = append(l.targets, text(d.ID), text(d.SiteID))
+	}
+	closed := map[typeid.Door]time.Time{} // until when lockdowns close doors
+	err := l.each(ctx, `
+		SELECT m.door_id, m.door_group_id, g.parent_id, m.valid_from, m.valid_until
+		FROM door_group_doors m
+		JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
+		WHERE m.org_id = $1 AND m.door_id = ANY ((SELECT $2)::uuid[])
+		UNION ALL
+		SELECT d.door_id, NULL, NULL, NULL, l.reverts_at
+		FROM lockdown_doors d JOIN lockdowns l ON l.org_id = d.org_id AND l.id = d.lockdown_id
+		WHERE d.org_id = $1 AND d.door_id = ANY ((SELECT $2)::uuid[]) AND d.released_at IS NULL`,
+		[]any{l.org, pq.Array(ids)}, func(rows *sql.Rows) error {
+			var d verdict.GroupDoor
+			var whole typeid.DoorGroup
+			err := rows.Scan(&d.Door, &d.Group, &whole, optionalTime{&d.From}, optionalTime{&d.Until})
+			if d.Group.IsZero() {
+				closed[d.Door] = longer(closed, d.Door, d.Until)
+			} else {
+				l.addGroupDoor(d, whole)
+			}
+			return err
+		})
+	for i := range l.facts.Doors {
+		d := &l.facts.Doors[i]
+		d.LockdownUntil, d.Lockdown = closed[d.ID]
+	}
+	return err
 }
 
 func (l *factLoader) addGroupDoor(d verdict.GroupDoor, whole typeid.DoorGroup) {
@@ -259,6 +260,8 @@ type chain struct {
 	counting bool                        // one of them counts its uses
 }
 
+// loadChain finds the keys. OFFSET 0 has it look at what each of them opens, and not at all the keys
+// for a site.
 func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
 	c := chain{opens: map[typeid.Key]*verdict.Key{}, changed: map[typeid.Key]time.Time{}}
 	return c, l.each(ctx, `
@@ -266,16 +269,18 @@ func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
 			SELECT k.id, k.parent_id, k.uses, k.updated_at FROM keys k
 			WHERE k.org_id = $1 AND k.id IN (
 				SELECT key_id FROM key_targets
-				WHERE org_id = $1 AND COALESCE(user_id, user_group_id) = ANY ($2)
-				  AND COALESCE(door_id, door_group_id, site_id) = ANY ($3))
+				WHERE org_id = $1 AND COALESCE(user_id, user_group_id) = ANY ((SELECT $2)::uuid[])
+				  AND COALESCE(door_id, door_group_id, site_id) = ANY ((SELECT $3)::uuid[]))
 			UNION
 			SELECT k.id, k.parent_id, k.uses, k.updated_at FROM keys k
 			JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
 		)
 		SELECT c.id, c.uses IS NOT NULL, c.updated_at, t.door_id, t.door_group_id, t.site_id
-		FROM chain c LEFT JOIN key_targets t ON t.org_id = $1 AND t.key_id = c.id
-		  AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($3)`,
-		[]any{l.org, pq.Array(l.holders), pq.Array(l.targets)}, c.add)
+		FROM chain c LEFT JOIN LATERAL (
+			SELECT door_id, door_group_id, site_id FROM key_targets
+			WHERE org_id = $1 AND key_id = c.id OFFSET 0
+		) t ON COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ((SELECT $3)::uuid[])`,
+		[]any{l.org, pq.Array(once(l.holders)), pq.Array(once(l.targets))}, c.add)
 }
 
 func (c *chain) add(rows *sql.Rows) error {
@@ -348,11 +353,7 @@ func (l *factLoader) loadSharers(ctx context.Context) error {
 	if len(more) == 0 {
 		return nil
 	}
-	if err := l.loadPeople(ctx, more); err != nil {
-		return err
-	}
-	_, err := l.loadGroups(ctx, more, nil)
-	return err
+	return l.loadPeople(ctx, more)
 }
 
 // loadAreas loads the areas of the doors, where the people are, and how many are in.
@@ -368,7 +369,8 @@ func (l *factLoader) loadAreas(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	query := l.db.Area.Query().Where(area.IDIn(ids...))
+	query := l.db.Area.Query().
+		Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(area.FieldID), ids)) })
 	if l.hold {
 		query.Order(area.ByID()).Where(func(q *entsql.Selector) { forChange(q) })
 	}
@@ -390,8 +392,9 @@ func (l *factLoader) loadAreas(ctx context.Context) error {
 	for i, p := range l.facts.People {
 		people[i] = p.ID
 	}
-	seen, err := l.db.Presence.Query().
-		Where(presence.AreaIDIn(ids...), presence.UserIDIn(people...)).All(ctx)
+	seen, err := l.db.Presence.Query().Where(func(q *entsql.Selector) {
+		q.Where(anyOf(q.C(presence.FieldAreaID), ids)).Where(anyOf(q.C(presence.FieldUserID), people))
+	}).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load presences: %w", err)
 	}
@@ -408,7 +411,7 @@ func (l *factLoader) countPresent(
 	counts := map[typeid.Area]int{}
 	err := l.each(ctx, `
 		SELECT area_id, count(*) FROM presences
-		WHERE org_id = $1 AND area_id = ANY ($2) AND state = 'IN' GROUP BY area_id`,
+		WHERE org_id = $1 AND area_id = ANY ((SELECT $2)::uuid[]) AND state = 'IN' GROUP BY area_id`,
 		[]any{l.org, pq.Array(areas)}, func(rows *sql.Rows) error {
 			var id typeid.Area
 			var count int
@@ -420,6 +423,10 @@ func (l *factLoader) countPresent(
 }
 
 // each runs a statement that the tenancy rule does not see: its first argument is the organization.
+//
+// Statements take lists by way of (SELECT $n): Postgres then cannot plan for how long they happen to
+// be, sees after a few runs that a plan made once is as good as one made each time, and keeps it. To
+// plan one of these costs it more than to run it.
 func (l *factLoader) each(
 	ctx context.Context, query string, args []any, take func(*sql.Rows) error,
 ) error {
@@ -446,6 +453,9 @@ func anyOf[K any](column string, ids []K) *entsql.Predicate {
 		b.Ident(column).WriteString(" = ANY (").Arg(pq.Array(ids)).WriteByte(')')
 	})
 }
+
+// once is each of some identifiers once.
+func once(ids []string) []string { return slices.Compact(slices.Sorted(slices.Values(ids))) }
 
 // text is an identifier as Postgres reads it.
 func text(id driver.Valuer) string {

@@ -64,7 +64,7 @@ func (s *Service) OfflineList(
 }
 
 func (l *factLoader) list(ctx context.Context, list *OfflineList, doors []*ent.Door) error {
-	if err := l.loadDoors(ctx, nil, doors); err != nil {
+	if err := l.loadDoors(ctx, doors); err != nil {
 		return err
 	}
 	people, err := pick[typeid.User](ctx, l, peopleOfDoors, l.org, pq.Array(l.targets))
@@ -72,9 +72,6 @@ func (l *factLoader) list(ctx context.Context, list *OfflineList, doors []*ent.D
 		return err
 	}
 	if err := l.loadPeople(ctx, people); err != nil {
-		return err
-	}
-	if _, err := l.loadGroups(ctx, people, nil); err != nil {
 		return err
 	}
 	f, err := l.complete(ctx)

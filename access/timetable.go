@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	entsql "entgo.io/ent/dialect/sql"
+
 	"github.com/cardea/cardea/access/schedule"
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/ent"
@@ -41,76 +43,145 @@ type timetableKey struct {
 	month            int // whose begin is in the middle of what is worked out
 }
 
+// plans are the schedules that were read for some facts, with the sites that they run at and the
+// calendars of these. None is read twice.
+type plans struct {
+	schedules map[typeid.Schedule]*ent.Schedule
+	sites     map[typeid.Site]*ent.Site
+	calendars map[typeid.HolidayCalendar]*ent.HolidayCalendar
+}
+
 // loadTimetables loads the schedules of the keys and doors, as they run at the sites of the doors.
 func (l *factLoader) loadTimetables(ctx context.Context) error {
-	wanted := map[typeid.Schedule]bool{}
-	for _, k := range l.facts.Keys {
-		wanted[k.Schedule] = true
-	}
-	sites := map[typeid.Site]bool{}
-	for _, d := range l.facts.Doors {
-		wanted[d.UnlockSchedule], sites[d.Site] = true, true
-	}
-	delete(wanted, typeid.Schedule{})
+	wanted := l.timings()
 	if len(wanted) == 0 {
 		return nil
 	}
-	schedules, err := l.db.Schedule.Query().Where(entschedule.IDIn(keysOf(wanted)...)).All(ctx)
-	if err != nil {
-		return fmt.Errorf("load schedules: %w", err)
-	}
-	places, err := l.db.Site.Query().Where(site.IDIn(keysOf(sites)...)).All(ctx)
-	if err != nil {
-		return fmt.Errorf("load sites: %w", err)
-	}
-	calendars, err := l.loadCalendars(ctx, places)
-	if err != nil {
+	if err := l.loadPlans(ctx, wanted); err != nil {
 		return err
 	}
-	l.facts.Timetables = map[verdict.Timing]*schedule.Timetable{}
-	for _, place := range places {
-		calendar := calendars[orZero(place.HolidayCalendarID)]
-		for _, plan := range schedules {
-			made, _, err := l.s.Timetable(plan, place, calendar, l.at)
-			if err != nil {
-				return err
-			}
-			l.facts.Timetables[verdict.Timing{Schedule: plan.ID, Site: place.ID}] = made
+	l.facts.Timetables = make(map[verdict.Timing]*schedule.Timetable, len(wanted))
+	for timing := range wanted {
+		plan, place := l.plans.schedules[timing.Schedule], l.plans.sites[timing.Site]
+		if plan == nil || place == nil {
+			continue
 		}
+		calendar := l.plans.calendars[orZero(place.HolidayCalendarID)]
+		made, _, err := l.s.Timetable(plan, place, calendar, l.at)
+		if err != nil {
+			return err
+		}
+		l.facts.Timetables[timing] = made
 	}
 	return nil
 }
 
-func (l *factLoader) loadCalendars(
-	ctx context.Context, places []*ent.Site,
-) (map[typeid.HolidayCalendar]*ent.HolidayCalendar, error) {
-	wanted := map[typeid.HolidayCalendar]bool{}
-	for _, place := range places {
-		if place.HolidayCalendarID != nil {
-			wanted[*place.HolidayCalendarID] = true
+// timings are the schedules that doors unlock by, each at its door's site, and those of keys at all
+// sites.
+func (l *factLoader) timings() map[verdict.Timing]bool {
+	wanted, sites := map[verdict.Timing]bool{}, map[typeid.Site]bool{}
+	for _, d := range l.facts.Doors {
+		sites[d.Site] = true
+		if !d.UnlockSchedule.IsZero() {
+			wanted[verdict.Timing{Schedule: d.UnlockSchedule, Site: d.Site}] = true
 		}
 	}
-	if len(wanted) == 0 {
-		return nil, nil
+	for _, k := range l.facts.Keys {
+		if k.Schedule.IsZero() {
+			continue
+		}
+		for at := range sites {
+			wanted[verdict.Timing{Schedule: k.Schedule, Site: at}] = true
+		}
 	}
-	rows, err := l.db.HolidayCalendar.Query().
-		Where(holidaycalendar.IDIn(keysOf(wanted)...)).All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load holiday calendars: %w", err)
-	}
-	calendars := make(map[typeid.HolidayCalendar]*ent.HolidayCalendar, len(rows))
-	for _, row := range rows {
-		calendars[row.ID] = row
-	}
-	return calendars, nil
+	return wanted
 }
 
-func keysOf[K comparable](set map[K]bool) []K {
-	all := make([]K, 0, len(set))
-	for k := range set {
-		all = append(all, k)
+// loadPlans reads what timings are about.
+func (l *factLoader) loadPlans(ctx context.Context, wanted map[verdict.Timing]bool) error {
+	var schedules []typeid.Schedule
+	var sites []typeid.Site
+	for timing := range wanted {
+		schedules, sites = append(schedules, timing.Schedule), append(sites, timing.Site)
 	}
-	return all
+	if err := l.loadSchedules(ctx, schedules); err != nil {
+		return err
+	}
+	if err := l.loadSites(ctx, sites); err != nil {
+		return err
+	}
+	var calendars []typeid.HolidayCalendar
+	for _, id := range sites {
+		if place := l.plans.sites[id]; place != nil {
+			calendars = append(calendars, orZero(place.HolidayCalendarID))
+		}
+	}
+	return l.loadCalendars(ctx, calendars)
+}
+
+func (l *factLoader) loadSchedules(ctx context.Context, wanted []typeid.Schedule) error {
+	ids := unread(wanted, l.plans.schedules)
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := l.db.Schedule.Query().Where(func(q *entsql.Selector) {
+		q.Where(anyOf(q.C(entschedule.FieldID), ids))
+	}).All(ctx)
+	if err != nil {
+		return fmt.Errorf("load schedules: %w", err)
+	}
+	for _, row := range rows {
+		l.plans.schedules[row.ID] = row
+	}
+	return nil
+}
+
+func (l *factLoader) loadSites(ctx context.Context, wanted []typeid.Site) error {
+	ids := unread(wanted, l.plans.sites)
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := l.db.Site.Query().Where(func(q *entsql.Selector) {
+		q.Where(anyOf(q.C(site.FieldID), ids))
+	}).All(ctx)
+	if err != nil {
+		return fmt.Errorf("load sites: %w", err)
+	}
+	for _, row := range rows {
+		l.plans.sites[row.ID] = row
+	}
+	return nil
+}
+
+func (l *factLoader) loadCalendars(ctx context.Context, wanted []typeid.HolidayCalendar) error {
+	ids := unread(wanted, l.plans.calendars)
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := l.db.HolidayCalendar.Query().Where(func(q *entsql.Selector) {
+		q.Where(anyOf(q.C(holidaycalendar.FieldID), ids))
+	}).All(ctx)
+	if err != nil {
+		return fmt.Errorf("load holiday calendars: %w", err)
+	}
+	for _, row := range rows {
+		l.plans.calendars[row.ID] = row
+	}
+	return nil
+}
+
+// unread lists those that are wanted and not known, each once.
+func unread[K interface {
+	comparable
+	IsZero() bool
+}, T any](wanted []K, known map[K]T) (ids []K) {
+	listed := map[K]bool{}
+	for _, id := range wanted {
+		if _, found := known[id]; !found && !listed[id] && !id.IsZero() {
+			listed[id], ids = true, append(ids, id)
+		}
+	}
+	return ids
 }
 
 // zone returns a time zone, which the standard library would read from a file each time.

@@ -24,7 +24,7 @@ type UserAccess struct {
 
 // DoorAccess is a door that a person may open, and why.
 type DoorAccess struct {
-	Door     typeid.Door
+	Door     *ent.Door
 	Decision *verdict.Verdict
 }
 
@@ -39,8 +39,9 @@ type AccessPage[K, T any] struct {
 const (
 	// maxExamined bounds how many candidates are looked at for one page.
 	maxExamined = 1000
-	// maxBatch bounds how many of them at a time: of more, Postgres would rather read tables whole.
-	maxBatch = 150
+	// minBatch and maxBatch bound how many of them at a time. Of fewer, too much of the time goes into
+	// statements; of more, Postgres would rather read tables whole.
+	minBatch, maxBatch = 10, 150
 )
 
 // WhoCanOpen lists the people who may open a door at an instant, and the mode that it is in then.
@@ -57,7 +58,7 @@ func (s *Service) WhoCanOpen(
 		return nil, verdict.Mode{}, found(err, "door", "doorId")
 	}
 	l := s.newFacts(ctx, s.db, now, free)
-	if err := l.loadDoors(ctx, nil, []*ent.Door{d}); err != nil {
+	if err := l.loadDoors(ctx, []*ent.Door{d}); err != nil {
 		return nil, verdict.Mode{}, err
 	}
 	mode, err := l.mode(ctx, where)
@@ -99,31 +100,30 @@ func (s *Service) DoorsFor(
 	if len(l.facts.People) == 0 {
 		return nil, notFound("user", "userId")
 	}
-	if _, err := l.loadGroups(ctx, []typeid.User{who}, nil); err != nil {
-		return nil, err
-	}
 	if l.facts.People[0].Suspended {
 		return &AccessPage[typeid.Door, *DoorAccess]{}, nil
 	}
-	plans, sites, err := l.standingOpen(ctx)
+	open, err := l.standingOpen(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return seek(after, limit,
 		func(after typeid.Door, most int) ([]typeid.Door, error) {
 			return pick[typeid.Door](ctx, &l, doorsOfHolders, l.org, pq.Array(l.holders),
-				uuid.UUID(after.UUID()), now, most, pq.Array(plans), pq.Array(sites))
+				uuid.UUID(after.UUID()), now, most,
+				pq.Array(open.plans), pq.Array(open.zones), pq.Array(open.calendars))
 		},
 		func(doors []typeid.Door) ([]*DoorAccess, error) { return l.opensWhich(ctx, who, doors) })
 }
 
 // seek looks at candidates in their order until the page is full or there are no more. Most are
-// granted as a rule, so it begins with a few more than the page is long.
+// granted as a rule, so it begins with half as many again as the page is long; after that it goes by
+// how many of those before were.
 func seek[K, T any](
 	after K, limit int, next func(after K, most int) ([]K, error), decide func([]K) ([]T, error),
 ) (*AccessPage[K, T], error) {
 	page := &AccessPage[K, T]{}
-	for most, examined := limit+limit/4+1, 0; ; most = min(4*most, maxBatch, maxExamined-examined) {
+	for most, examined := limit+limit/2+1, 0; ; {
 		candidates, err := next(after, most)
 		if err != nil || len(candidates) == 0 {
 			return page, err
@@ -145,6 +145,8 @@ func seek[K, T any](
 			page.More, page.Last = true, after
 			return page, nil
 		}
+		missing := limit + 1 - len(page.Found)
+		most = min(2*missing*examined/max(len(page.Found), 1)+minBatch, maxBatch, maxExamined-examined)
 	}
 }
 
@@ -162,9 +164,6 @@ func (l factLoader) whoOpens(
 	ctx context.Context, people []typeid.User, where typeid.Door,
 ) (granted []*UserAccess, err error) {
 	if err := l.loadPeople(ctx, people); err != nil {
-		return nil, err
-	}
-	if _, err := l.loadGroups(ctx, people, nil); err != nil {
 		return nil, err
 	}
 	f, err := l.complete(ctx)
@@ -195,7 +194,7 @@ func (l factLoader) opensWhich(
 	if err != nil {
 		return nil, fmt.Errorf("load doors: %w", err)
 	}
-	if err := l.loadDoors(ctx, nil, rows); err != nil {
+	if err := l.loadDoors(ctx, rows); err != nil {
 		return nil, err
 	}
 	f, err := l.complete(ctx)
@@ -206,35 +205,60 @@ func (l factLoader) opensWhich(
 	for _, d := range rows {
 		v := policy.Decide(verdict.Question{Person: who, Door: d.ID, At: l.at})
 		if v.Granted {
-			granted = append(granted, &DoorAccess{d.ID, &v})
+			granted = append(granted, &DoorAccess{d, &v})
 		}
 	}
 	return granted, nil
 }
 
-// standingOpen lists the unlock schedules that are open, each beside a site where it is.
-func (l factLoader) standingOpen(
-	ctx context.Context,
-) (plans []typeid.Schedule, sites []typeid.Site, err error) {
-	l.facts.Doors = nil
-	err = l.each(ctx, `SELECT DISTINCT unlock_schedule_id, site_id FROM doors
-		WHERE org_id = $1 AND unlock_schedule_id IS NOT NULL`,
+// unlocking is schedules that doors unlock by, each with a time zone and a calendar that sites have.
+type unlocking struct {
+	plans     []typeid.Schedule
+	zones     []string
+	calendars []typeid.HolidayCalendar // zero: none
+}
+
+func (u *unlocking) add(plan typeid.Schedule, zone string, calendar typeid.HolidayCalendar) {
+	u.plans, u.zones = append(u.plans, plan), append(u.zones, zone)
+	u.calendars = append(u.calendars, calendar)
+}
+
+// standingOpen is the schedules by which doors stand open: there are far fewer than doors.
+func (l *factLoader) standingOpen(ctx context.Context) (open unlocking, err error) {
+	var all unlocking
+	err = l.each(ctx, `
+		SELECT p.id, s.time_zone, s.holiday_calendar_id
+		FROM (SELECT DISTINCT time_zone, holiday_calendar_id FROM sites WHERE org_id = $1) s
+		JOIN schedules p ON p.org_id = $1 AND EXISTS (
+			SELECT FROM doors d WHERE d.org_id = $1 AND d.unlock_schedule_id = p.id)`,
 		[]any{l.org}, func(rows *sql.Rows) error {
-			var d verdict.Door
-			err := rows.Scan(&d.UnlockSchedule, &d.Site)
-			l.facts.Doors = append(l.facts.Doors, d)
+			var plan typeid.Schedule
+			var zone string
+			var calendar typeid.HolidayCalendar
+			err := rows.Scan(&plan, &zone, &calendar)
+			all.add(plan, zone, calendar)
 			return err
 		})
 	if err == nil {
-		err = l.loadTimetables(ctx)
+		err = l.loadSchedules(ctx, all.plans)
 	}
-	for _, d := range l.facts.Doors {
-		table := l.facts.Timetables[verdict.Timing{Schedule: d.UnlockSchedule, Site: d.Site}]
-		if table != nil && table.At(l.at).Open {
-			plans, sites = append(plans, d.UnlockSchedule), append(sites, d.Site)
+	if err == nil {
+		err = l.loadCalendars(ctx, all.calendars)
+	}
+	for i, id := range all.plans {
+		plan, calendar := l.plans.schedules[id], l.plans.calendars[all.calendars[i]]
+		if err != nil || plan == nil {
+			continue
+		}
+		var zone *time.Location
+		if zone, err = l.s.timetables.zone(all.zones[i]); err != nil {
+			continue
+		}
+		if l.s.timetables.get(plan, zone, calendar, l.at).At(l.at).Open {
+			open.add(id, all.zones[i], all.calendars[i])
 		}
 	}
-	return plans, sites, err
+	return open, err
 }
 
 // pick runs a statement for the next candidates; its first argument is the organization.
@@ -250,8 +274,9 @@ func pick[K any](
 	return ids, err
 }
 
-// keyInForce is true of keys k that are worth deciding on at the instant $4: the others refuse.
-const keyInForce = `k.revoked_at IS NULL AND k.suspended_at IS NULL
+// keyInForce is true of keys k that are worth deciding on at the instant $4: the others refuse whoever
+// asks from afar.
+const keyInForce = `k.revoked_at IS NULL AND k.suspended_at IS NULL AND k.remote
 	AND (k.valid_from IS NULL OR k.valid_from <= $4) AND (k.valid_until IS NULL OR k.valid_until > $4)
 	AND (k.uses_left IS NULL OR k.uses_left > 0)`
 
@@ -287,8 +312,12 @@ const peopleWithKeys = `
 const activePeople = `
 	SELECT id FROM users WHERE org_id = $1 AND id > $2 AND status = 'ACTIVE' ORDER BY id LIMIT $3`
 
+// none is no identifier, where two that are missing are to be equal.
+const none = "00000000-0000-0000-0000-000000000000"
+
 // doorsOfHolders finds those after $3 that keys of the holders $2 are for, and those that may stand
-// open for everybody: by their mode, or by a schedule of $6 at the site beside it in $7.
+// open for everybody: by their mode, or by a schedule of $6 at sites in the zone beside it in $7 and
+// with the calendar beside it in $8.
 const doorsOfHolders = `
 	WITH target AS MATERIALIZED (
 		SELECT DISTINCT t.door_id, t.door_group_id, t.site_id
@@ -301,6 +330,9 @@ const doorsOfHolders = `
 		SELECT door_group_id AS id FROM target WHERE door_group_id IS NOT NULL
 		UNION SELECT g.id FROM target t JOIN door_groups g
 		  ON g.org_id = $1 AND g.parent_id = t.door_group_id
+	), unlocking AS MATERIALIZED (
+		SELECT id, site_id, unlock_schedule_id AS plan FROM doors
+		WHERE org_id = $1 AND id > $3 AND unlock_schedule_id IS NOT NULL AND cardinality($6::uuid[]) > 0
 	)
 	SELECT id FROM (
 		SELECT door_id AS id FROM target WHERE door_id > $3
@@ -320,8 +352,9 @@ const doorsOfHolders = `
 		  AND (d.mode = 'UNLOCKED' OR d.override_mode = 'UNLOCKED')
 		ORDER BY d.id LIMIT $5)
 		UNION
-		SELECT c.id FROM unnest($6::uuid[], $7::uuid[]) AS open (plan, site) CROSS JOIN LATERAL (
-			SELECT d.id FROM doors d WHERE d.org_id = $1 AND d.unlock_schedule_id = open.plan
-			  AND d.site_id = open.site AND d.id > $3
-			ORDER BY d.id LIMIT $5) c
+		(SELECT d.id FROM unlocking d JOIN sites s ON s.org_id = $1 AND s.id = d.site_id
+		WHERE (d.plan, s.time_zone, COALESCE(s.holiday_calendar_id, '` + none + `')) IN (
+			SELECT plan, zone, COALESCE(calendar, '` + none + `')
+			FROM unnest($6::uuid[], $7::text[], $8::uuid[]) AS open (plan, zone, calendar))
+		ORDER BY d.id LIMIT $5)
 	) found ORDER BY id LIMIT $5`

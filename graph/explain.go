@@ -27,7 +27,7 @@ var (
 	}
 	doorsFor = list[*access.DoorAccess]{
 		code: 'O', columns: []string{door.FieldID},
-		key: func(a *access.DoorAccess) []any { return []any{rawID(a.Door)} },
+		key: func(a *access.DoorAccess) []any { return []any{rawID(a.Door.ID)} },
 	}
 )
 

@@ -61,10 +61,6 @@ func (r *accessVerdictResolver) DoorGroup(ctx context.Context, obj *verdict.Verd
 	return loadNonZero(ctx, obj.DoorGroup, loadersOf(ctx).doorGroups)
 }
 
-func (r *doorAccessResolver) Door(ctx context.Context, obj *access.DoorAccess) (*ent.Door, error) {
-	return require(ctx, obj.Door, loadersOf(ctx).doors)
-}
-
 func (r *queryResolver) EffectiveAccess(ctx context.Context, userID typeid.Any, doorID typeid.Any, at *time.Time, manner access.AccessManner) (*access.AccessDecision, error) {
 	return r.effectiveAccess(ctx, userID, doorID, at, manner)
 }
@@ -89,14 +85,11 @@ func (r *resolver) AccessStep() generated.AccessStepResolver { return &accessSte
 
 func (r *resolver) AccessVerdict() generated.AccessVerdictResolver { return &accessVerdictResolver{r} }
 
-func (r *resolver) DoorAccess() generated.DoorAccessResolver { return &doorAccessResolver{r} }
-
 func (r *resolver) UserAccess() generated.UserAccessResolver { return &userAccessResolver{r} }
 
 type (
 	accessDecisionResolver struct{ *resolver }
 	accessStepResolver     struct{ *resolver }
 	accessVerdictResolver  struct{ *resolver }
-	doorAccessResolver     struct{ *resolver }
 	userAccessResolver     struct{ *resolver }
 )

@@ -39,9 +39,6 @@ type AccessVerdictResolver interface {
 	UserGroup(ctx context.Context, obj *verdict.Verdict) (*ent.UserGroup, error)
 	DoorGroup(ctx context.Context, obj *verdict.Verdict) (*ent.DoorGroup, error)
 }
-type DoorAccessResolver interface {
-	Door(ctx context.Context, obj *access.DoorAccess) (*ent.Door, error)
-}
 type UserAccessResolver interface {
 	User(ctx context.Context, obj *access.UserAccess) (*ent.User, error)
 }
@@ -842,7 +839,7 @@ func (ec *executionContext) _DoorAccess_door(ctx context.Context, field graphql.
 			return ec.fieldContext_DoorAccess_door(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.DoorAccess().Door(ctx, obj)
+			return obj.Door, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.Door) graphql.Marshaler {
@@ -856,8 +853,8 @@ func (ec *executionContext) fieldContext_DoorAccess_door(_ context.Context, fiel
 	fc = &graphql.FieldContext{
 		Object:     "DoorAccess",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Door(ctx, field)
 		},
@@ -2024,47 +2021,14 @@ func (ec *executionContext) _DoorAccess(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("DoorAccess")
 		case "door":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._DoorAccess_door(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._DoorAccess_door(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "decision":
 			out.Values[i] = ec._DoorAccess_decision(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

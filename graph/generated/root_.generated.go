@@ -31,7 +31,6 @@ type ResolverRoot interface {
 	Credential() CredentialResolver
 	Device() DeviceResolver
 	Door() DoorResolver
-	DoorAccess() DoorAccessResolver
 	DoorGroup() DoorGroupResolver
 	DoorGroupDoor() DoorGroupDoorResolver
 	Event() EventResolver
