@@ -86,12 +86,15 @@ func loadOrganization(
 		"updated_at"}, func(y yield) {
 		for i := range share(size.users) {
 			l.users = append(l.users, typeid.New[typeid.User]())
-			role := actor.RoleMember
-			if i == 0 {
+			role, status := actor.RoleMember, "ACTIVE"
+			switch {
+			case i == 0:
 				role = actor.RoleAdmin
+			case i%25 == 24 && size.rules != (rulesSize{}):
+				status = "SUSPENDED"
 			}
 			y(l.users[i], l.org, fmt.Sprintf("Badge %05d", i+1), fmt.Sprintf("badge%05d@example.com", i+1),
-				role, "ACTIVE", now, now)
+				role, status, now, now)
 		}
 	})
 	if size.rules != (rulesSize{}) {

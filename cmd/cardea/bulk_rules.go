@@ -33,10 +33,13 @@ func (l *loaded) loadRules(load *copier, size bulkSize, now time.Time, random *r
 	l.loadSchedules(load, size.rules.schedules, now)
 	l.loadUserGroups(load, size.rules.userGroups, now, random)
 	l.loadDoorGroups(load, size.rules.doorGroups, now, random)
+	l.loadAreas(load, now)
+	l.loadCards(load, now)
 	l.loadKeysOfAllKinds(load, size.keys, now, random)
 }
 
-// loadSchedules gives every tenth door one to stand unlocked by, and half of the sites holidays.
+// loadSchedules gives every tenth door one to stand unlocked by, and half of the sites holidays. One
+// door in a hundred stands unlocked or locked whatever the time.
 func (l *loaded) loadSchedules(load *copier, schedules int, now time.Time) {
 	load.table("schedules", []string{"id", "org_id", "name", "windows", "created_at", "updated_at"},
 		func(y yield) {
@@ -58,6 +61,10 @@ func (l *loaded) loadSchedules(load *copier, schedules int, now time.Time) {
 	})
 	for i := 0; i < len(l.sites); i += 2 {
 		load.run(`UPDATE sites SET holiday_calendar_id = $2 WHERE id = $1`, l.sites[i], calendar)
+	}
+	for i := 7; i < len(l.doors); i += 100 {
+		load.run(`UPDATE doors SET mode = $2, effective_mode = $2 WHERE id = $1`, l.doors[i],
+			[]string{"UNLOCKED", "LOCKED"}[i/100%2])
 	}
 	for i := 0; i < len(l.doors); i += 10 {
 		load.run(`UPDATE doors SET unlock_schedule_id = $2 WHERE id = $1`,
@@ -128,12 +135,57 @@ func spread(i, of int, random *rand.Rand) []int {
 	return all
 }
 
+// each is a value for the first of so many, and none for the others.
+func each(i, of int, value any) any {
+	if i%of > 0 {
+		return nil
+	}
+	return value
+}
+
 // sometimes is a value once in so many times, and else none.
 func sometimes(random *rand.Rand, in int, value any) any {
 	if random.IntN(in) > 0 {
 		return nil
 	}
 	return value
+}
+
+// loadAreas makes the first ten doors of every site lead into an area where no more than so many may
+// be, with people in it.
+func (l *loaded) loadAreas(load *copier, now time.Time) {
+	areas := make([]typeid.Area, len(l.sites))
+	columns := []string{"id", "org_id", "site_id", "name", "occupancy_limit", "limit_mode",
+		"anti_passback", "created_at", "updated_at"}
+	load.table("areas", columns, func(y yield) {
+		for i, site := range l.sites {
+			areas[i] = typeid.New[typeid.Area]()
+			y(areas[i], l.org, site, "Yard", 500, "ENFORCE", "ALERT", now, now)
+		}
+	})
+	load.run(`UPDATE doors d SET into_area_id = a.id FROM areas a WHERE a.site_id = d.site_id
+		AND d.org_id = $1 AND d.id IN (SELECT unnest((array_agg(id ORDER BY id))[:10]) FROM doors
+			WHERE org_id = $1 GROUP BY site_id)`, l.org)
+	columns = []string{"id", "org_id", "area_id", "user_id", "state", "since", "passes"}
+	load.table("presences", columns, func(y yield) {
+		for i, who := range l.users {
+			state := "OUT"
+			if i%5 == 0 {
+				state = "IN"
+			}
+			y(typeid.New[typeid.Presence](), l.org, areas[i%len(areas)], who, state, now, "[]")
+		}
+	})
+}
+
+// loadCards gives everybody a card; one in fifty is suspended.
+func (l *loaded) loadCards(load *copier, now time.Time) {
+	load.table("credentials", []string{"id", "org_id", "user_id", "kind", "hint", "suspended_at",
+		"created_at", "updated_at"}, func(y yield) {
+		for i, who := range l.users {
+			y(typeid.New[typeid.Credential](), l.org, who, "CARD", "…", each(i, 50, now), now, now)
+		}
+	})
 }
 
 // aKey is a key on its way into the tables.
@@ -143,46 +195,73 @@ type aKey struct {
 	group       typeid.UserGroup
 	parent      typeid.Key
 	sharedBy    typeid.User
+	depth       int
 	door, after int // the first door that it opens, and how many more
 }
 
-// loadKeysOfAllKinds gives each user group six keys; of the others one in twenty is for a site, one
-// in twenty for a group of doors, one in fifty was shared from the one before, and the rest are for
-// one to three doors. A tenth is revoked, a tenth has expired, a fifth has a schedule.
+// keysOfGroup is how many keys each group of people has: one for a site, two for groups of doors and
+// the rest for doors.
+const keysOfGroup = 6
+
+// loadKeysOfAllKinds gives each user group its keys. Of those of people one in twenty is for a site,
+// one in twenty for a group of doors, and the rest are for one to three doors; one in twenty-five was
+// shared from the one before, half of these by whom it was shared with.
 func (l *loaded) loadKeysOfAllKinds(load *copier, keys int, now time.Time, random *rand.Rand) {
 	made := make([]aKey, keys)
+	for i := range made {
+		k := &made[i]
+		k.id, k.door, k.after = typeid.New[typeid.Key](), random.IntN(len(l.doors)), random.IntN(3)
+		if i < keysOfGroup*len(l.userGroups) {
+			k.group = l.userGroups[i/keysOfGroup]
+			continue
+		}
+		k.user = l.users[random.IntN(len(l.users))]
+		if from := made[max(i-1, 0)]; i%50 >= 48 && !from.user.IsZero() {
+			k.parent, k.sharedBy, k.depth = from.id, from.user, from.depth+1
+			k.door, k.after = from.door, from.after
+		}
+	}
+	l.copyKeys(load, made, now, random)
+	l.copyTargets(load, made, random)
+}
+
+// copyKeys revokes a tenth and lets a tenth expire; a fifth has a schedule, one in thirty opens only
+// so often, one in thirty is suspended, one in fifteen opens at the door alone, and one in forty
+// begins tomorrow.
+func (l *loaded) copyKeys(load *copier, made []aKey, now time.Time, random *rand.Rand) {
 	load.table("keys", []string{"id", "org_id", "user_id", "user_group_id", "parent_id", "shared_by_id",
-		"depth", "schedule_id", "valid_until", "revoked_at", "remote", "shares_left", "created_at",
-		"updated_at"}, func(y yield) {
-		for i := range made {
-			k := &made[i]
-			k.id, k.door, k.after = typeid.New[typeid.Key](), random.IntN(len(l.doors)), random.IntN(3)
-			depth := 0
-			switch {
-			case i < 6*len(l.userGroups):
-				k.group = l.userGroups[i%len(l.userGroups)]
-			case i%50 == 49 && made[i-1].parent.IsZero() && !made[i-1].user.IsZero():
-				k.parent, k.sharedBy, depth = made[i-1].id, made[i-1].user, 1
-				k.door, k.after = made[i-1].door, made[i-1].after
-				fallthrough
-			default:
-				k.user = l.users[random.IntN(len(l.users))]
+		"depth", "schedule_id", "valid_from", "valid_until", "uses", "uses_left", "suspended_at",
+		"revoked_at", "remote", "shares_left", "created_at", "updated_at"}, func(y yield) {
+		for i, k := range made {
+			uses := sometimes(random, 30, 10)
+			left := uses
+			if uses != nil {
+				left = random.IntN(4)
 			}
-			y(k.id, l.org, k.user, k.group, k.parent, k.sharedBy, depth,
+			y(k.id, l.org, k.user, k.group, k.parent, k.sharedBy, k.depth,
 				sometimes(random, 5, l.schedules[i%len(l.schedules)]),
-				sometimes(random, 10, now.AddDate(0, 0, -1)), sometimes(random, 10, now), true, 0, now, now)
+				sometimes(random, 40, now.AddDate(0, 0, 1)), sometimes(random, 10, now.AddDate(0, 0, -1)),
+				uses, left, sometimes(random, 30, now), sometimes(random, 10, now),
+				random.IntN(15) > 0, 0, now, now)
 		}
 	})
+}
+
+func (l *loaded) copyTargets(load *copier, made []aKey, random *rand.Rand) {
 	load.table("key_targets", []string{"id", "org_id", "key_id", "user_id", "user_group_id", "door_id",
 		"door_group_id", "site_id"}, func(y yield) {
 		for i, k := range made {
 			target := func(door, group, site any) {
 				y(typeid.New[typeid.KeyTarget](), l.org, k.id, k.user, k.group, door, group, site)
 			}
+			turn, ofGroup := i%20, !k.group.IsZero()
+			if ofGroup {
+				turn = i % keysOfGroup
+			}
 			switch {
-			case i%20 == 0 && k.parent.IsZero():
+			case turn == 0:
 				target(nil, nil, l.sites[random.IntN(len(l.sites))])
-			case i%20 == 1 && k.parent.IsZero():
+			case turn == 1, turn == 2 && ofGroup:
 				target(nil, l.doorGroups[random.IntN(len(l.doorGroups))], nil)
 			default:
 				for n := range k.after + 1 {
