@@ -106,7 +106,7 @@ fuzz: ## Run each fuzz target for a while; FUZZ_TIME=5m
 
 .PHONY: histories
 histories: $(WITH) ## Check long histories of rights that come and go while people unlock; LONG=50
-	$(WITH) -compiler -dir .cardea/test -- go test -race -count=1 -timeout=60m -run 'TestHistories|TestOneTimeKey' \
+	$(WITH) -compiler -dir .cardea/test -- go test -race -count=1 -timeout=60m -run 'Histories|TestOneTimeKey' \
 		./access -args -histories=$(or $(LONG),20)
 
 ## Figures and pictures

@@ -21,7 +21,7 @@ import (
 )
 
 // histories is how many times as long as usual the histories are: make histories.
-var histories = flag.Int("histories", 1, "length of the histories of TestHistories")
+var histories = flag.Int("histories", 1, "length of the histories of Test…Histories")
 
 // fact is one of what a person at a door depends on.
 type fact uint8
@@ -31,8 +31,9 @@ const (
 	parentHeld                   // so has whoever it was shared from, who is not suspended
 	inGroup                      // they are in the group that has the key
 	notInactive                  // they are not suspended
-	notClosed                    // the door is not in lockdown
-	allow       = keyHeld | parentHeld | inGroup | notInactive | notClosed
+	notClosed                    // no lockdown of the site is in force
+	notShut                      // nor one of the door alone
+	allow       = keyHeld | parentHeld | inGroup | notInactive | notClosed | notShut
 )
 
 // action turns a fact on or off; the zero value is an unlock.
@@ -81,7 +82,7 @@ func openTheatre(t *testing.T) *theatre {
 }
 
 // record runs an action and keeps when it was called and when it returned.
-func (th *theatre) record(client int, a action, do func() (any, error)) {
+func (th *theatre) record(client int, a any, do func() (any, error)) {
 	call := time.Since(th.began)
 	output, err := do()
 	returned := time.Since(th.began)
@@ -111,11 +112,10 @@ func (th *theatre) stage(way string) scene {
 	sc := scene{door: d.ID, as: th.member}
 	sc.facts = map[fact]func(*access.Service, bool) error{
 		notInactive: th.activity(p),
-		notClosed: func(s *access.Service, on bool) error {
-			mode := map[bool]door.Mode{true: door.ModeCONTROLLED, false: door.ModeLOCKDOWN}[on]
-			_, err := s.UpdateDoor(th.admin, access.UpdateDoorInput{ID: d.ID, Mode: &mode})
-			return err
-		},
+		notClosed: th.lockdown(access.CreateLockdownPlanInput{
+			Name: "Close the quay", SiteIDs: []typeid.Site{d.SiteID}}),
+		notShut: th.lockdown(access.CreateLockdownPlanInput{
+			Name: "Close the gate", DoorIDs: []typeid.Door{d.ID}}),
 	}
 	switch way {
 	case "own key":
@@ -126,6 +126,26 @@ func (th *theatre) stage(way string) scene {
 		sc.facts[parentHeld] = th.sharing(p, d.ID)
 	}
 	return sc
+}
+
+// lockdown triggers a plan, and releases the lockdown.
+func (th *theatre) lockdown(in access.CreateLockdownPlanInput) func(*access.Service, bool) error {
+	th.t.Helper()
+	plan, err := th.access.CreateLockdownPlan(th.admin, in)
+	must(th.t, err)
+	var inForce typeid.Lockdown
+	return func(s *access.Service, on bool) error {
+		if on {
+			_, err := s.ReleaseLockdown(th.admin, access.ReleaseLockdownInput{LockdownID: inForce})
+			return err
+		}
+		l, err := s.TriggerLockdown(th.admin,
+			access.TriggerLockdownInput{PlanID: plan.LockdownPlan.ID})
+		if err == nil {
+			inForce = l.Lockdown.ID
+		}
+		return err
+	}
 }
 
 func (th *theatre) newPerson(email string) typeid.User {
@@ -196,18 +216,11 @@ func (th *theatre) sharing(p typeid.User, at typeid.Door) func(*access.Service, 
 	return th.activity(host)
 }
 
-// play runs clients against a scene: three unlock, one closes and opens the door, and one takes what
-// else the person depends on and gives it back. In between all of it is there for a while, so that
-// unlocks are granted too.
+// play runs clients against a scene: three unlock, two close and open the door by lockdowns that
+// overlap, and one takes what else the person depends on and gives it back. In between all of it is
+// there for a while, so that unlocks are granted too.
 func (th *theatre) play(sc scene, turns int) {
 	var clients sync.WaitGroup
-	turn := func(client, round int, f fact) {
-		for _, on := range []bool{false, true} {
-			th.record(client, action{f, on}, func() (any, error) {
-				return nil, sc.facts[f](th.nodes[round%2], on)
-			})
-		}
-	}
 	unlock := func(client, round int) {
 		th.record(client, action{}, func() (any, error) {
 			p, err := th.nodes[(client+round)%2].UnlockDoor(sc.as, access.UnlockDoorInput{DoorID: sc.door})
@@ -217,6 +230,14 @@ func (th *theatre) play(sc scene, turns int) {
 			return p.Command.Stage == command.StageCREATED, nil
 		})
 	}
+	turn := func(client, round int, f fact) {
+		for _, on := range []bool{false, true} {
+			th.record(client, action{f, on}, func() (any, error) {
+				return nil, sc.facts[f](th.nodes[round%2], on)
+			})
+			unlock(client, round)
+		}
+	}
 	for client := range 3 {
 		clients.Go(func() {
 			for round := range 8 * turns {
@@ -224,22 +245,23 @@ func (th *theatre) play(sc scene, turns int) {
 			}
 		})
 	}
-	clients.Go(func() {
-		for round := range turns {
-			turn(3, round, notClosed)
-			for i := range 4 {
-				unlock(3, i)
+	for client, closing := range map[int]fact{3: notClosed, 4: notShut} {
+		clients.Go(func() {
+			for round := range turns {
+				turn(client, round, closing)
+				for i := range 3 {
+					unlock(client, i)
+				}
 			}
-		}
-	})
+		})
+	}
 	clients.Go(func() {
 		for round := range turns {
 			for f := range sc.facts {
-				if f != notClosed {
-					turn(4, round, f)
+				if f != notClosed && f != notShut {
+					turn(5, round, f)
 				}
 			}
-			unlock(4, round)
 		}
 	})
 	clients.Wait()
@@ -270,16 +292,25 @@ func TestHistories(t *testing.T) {
 			if granted == 0 || granted == unlocks {
 				t.Error("that shows nothing")
 			}
-			result := porcupine.CheckOperationsTimeout(rights, th.history, time.Minute)
-			if result != porcupine.Ok {
-				t.Errorf("the history is %s", result)
-			}
+			th.check(rights)
 			th.replay(before)
+			mode, _ := th.modeOf(th.door)
+			wantEqual(t, "mode in the end", mode, door.EffectiveModeCONTROLLED)
 		})
 	}
 }
 
-// replay reads the journal: after it tells that a right was taken away, it tells of no grant by it.
+// check fails unless everything in the history could have happened one after the other.
+func (th *theatre) check(model porcupine.Model) {
+	th.t.Helper()
+	result := porcupine.CheckOperationsTimeout(model, th.history, time.Minute)
+	if result != porcupine.Ok {
+		th.t.Errorf("the history is %s", result)
+	}
+}
+
+// replay reads the journal: after it tells that a right was taken away, it tells of no grant by it,
+// and of no key that came into being below one that was revoked.
 func (th *theatre) replay(after int64) {
 	closed, revoked, left := map[typeid.Door]bool{}, map[typeid.Key]bool{}, map[typeid.User]bool{}
 	rows := th.db.Event.Query().Where(event.SeqGT(after)).Order(event.BySeq()).AllX(th.system)
@@ -293,6 +324,16 @@ func (th *theatre) replay(after int64) {
 			revoked[*e.KeyID] = true
 		case "user_group.member_removed", "user_group.member_added":
 			left[*e.UserID] = e.Type == "user_group.member_removed"
+		case "key.shared":
+			var data struct{ FromKeyID typeid.Key }
+			must(th.t, json.Unmarshal(e.Data, &data))
+			if revoked[data.FromKeyID] {
+				th.t.Errorf("at %d, a key was shared from one that is revoked", e.Seq)
+			}
+		case "key.redeemed":
+			if revoked[*e.KeyID] {
+				th.t.Errorf("at %d, a key was redeemed that is revoked", e.Seq)
+			}
 		case "access.granted":
 			if closed[*e.DoorID] || revoked[*e.KeyID] || left[*e.UserID] {
 				th.t.Errorf("granted at %d: lockdown %v, revoked %v, left %v", e.Seq,
