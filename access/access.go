@@ -38,8 +38,8 @@ type Devices interface {
 	// holds the link; after any other error the command may or may not have been handed over.
 	Dispatch(ctx context.Context, d Dispatch) error
 	// Configure tells a device that is online what its doors are now: it is told, or the node that
-	// holds its link has been asked to, when it returns. Whoever tells it of doors in lockdown records
-	// that (RecordLockdown). It returns ErrDeviceOffline if no node holds the link: then its next
+	// holds its link has been asked to, when it returns. Whoever tells it records
+	// that (RecordConfigured). It returns ErrDeviceOffline if no node holds the link: then its next
 	// welcome tells it.
 	Configure(ctx context.Context, device typeid.Device) error
 	// Disconnect ends the link of a device that was removed.

@@ -9,7 +9,6 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
@@ -25,8 +24,8 @@ type hardware struct {
 	ended      []typeid.Device
 	access     *access.Service
 	broken     error
-	stuck      chan struct{}
-	deaf       bool
+	deaf       map[typeid.Device]bool // those that are told without effect
+	stuck      chan struct{}          // if set, not even that, until it is closed
 }
 
 func (h *hardware) Dispatch(_ context.Context, d access.Dispatch) error {
@@ -39,15 +38,15 @@ func (h *hardware) Dispatch(_ context.Context, d access.Dispatch) error {
 	return nil
 }
 
-// Configure does what a link does: it records which doors the device was told are in lockdown.
+// Configure does what a link does: it records what the device was told of its doors.
 func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
 	h.mu.Lock()
-	err, stuck, deaf := h.broken, h.stuck, h.deaf
+	err, stuck, deaf := h.broken, h.stuck, h.deaf[id]
 	if err == nil {
 		h.configured = append(h.configured, id)
 	}
 	h.mu.Unlock()
-	if stuck != nil {
+	if deaf && stuck != nil {
 		<-stuck
 	}
 	if err != nil || deaf {
@@ -59,13 +58,7 @@ func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
 	if err != nil {
 		return err
 	}
-	var closed []typeid.Door
-	for _, d := range doors {
-		if d.EffectiveMode == door.EffectiveModeLOCKDOWN {
-			closed = append(closed, d.ID)
-		}
-	}
-	return h.access.RecordLockdown(ctx, closed)
+	return h.access.RecordConfigured(ctx, doors)
 }
 
 // fail lets no device be told of its doors, until err is nil.
@@ -75,20 +68,18 @@ func (h *hardware) fail(err error) {
 	h.broken = err
 }
 
-// ignore lets devices be told without effect or, stuck, not even that, until the end that it returns.
-func (h *hardware) ignore(stuck bool) (end func()) {
+// ignore lets devices not read what they are told, until the end that it returns.
+func (h *hardware) ignore(devices map[typeid.Device]bool) (end func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.deaf = true
-	held := make(chan struct{})
-	if stuck {
-		h.stuck = held
-	}
+	h.deaf, h.stuck = devices, make(chan struct{})
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.deaf, h.stuck = false, nil
-		close(held)
+		if h.stuck != nil {
+			close(h.stuck)
+		}
+		h.deaf, h.stuck = nil, nil
 	}
 }
 

@@ -239,10 +239,14 @@ func (s *Service) create(
 		stage, reason = "command.failed", schema.ReasonUnsupported
 		create.SetStage(command.StageFAILED).SetReason(reason).SetEndedAt(now)
 	default:
-		if err := s.takeUse(ctx, tx, v, o); err != nil {
+		used, err := takeUse(ctx, tx, v, o)
+		if err != nil {
 			return nil, nil, err
 		}
 		create.SetNillableKeyID(orNil(v.Key))
+		if len(used) > 0 {
+			create.SetUsedKeyIds(used)
+		}
 	}
 	c, err := create.Save(ctx)
 	if err != nil {

@@ -88,7 +88,7 @@ func (s *Service) RemoveDevice(
 			return nil, err
 		}
 		err = tx.Door.Update().Where(door.DeviceID(dev.ID)).ClearDeviceID().ClearDevicePort().
-			SetConnectivity(schema.ConnectivityOffline).Exec(ctx)
+			ClearToldMode().SetConnectivity(schema.ConnectivityOffline).Exec(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -210,7 +210,7 @@ func (s *Service) BindDoor(ctx context.Context, in BindDoorInput) (*BindDoorPayl
 		}
 		after, err = tx.Door.UpdateOne(before).SetDeviceID(dev.ID).SetDevicePort(in.Port).
 			SetConnectivity(dev.Connectivity).SetLockState(door.LockStateUNKNOWN).
-			SetPosition(door.PositionUNKNOWN).ClearObservedAt().Save(ctx)
+			SetPosition(door.PositionUNKNOWN).ClearObservedAt().ClearToldMode().Save(ctx)
 		if err != nil {
 			return nil, err
 		}

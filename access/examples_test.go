@@ -132,8 +132,9 @@ var examples = []example{
 			b.showCard()
 		}},
 	{"LOCKDOWN", "The door is in lockdown. It refuses everybody, operators too.",
-		"The Gate is in lockdown. The night shift has a key.", asksRemotely,
-		inMode(door.ModeLOCKDOWN, askRemotely)},
+		"A plan closes every door of the site. The front desk triggers it: `triggerLockdown`. The night " +
+			"shift has a key for the Gate.", asksRemotely,
+		func(b *bench) { b.always(); b.trigger(b.admin, b.plan(nil)); askRemotely(b) }},
 	{"DOOR_DISABLED", "The door is out of service. It refuses everybody, operators too.",
 		"The Gate is in the mode DISABLED. The night shift has a key.", asksRemotely,
 		inMode(door.ModeDISABLED, askRemotely)},

@@ -47,7 +47,7 @@ var errWaitsForFirst = errors.New("the door waits for a first person")
 
 // lockForMany keeps a door as it is, while any number are let in at once.
 func lockForMany(ctx context.Context, tx *ent.Tx, id typeid.Door) (*ent.Door, error) {
-	d, err := tx.Door.Query().Where(door.ID(id)).ForShare().Only(ctx)
+	d, err := tx.Door.Query().Where(door.ID(id), behindLockdowns).ForShare().Only(ctx)
 	if err == nil && waitsForFirst(d) {
 		return nil, errWaitsForFirst
 	}

@@ -36,7 +36,7 @@ type TriggerLockdownPayload struct{ Lockdown *ent.Lockdown }
 
 // TriggerLockdown closes the doors of a plan to everybody; leaving stays free, as it is the
 // hardware's. Where the plan wants two people, the first call asks and another person's confirms.
-// Triggered again, a lockdown stays as it is.
+// Triggered again, a lockdown stays as it is, and tells again what devices were not reached.
 //
 // From the commit on no unlock of these doors is created, and those on their way are CANCELLED. It
 // returns, within five seconds, when every device that can be told has been, so that none of them
@@ -158,38 +158,36 @@ func (s *Service) inGroup(ctx context.Context, tx *ent.Tx, group *typeid.UserGro
 		return fmt.Errorf("look for member: %w", err)
 	}
 	if member == 0 {
-		return Error{CodeForbidden, "not allowed", ""}
+		return errForbidden
 	}
 	return nil
 }
 
 // triggerPlan asks for a lockdown of a plan, confirms one or puts one in force, and returns the doors
-// that it closed.
+// whose devices are to be told.
 func (s *Service) triggerPlan(
 	ctx context.Context, tx *ent.Tx, plan *ent.LockdownPlan, note *string,
 ) (*ent.Lockdown, []*ent.Door, []journal.Event, error) {
-	by, _ := actor.FromContext(ctx)
 	l, events, err := s.endStale(ctx, tx, plan)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	create := tx.Lockdown.Create().SetPlanID(plan.ID).SetNillableNote(note).
-		SetRequestedBy(by.ID()).SetRequestedAt(s.now())
 	switch {
-	case l == nil && plan.TwoPersonTrigger:
-		l, err = create.SetState(lockdown.StateREQUESTED).Save(ctx)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		return l, nil, append(events, lockdownEvent("lockdown.requested", l, nil)), nil
 	case l == nil:
-		if l, err = create.SetState(lockdown.StateREQUESTED).Save(ctx); err != nil {
-			return nil, nil, nil, err
+		by, _ := actor.FromContext(ctx)
+		l, err = tx.Lockdown.Create().SetPlanID(plan.ID).SetNillableNote(note).
+			SetRequestedBy(by.ID()).SetRequestedAt(s.now()).SetState(lockdown.StateREQUESTED).Save(ctx)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("ask for lockdown: %w", err)
+		}
+		if plan.TwoPersonTrigger {
+			return l, nil, append(events, lockdownEvent("lockdown.requested", l, nil)), nil
 		}
 	case l.State == lockdown.StateACTIVE:
-		return l, nil, events, nil
+		unreached, err := tx.Door.Query().Where(unreachedBy(l.ID)).All(ctx)
+		return l, unreached, events, err
 	default:
-		same, err := s.samePerson(ctx, tx, l.RequestedBy)
+		same, err := samePerson(ctx, tx, l.RequestedBy)
 		if err != nil || same {
 			return l, nil, events, err
 		}
@@ -244,12 +242,15 @@ func (s *Service) endLockdown(
 	return opened, events, err
 }
 
-// activateLockdown puts a lockdown in force: it closes the doors that its plan names now, and cancels the
-// unlocks that are on their way to them. Whoever decides an unlock holds its door, so that it is
+// activateLockdown puts a lockdown in force: it closes the doors that its plan names now, and cancels
+// the unlocks that are on their way to them. Whoever decides an unlock holds its door, so that it is
 // either among those or refused.
 func (s *Service) activateLockdown(
 	ctx context.Context, tx *ent.Tx, plan *ent.LockdownPlan, l *ent.Lockdown,
 ) (*ent.Lockdown, []*ent.Door, []journal.Event, error) {
+	if err := goFirst(ctx, tx); err != nil {
+		return nil, nil, nil, err
+	}
 	doors, err := holdPlaces(ctx, tx, plan)
 	if err != nil {
 		return nil, nil, nil, err
@@ -294,7 +295,10 @@ func (s *Service) closeDoors(
 		}
 	}
 	modes, err := s.settleModes(ctx, tx, doors)
-	return append(modes, unreached...), err
+	if err != nil {
+		return nil, err
+	}
+	return append(modes, unreached...), tellAnyhow(ctx, tx, doorIDs(doors))
 }
 
 // maxRows is how many rows one statement inserts.
@@ -311,13 +315,7 @@ func (s *Service) cancelUnlocksAt(
 	if err != nil {
 		return nil, fmt.Errorf("load open commands: %w", err)
 	}
-	var keys []typeid.Key
-	for _, c := range open {
-		if c.KeyID != nil {
-			keys = append(keys, *c.KeyID)
-		}
-	}
-	if err := s.holdUses(ctx, tx, keys); err != nil {
+	if err := holdUses(ctx, tx, open...); err != nil {
 		return nil, err
 	}
 	var events []journal.Event
@@ -357,14 +355,15 @@ func (s *Service) askRelease(
 		}
 		return l, nil, []journal.Event{lockdownEvent("lockdown.release_requested", l, nil)}, nil
 	}
-	same, err := s.samePerson(ctx, tx, *l.ReleaseRequestedBy)
+	same, err := samePerson(ctx, tx, *l.ReleaseRequestedBy)
 	if err != nil || same {
 		return l, nil, nil, err
 	}
 	return s.releaseDoors(ctx, tx, l)
 }
 
-// releaseDoors ends a lockdown that is in force and locked. A door that another one closes stays closed.
+// releaseDoors ends a lockdown that is in force and locked. A door that another one closes stays
+// closed.
 func (s *Service) releaseDoors(
 	ctx context.Context, tx *ent.Tx, l *ent.Lockdown,
 ) (*ent.Lockdown, []*ent.Door, []journal.Event, error) {
@@ -412,7 +411,7 @@ func (s *Service) joinLockdowns(
 }
 
 // samePerson says whether the actor is the person who asked before, with whatever token.
-func (s *Service) samePerson(ctx context.Context, tx *ent.Tx, before string) (bool, error) {
+func samePerson(ctx context.Context, tx *ent.Tx, before string) (bool, error) {
 	by, _ := actor.FromContext(ctx)
 	if before == by.ID() {
 		return true, nil

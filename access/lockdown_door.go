@@ -16,7 +16,6 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/predicate"
-	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -27,11 +26,31 @@ const (
 	tellingTime = 4 * time.Second
 	// recordingTime bounds what is recorded after that.
 	recordingTime = 2 * time.Second
-	// tellers is how many devices are told at once.
-	tellers = 64
 	// appliedEvery is how often it is looked whether other nodes have told theirs.
 	appliedEvery = 20 * time.Millisecond
 )
+
+// passLock names what unlocks share with others of their organization, and a lockdown has to itself.
+func passLock(org string) string { return "hashtextextended('lockdown ' || " + org + "::text, 0)" }
+
+// goFirst lets no more unlocks begin in the organization until the transaction ends. Where they share
+// a row's lock, Postgres lets others share it while a lockdown waits, for as long as there are any;
+// for this lock they stand in line.
+func goFirst(ctx context.Context, tx *ent.Tx) error {
+	by, _ := actor.FromContext(ctx)
+	_, err := tx.Client().ExecContext(ctx,
+		"SELECT pg_advisory_xact_lock("+passLock("$1")+")", by.Organization)
+	if err != nil {
+		return fmt.Errorf("go before unlocks: %w", err)
+	}
+	return nil
+}
+
+// behindLockdowns is true of all doors, and waits for whoever goes first.
+func behindLockdowns(q *sql.Selector) {
+	q.Where(sql.ExprP("(SELECT pg_advisory_xact_lock_shared(" +
+		passLock(q.C(door.FieldOrgID)) + ")) IS NOT NULL"))
+}
 
 // holdPlaces locks the doors that a plan closes now. Its sites are locked too, so that a door that is
 // being created there comes before or after.
@@ -71,6 +90,15 @@ func closedBy(id typeid.Lockdown) predicate.Door {
 	return func(q *sql.Selector) {
 		q.Where(among(q.C(door.FieldID),
 			"SELECT door_id FROM lockdown_doors WHERE lockdown_id = ? AND released_at IS NULL", id))
+	}
+}
+
+// unreachedBy is true of the doors of a lockdown whose devices are not known to have it.
+func unreachedBy(id typeid.Lockdown) predicate.Door {
+	return func(q *sql.Selector) {
+		q.Where(among(q.C(door.FieldID), `SELECT door_id FROM lockdown_doors
+			WHERE lockdown_id = ? AND released_at IS NULL AND outcome <> ?`,
+			id, lockdowndoor.OutcomeAPPLIED))
 	}
 }
 
@@ -115,54 +143,7 @@ func (s *Service) tellReleased(ctx context.Context, opened []*ent.Door, by time.
 	s.tellDevices(ctx, devicesOf(opened))
 }
 
-// devicesOf is the devices of doors, each once: those that are thought to be online first.
-func devicesOf(doors []*ent.Door) []typeid.Device {
-	var online, others []typeid.Device
-	for _, d := range doors {
-		switch {
-		case d.DeviceID == nil:
-		case d.Connectivity == schema.ConnectivityOnline:
-			online = append(online, *d.DeviceID)
-		default:
-			others = append(others, *d.DeviceID)
-		}
-	}
-	return onceEach(append(online, others...))
-}
-
-// tellDevices tells devices what their doors are, some at once, and returns to whom it may have got when all
-// are told or ctx ends. A device that does not read holds up nobody but itself, until its link ends.
-func (s *Service) tellDevices(ctx context.Context, devices []typeid.Device) map[typeid.Device]bool {
-	queue := make(chan typeid.Device, len(devices))
-	for _, id := range devices {
-		queue <- id
-	}
-	close(queue)
-	type answer struct {
-		id   typeid.Device
-		told bool
-	}
-	answers := make(chan answer, len(devices))
-	for range min(tellers, len(devices)) {
-		go func() {
-			for id := range queue {
-				answers <- answer{id, ctx.Err() == nil && s.configure(ctx, &id)}
-			}
-		}()
-	}
-	told := make(map[typeid.Device]bool, len(devices))
-	for range devices {
-		select {
-		case a := <-answers:
-			told[a.id] = a.told
-		case <-ctx.Done():
-			return told
-		}
-	}
-	return told
-}
-
-// awaitApplied waits until none of the doors of a lockdown is PENDING, or ctx ends.
+// awaitApplied waits until all of some doors of a lockdown are APPLIED, or ctx ends.
 func (s *Service) awaitApplied(
 	ctx context.Context, id typeid.Lockdown, doors []typeid.Door,
 ) error {
@@ -170,7 +151,7 @@ func (s *Service) awaitApplied(
 	defer tick.Stop()
 	for {
 		waiting, err := s.reserve.LockdownDoor.Query().Where(lockdowndoor.LockdownID(id),
-			lockdowndoor.OutcomeEQ(lockdowndoor.OutcomePENDING),
+			lockdowndoor.OutcomeNEQ(lockdowndoor.OutcomeAPPLIED),
 			func(q *sql.Selector) { q.Where(anyOf(q.C(lockdowndoor.FieldDoorID), doors)) }).Count(ctx)
 		if ctx.Err() != nil || err == nil && waiting == 0 {
 			return nil
@@ -220,22 +201,6 @@ func (s *Service) giveUp(ctx context.Context, id typeid.Lockdown) error {
 	})
 }
 
-// RecordLockdown records that the device of ctx has been told of doors that are in lockdown: they
-// are APPLIED. It is bookkeeping, like when a device was last seen, and no event.
-func (s *Service) RecordLockdown(ctx context.Context, doors []typeid.Door) error {
-	if len(doors) == 0 {
-		return nil
-	}
-	err := s.reserve.LockdownDoor.Update().Where(
-		func(q *sql.Selector) { q.Where(anyOf(q.C(lockdowndoor.FieldDoorID), doors)) },
-		lockdowndoor.ReleasedAtIsNil(), lockdowndoor.OutcomeNEQ(lockdowndoor.OutcomeAPPLIED),
-	).SetOutcome(lockdowndoor.OutcomeAPPLIED).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("record lockdown: %w", err)
-	}
-	return nil
-}
-
 // unapply takes note that doors in lockdown have another device, or none, which has yet to be told.
 func unapply(ctx context.Context, tx *ent.Tx, doors predicate.Door) error {
 	err := tx.LockdownDoor.Update().Where(lockdowndoor.ReleasedAtIsNil(), func(q *sql.Selector) {
@@ -250,16 +215,16 @@ func unapply(ctx context.Context, tx *ent.Tx, doors predicate.Door) error {
 	return nil
 }
 
-// sweepBatch bounds how many lockdowns, and how many devices, one round of SweepLockdowns handles.
+// sweepBatch bounds how many lockdowns one round of SweepLockdowns handles.
 const sweepBatch = 200
 
 // SweepLockdowns ends the lockdowns of all organizations that have come to their end or were not
-// confirmed in time, and tells again the devices that are online and were not reached. It returns how
-// many it ended. Many nodes may call it at once.
+// confirmed in time, and gives up on devices that nobody tells any more. It returns how many it ended.
+// Many nodes may call it at once.
 func (s *Service) SweepLockdowns(ctx context.Context) (int, error) {
 	ctx = actor.NewContext(ctx, actor.System("sweeper"))
 	ended, err := s.endLockdowns(ctx)
-	return ended, errors.Join(err, s.forgetPending(ctx), s.tellAgain(ctx))
+	return ended, errors.Join(err, s.forgetPending(ctx))
 }
 
 func (s *Service) endLockdowns(ctx context.Context) (int, error) {
@@ -306,9 +271,9 @@ func (s *Service) endDue(ctx context.Context, l *ent.Lockdown) error {
 
 // forgetPending gives up on what a node left PENDING that died while it was telling devices.
 func (s *Service) forgetPending(ctx context.Context) error {
-	const patience = tellingTime + recordingTime + time.Second
+	const given = tellingTime + recordingTime + time.Second
 	left, err := s.reserve.Lockdown.Query().Where(lockdown.StateEQ(lockdown.StateACTIVE),
-		lockdown.ActivatedAtLTE(s.now().Add(-patience)), func(q *sql.Selector) {
+		lockdown.ActivatedAtLTE(s.now().Add(-given)), func(q *sql.Selector) {
 			q.Where(among(q.C(lockdown.FieldID), `SELECT lockdown_id FROM lockdown_doors
 				WHERE released_at IS NULL AND outcome = ?`, lockdowndoor.OutcomePENDING))
 		}).Limit(sweepBatch).All(ctx)
@@ -322,28 +287,4 @@ func (s *Service) forgetPending(ctx context.Context) error {
 		failed = errors.Join(failed, s.giveUp(within, l.ID))
 	}
 	return failed
-}
-
-// tellAgain tells devices that are online, have a door in lockdown and do not know.
-func (s *Service) tellAgain(ctx context.Context) error {
-	ignorant, err := s.reserve.Device.Query().
-		Where(device.ConnectivityEQ(schema.ConnectivityOnline), func(q *sql.Selector) {
-			q.Where(among(q.C(device.FieldID), `SELECT d.device_id FROM lockdown_doors c
-				JOIN doors d ON d.org_id = c.org_id AND d.id = c.door_id
-				WHERE c.released_at IS NULL AND c.outcome = ?`, lockdowndoor.OutcomeUNREACHED))
-		}).Limit(sweepBatch).All(ctx)
-	if err != nil {
-		return fmt.Errorf("find devices to tell again: %w", err)
-	}
-	sweeper, _ := actor.FromContext(ctx)
-	within := map[typeid.Organization][]typeid.Device{}
-	for _, dev := range ignorant {
-		within[dev.OrgID] = append(within[dev.OrgID], dev.ID)
-	}
-	ctx, cancel := context.WithTimeout(ctx, tellingTime)
-	defer cancel()
-	for org, devices := range within {
-		s.tellDevices(actor.NewContext(ctx, sweeper.Within(org)), devices)
-	}
-	return nil
 }

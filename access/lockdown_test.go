@@ -258,6 +258,43 @@ func TestNothingUnlocksAfterALockdown(t *testing.T) {
 	}
 }
 
+// TestLockdownGoesBeforeUnlocks: they share the door's lock, and there is always one that has it.
+func TestLockdownGoesBeforeUnlocks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.plan(nil)
+	var crowd sync.WaitGroup
+	over, began := make(chan struct{}), make(chan struct{}, 1)
+	for range 8 {
+		crowd.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				_, err := b.access.UnlockDoor(b.admin, access.UnlockDoorInput{DoorID: b.door.ID})
+				if err != nil {
+					t.Error(err)
+				}
+				select {
+				case began <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	for range 8 {
+		<-began
+	}
+	ctx, cancel := context.WithTimeout(b.admin, 5*time.Second)
+	defer cancel()
+	_, err := b.access.TriggerLockdown(ctx, access.TriggerLockdownInput{PlanID: p.ID})
+	close(over)
+	crowd.Wait()
+	must(t, err)
+}
+
 func TestDoorsJoinTheLockdownOfTheirSite(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -365,6 +402,8 @@ func (b *bench) sweep(want int) {
 	ended, err := b.access.SweepLockdowns(context.Background())
 	must(b.t, err)
 	wantEqual(b.t, "ended", ended, want)
+	_, err = b.access.TellDevices(context.Background())
+	must(b.t, err)
 }
 
 func TestTwoPeople(t *testing.T) {
@@ -555,13 +594,16 @@ func TestUnreachedDevices(t *testing.T) {
 	wantEqual(t, "told again", b.outcome(b.door), lockdowndoor.OutcomeAPPLIED)
 }
 
-// TestLockdownAnswersInTime: a device that takes the question and never says that it is told.
+// TestLockdownAnswersInTime: a device does not read, or reads and never says that it is told.
 func TestLockdownAnswersInTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.link()
 	for _, name := range []string{"asked in vain", "stuck"} {
-		released := b.hardware.ignore(name == "stuck")
+		release := b.hardware.ignore(map[typeid.Device]bool{b.dev.ID: true})
+		if name == "asked in vain" {
+			b.hardware.stuck = nil
+		}
 		p := b.plan(func(in *access.CreateLockdownPlanInput) { in.Name = name })
 		began := time.Now()
 		l := b.trigger(b.admin, p)
@@ -569,7 +611,7 @@ func TestLockdownAnswersInTime(t *testing.T) {
 			t.Errorf("%s: it took %s", name, took)
 		}
 		wantEqual(t, name, b.outcome(b.door), lockdowndoor.OutcomeUNREACHED)
-		released()
+		release()
 		b.release(b.admin, l)
 	}
 }

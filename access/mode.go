@@ -314,20 +314,11 @@ func (s *Service) turnModesOf(ctx context.Context) (turned int, err error) {
 		if err != nil {
 			return turned, err
 		}
-		s.configureAll(ctx, changed)
+		telling, cancel := context.WithTimeout(ctx, tellingTime)
+		s.tellDevices(telling, devicesOf(changed))
+		cancel()
 		if turned += count; count < turnBatch {
 			return turned, nil
-		}
-	}
-}
-
-// configureAll tells the devices of doors, each once.
-func (s *Service) configureAll(ctx context.Context, doors []*ent.Door) {
-	told := map[typeid.Device]bool{}
-	for _, d := range doors {
-		if d.DeviceID != nil && !told[*d.DeviceID] {
-			told[*d.DeviceID] = true
-			s.configure(ctx, d.DeviceID)
 		}
 	}
 }

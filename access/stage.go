@@ -125,7 +125,7 @@ func (s *Service) hold(ctx context.Context, tx *ent.Tx, id typeid.Command) error
 	if err != nil {
 		return found(err, "command", "")
 	}
-	if err := s.holdUse(ctx, tx, c); err != nil {
+	if err := holdUses(ctx, tx, c); err != nil {
 		return err
 	}
 	return holdPass(ctx, tx, c)
@@ -135,7 +135,7 @@ func (s *Service) hold(ctx context.Context, tx *ent.Tx, id typeid.Command) error
 func (s *Service) giveBack(
 	ctx context.Context, tx *ent.Tx, c *ent.Command,
 ) ([]journal.Event, error) {
-	events, err := s.returnUse(ctx, tx, c)
+	events, err := returnUse(ctx, tx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +206,8 @@ func overdue(c *ent.Command) step {
 	}
 }
 
-// Run ends overdue commands, visits and lockdowns, and turns the modes of doors, once a second until
-// ctx ends.
+// Run ends overdue commands, visits and lockdowns, turns the modes of doors, and tells devices of
+// them that nobody has told, once a second until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	var sweeps sync.WaitGroup
 	defer sweeps.Wait()
@@ -215,6 +215,7 @@ func (s *Service) Run(ctx context.Context) error {
 	sweeps.Go(func() { s.everySecond(ctx, "modes of doors", s.TurnModes) })
 	sweeps.Go(func() { s.everySecond(ctx, "visits that are over", s.EndVisits) })
 	sweeps.Go(func() { s.everySecond(ctx, "lockdowns", s.SweepLockdowns) })
+	sweeps.Go(func() { s.everySecond(ctx, "devices to tell", s.TellDevices) })
 	return nil
 }
 

@@ -8,9 +8,7 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
-	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/schema"
-	"github.com/cardea/cardea/typeid"
 )
 
 var (
@@ -81,20 +79,8 @@ func (l *link) configure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("configure device: %w", err)
 	}
-	config := &Config{Doors: frameDoors(doors)}
-	if err := l.write(config, time.Time{}); err != nil {
+	if err := l.write(&Config{Doors: frameDoors(doors)}, time.Time{}); err != nil {
 		return access.ErrDeviceOffline
 	}
-	return l.recordLockdown(ctx, config.Doors)
-}
-
-// recordLockdown records which of the doors that the device was told of are in lockdown.
-func (l *link) recordLockdown(ctx context.Context, told []Door) error {
-	var closed []typeid.Door
-	for _, d := range told {
-		if d.Mode == door.ModeLOCKDOWN {
-			closed = append(closed, d.DoorID)
-		}
-	}
-	return l.handler.access.RecordLockdown(ctx, closed)
+	return l.handler.access.RecordConfigured(ctx, doors)
 }

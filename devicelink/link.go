@@ -127,16 +127,15 @@ func (l *link) welcome(ctx context.Context, state *access.LinkState) error {
 	if err != nil {
 		return err
 	}
-	doors := frameDoors(rows)
 	err = l.send(&Welcome{
 		Epoch: state.Epoch, Sequence: state.Sequence, ServerTime: schema.Now(),
-		HeartbeatSeconds: int(heartbeatEvery / time.Second), Doors: doors,
+		HeartbeatSeconds: int(heartbeatEvery / time.Second), Doors: frameDoors(rows),
 	})
 	if err != nil {
 		return err
 	}
-	if err := l.recordLockdown(ctx, doors); err != nil {
-		l.handler.log.WarnContext(ctx, "lockdown not recorded; the device will be told again",
+	if err := l.handler.access.RecordConfigured(ctx, rows); err != nil {
+		l.handler.log.WarnContext(ctx, "welcome not recorded; the device will be told again",
 			"device", l.Device.String(), "error", err)
 	}
 	return nil

@@ -187,7 +187,7 @@ func TestLockdownWithoutRedis(t *testing.T) {
 	if c := b.unlock(other, cellar); c.Stage != command.StageREJECTED {
 		t.Errorf("the cellar's unlock is %s", c.Stage)
 	}
-	_, err := other.access.SweepLockdowns(t.Context())
+	_, err := other.access.TellDevices(t.Context())
 	must(t, err)
 	eventually(t, "told by a node that can", func() bool {
 		return b.outcome(cellar) == lockdowndoor.OutcomeAPPLIED

@@ -43,6 +43,8 @@ type Command struct {
 	RequesterUserID *typeid.User `json:"requester_user_id,omitempty"`
 	// the key that granted it
 	KeyID *typeid.Key `json:"key_id,omitempty"`
+	// the keys that it took a use of, which they get back if nothing happens
+	UsedKeyIds []typeid.Key `json:"used_key_ids,omitempty"`
 	// AsOperator holds the value of the "as_operator" field.
 	AsOperator bool `json:"as_operator,omitempty"`
 	// why an operator asked for it
@@ -75,7 +77,7 @@ func (*Command) scanValues(columns []string) ([]any, error) {
 			values[i] = &sql.NullScanner{S: new(typeid.Key)}
 		case command.FieldRequesterUserID:
 			values[i] = &sql.NullScanner{S: new(typeid.User)}
-		case command.FieldClientContext:
+		case command.FieldUsedKeyIds, command.FieldClientContext:
 			values[i] = new([]byte)
 		case command.FieldAsOperator:
 			values[i] = new(sql.NullBool)
@@ -179,6 +181,14 @@ func (_m *Command) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.KeyID = new(typeid.Key)
 				*_m.KeyID = *value.S.(*typeid.Key)
+			}
+		case command.FieldUsedKeyIds:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field used_key_ids", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.UsedKeyIds); err != nil {
+					return fmt.Errorf("unmarshal field used_key_ids: %w", err)
+				}
 			}
 		case command.FieldAsOperator:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -317,6 +327,9 @@ func (_m *Command) String() string {
 		builder.WriteString("key_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
+	builder.WriteString(", ")
+	builder.WriteString("used_key_ids=")
+	builder.WriteString(fmt.Sprintf("%v", _m.UsedKeyIds))
 	builder.WriteString(", ")
 	builder.WriteString("as_operator=")
 	builder.WriteString(fmt.Sprintf("%v", _m.AsOperator))

@@ -138,6 +138,12 @@ func (_c *CommandCreate) SetNillableKeyID(v *typeid.Key) *CommandCreate {
 	return _c
 }
 
+// SetUsedKeyIds sets the "used_key_ids" field.
+func (_c *CommandCreate) SetUsedKeyIds(v []typeid.Key) *CommandCreate {
+	_c.mutation.SetUsedKeyIds(v)
+	return _c
+}
+
 // SetAsOperator sets the "as_operator" field.
 func (_c *CommandCreate) SetAsOperator(v bool) *CommandCreate {
 	_c.mutation.SetAsOperator(v)
@@ -452,6 +458,10 @@ func (_c *CommandCreate) createSpec() (*Command, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.KeyID(); ok {
 		_spec.SetField(command.FieldKeyID, field.TypeUUID, value)
 		_node.KeyID = &value
+	}
+	if value, ok := _c.mutation.UsedKeyIds(); ok {
+		_spec.SetField(command.FieldUsedKeyIds, field.TypeJSON, value)
+		_node.UsedKeyIds = value
 	}
 	if value, ok := _c.mutation.AsOperator(); ok {
 		_spec.SetField(command.FieldAsOperator, field.TypeBool, value)

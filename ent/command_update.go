@@ -298,6 +298,9 @@ func (_u *CommandUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.KeyIDCleared() {
 		_spec.ClearField(command.FieldKeyID, field.TypeUUID)
 	}
+	if _u.mutation.UsedKeyIdsCleared() {
+		_spec.ClearField(command.FieldUsedKeyIds, field.TypeJSON)
+	}
 	if _u.mutation.NoteCleared() {
 		_spec.ClearField(command.FieldNote, field.TypeString)
 	}
@@ -652,6 +655,9 @@ func (_u *CommandUpdateOne) sqlSave(ctx context.Context) (_node *Command, err er
 	}
 	if _u.mutation.KeyIDCleared() {
 		_spec.ClearField(command.FieldKeyID, field.TypeUUID)
+	}
+	if _u.mutation.UsedKeyIdsCleared() {
+		_spec.ClearField(command.FieldUsedKeyIds, field.TypeJSON)
 	}
 	if _u.mutation.NoteCleared() {
 		_spec.ClearField(command.FieldNote, field.TypeString)

@@ -51,6 +51,8 @@ type Door struct {
 	EffectiveCause schema.ModeCause `json:"effective_cause,omitempty"`
 	// when it is to be looked at again
 	EffectiveUntil *time.Time `json:"effective_until,omitempty"`
+	// what the device was last told; null: it has to be told anyhow
+	ToldMode *door.ToldMode `json:"told_mode,omitempty"`
 	// IntoAreaID holds the value of the "into_area_id" field.
 	IntoAreaID *typeid.Area `json:"into_area_id,omitempty"`
 	// OutOfAreaID holds the value of the "out_of_area_id" field.
@@ -91,7 +93,7 @@ func (*Door) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case door.FieldDevicePort, door.FieldPinFailures, door.FieldRelockSeconds, door.FieldHeldOpenSeconds:
 			values[i] = new(sql.NullInt64)
-		case door.FieldName, door.FieldMode, door.FieldOverrideMode, door.FieldEffectiveMode, door.FieldEffectiveCause, door.FieldLockState, door.FieldPosition, door.FieldConnectivity:
+		case door.FieldName, door.FieldMode, door.FieldOverrideMode, door.FieldEffectiveMode, door.FieldEffectiveCause, door.FieldToldMode, door.FieldLockState, door.FieldPosition, door.FieldConnectivity:
 			values[i] = new(sql.NullString)
 		case door.FieldCreatedAt, door.FieldUpdatedAt, door.FieldOverrideUntil, door.FieldFirstInAt, door.FieldEffectiveUntil, door.FieldPinBlockedUntil, door.FieldPinBudgetAt, door.FieldObservedAt:
 			values[i] = new(sql.NullTime)
@@ -224,6 +226,13 @@ func (_m *Door) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.EffectiveUntil = new(time.Time)
 				*_m.EffectiveUntil = value.Time
+			}
+		case door.FieldToldMode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field told_mode", values[i])
+			} else if value.Valid {
+				_m.ToldMode = new(door.ToldMode)
+				*_m.ToldMode = door.ToldMode(value.String)
 			}
 		case door.FieldIntoAreaID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
@@ -392,6 +401,11 @@ func (_m *Door) String() string {
 	if v := _m.EffectiveUntil; v != nil {
 		builder.WriteString("effective_until=")
 		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.ToldMode; v != nil {
+		builder.WriteString("told_mode=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")
 	if v := _m.IntoAreaID; v != nil {

@@ -222,6 +222,20 @@ func (_c *DoorCreate) SetNillableEffectiveUntil(v *time.Time) *DoorCreate {
 	return _c
 }
 
+// SetToldMode sets the "told_mode" field.
+func (_c *DoorCreate) SetToldMode(v door.ToldMode) *DoorCreate {
+	_c.mutation.SetToldMode(v)
+	return _c
+}
+
+// SetNillableToldMode sets the "told_mode" field if the given value is not nil.
+func (_c *DoorCreate) SetNillableToldMode(v *door.ToldMode) *DoorCreate {
+	if v != nil {
+		_c.SetToldMode(*v)
+	}
+	return _c
+}
+
 // SetIntoAreaID sets the "into_area_id" field.
 func (_c *DoorCreate) SetIntoAreaID(v typeid.Area) *DoorCreate {
 	_c.mutation.SetIntoAreaID(v)
@@ -538,6 +552,11 @@ func (_c *DoorCreate) check() error {
 			return &ValidationError{Name: "effective_cause", err: fmt.Errorf(`ent: validator failed for field "Door.effective_cause": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.ToldMode(); ok {
+		if err := door.ToldModeValidator(v); err != nil {
+			return &ValidationError{Name: "told_mode", err: fmt.Errorf(`ent: validator failed for field "Door.told_mode": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.PinFailures(); !ok {
 		return &ValidationError{Name: "pin_failures", err: errors.New(`ent: missing required field "Door.pin_failures"`)}
 	}
@@ -684,6 +703,10 @@ func (_c *DoorCreate) createSpec() (*Door, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.EffectiveUntil(); ok {
 		_spec.SetField(door.FieldEffectiveUntil, field.TypeTime, value)
 		_node.EffectiveUntil = &value
+	}
+	if value, ok := _c.mutation.ToldMode(); ok {
+		_spec.SetField(door.FieldToldMode, field.TypeEnum, value)
+		_node.ToldMode = &value
 	}
 	if value, ok := _c.mutation.IntoAreaID(); ok {
 		_spec.SetField(door.FieldIntoAreaID, field.TypeUUID, value)

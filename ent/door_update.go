@@ -268,6 +268,26 @@ func (_u *DoorUpdate) ClearEffectiveUntil() *DoorUpdate {
 	return _u
 }
 
+// SetToldMode sets the "told_mode" field.
+func (_u *DoorUpdate) SetToldMode(v door.ToldMode) *DoorUpdate {
+	_u.mutation.SetToldMode(v)
+	return _u
+}
+
+// SetNillableToldMode sets the "told_mode" field if the given value is not nil.
+func (_u *DoorUpdate) SetNillableToldMode(v *door.ToldMode) *DoorUpdate {
+	if v != nil {
+		_u.SetToldMode(*v)
+	}
+	return _u
+}
+
+// ClearToldMode clears the value of the "told_mode" field.
+func (_u *DoorUpdate) ClearToldMode() *DoorUpdate {
+	_u.mutation.ClearToldMode()
+	return _u
+}
+
 // SetIntoAreaID sets the "into_area_id" field.
 func (_u *DoorUpdate) SetIntoAreaID(v typeid.Area) *DoorUpdate {
 	_u.mutation.SetIntoAreaID(v)
@@ -546,6 +566,11 @@ func (_u *DoorUpdate) check() error {
 			return &ValidationError{Name: "effective_cause", err: fmt.Errorf(`ent: validator failed for field "Door.effective_cause": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.ToldMode(); ok {
+		if err := door.ToldModeValidator(v); err != nil {
+			return &ValidationError{Name: "told_mode", err: fmt.Errorf(`ent: validator failed for field "Door.told_mode": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.PinFailures(); ok {
 		if err := door.PinFailuresValidator(v); err != nil {
 			return &ValidationError{Name: "pin_failures", err: fmt.Errorf(`ent: validator failed for field "Door.pin_failures": %w`, err)}
@@ -662,6 +687,12 @@ func (_u *DoorUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.EffectiveUntilCleared() {
 		_spec.ClearField(door.FieldEffectiveUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ToldMode(); ok {
+		_spec.SetField(door.FieldToldMode, field.TypeEnum, value)
+	}
+	if _u.mutation.ToldModeCleared() {
+		_spec.ClearField(door.FieldToldMode, field.TypeEnum)
 	}
 	if value, ok := _u.mutation.IntoAreaID(); ok {
 		_spec.SetField(door.FieldIntoAreaID, field.TypeUUID, value)
@@ -979,6 +1010,26 @@ func (_u *DoorUpdateOne) ClearEffectiveUntil() *DoorUpdateOne {
 	return _u
 }
 
+// SetToldMode sets the "told_mode" field.
+func (_u *DoorUpdateOne) SetToldMode(v door.ToldMode) *DoorUpdateOne {
+	_u.mutation.SetToldMode(v)
+	return _u
+}
+
+// SetNillableToldMode sets the "told_mode" field if the given value is not nil.
+func (_u *DoorUpdateOne) SetNillableToldMode(v *door.ToldMode) *DoorUpdateOne {
+	if v != nil {
+		_u.SetToldMode(*v)
+	}
+	return _u
+}
+
+// ClearToldMode clears the value of the "told_mode" field.
+func (_u *DoorUpdateOne) ClearToldMode() *DoorUpdateOne {
+	_u.mutation.ClearToldMode()
+	return _u
+}
+
 // SetIntoAreaID sets the "into_area_id" field.
 func (_u *DoorUpdateOne) SetIntoAreaID(v typeid.Area) *DoorUpdateOne {
 	_u.mutation.SetIntoAreaID(v)
@@ -1270,6 +1321,11 @@ func (_u *DoorUpdateOne) check() error {
 			return &ValidationError{Name: "effective_cause", err: fmt.Errorf(`ent: validator failed for field "Door.effective_cause": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.ToldMode(); ok {
+		if err := door.ToldModeValidator(v); err != nil {
+			return &ValidationError{Name: "told_mode", err: fmt.Errorf(`ent: validator failed for field "Door.told_mode": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.PinFailures(); ok {
 		if err := door.PinFailuresValidator(v); err != nil {
 			return &ValidationError{Name: "pin_failures", err: fmt.Errorf(`ent: validator failed for field "Door.pin_failures": %w`, err)}
@@ -1403,6 +1459,12 @@ func (_u *DoorUpdateOne) sqlSave(ctx context.Context) (_node *Door, err error) {
 	}
 	if _u.mutation.EffectiveUntilCleared() {
 		_spec.ClearField(door.FieldEffectiveUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ToldMode(); ok {
+		_spec.SetField(door.FieldToldMode, field.TypeEnum, value)
+	}
+	if _u.mutation.ToldModeCleared() {
+		_spec.ClearField(door.FieldToldMode, field.TypeEnum)
 	}
 	if value, ok := _u.mutation.IntoAreaID(); ok {
 		_spec.SetField(door.FieldIntoAreaID, field.TypeUUID, value)

@@ -1768,6 +1768,8 @@ type CommandMutation struct {
 	requester_id         *string
 	requester_user_id    *typeid.User
 	key_id               *typeid.Key
+	used_key_ids         *[]typeid.Key
+	appendused_key_ids   []typeid.Key
 	as_operator          *bool
 	note                 *string
 	idempotency_key      *string
@@ -2336,6 +2338,71 @@ func (m *CommandMutation) ResetKeyID() {
 	delete(m.clearedFields, command.FieldKeyID)
 }
 
+// SetUsedKeyIds sets the "used_key_ids" field.
+func (m *CommandMutation) SetUsedKeyIds(t []typeid.Key) {
+	m.used_key_ids = &t
+	m.appendused_key_ids = nil
+}
+
+// UsedKeyIds returns the value of the "used_key_ids" field in the mutation.
+func (m *CommandMutation) UsedKeyIds() (r []typeid.Key, exists bool) {
+	v := m.used_key_ids
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsedKeyIds returns the old "used_key_ids" field's value of the Command entity.
+// If the Command object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CommandMutation) OldUsedKeyIds(ctx context.Context) (v []typeid.Key, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsedKeyIds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsedKeyIds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsedKeyIds: %w", err)
+	}
+	return oldValue.UsedKeyIds, nil
+}
+
+// AppendUsedKeyIds adds t to the "used_key_ids" field.
+func (m *CommandMutation) AppendUsedKeyIds(t []typeid.Key) {
+	m.appendused_key_ids = append(m.appendused_key_ids, t...)
+}
+
+// AppendedUsedKeyIds returns the list of values that were appended to the "used_key_ids" field in this mutation.
+func (m *CommandMutation) AppendedUsedKeyIds() ([]typeid.Key, bool) {
+	if len(m.appendused_key_ids) == 0 {
+		return nil, false
+	}
+	return m.appendused_key_ids, true
+}
+
+// ClearUsedKeyIds clears the value of the "used_key_ids" field.
+func (m *CommandMutation) ClearUsedKeyIds() {
+	m.used_key_ids = nil
+	m.appendused_key_ids = nil
+	m.clearedFields[command.FieldUsedKeyIds] = struct{}{}
+}
+
+// UsedKeyIdsCleared returns if the "used_key_ids" field was cleared in this mutation.
+func (m *CommandMutation) UsedKeyIdsCleared() bool {
+	_, ok := m.clearedFields[command.FieldUsedKeyIds]
+	return ok
+}
+
+// ResetUsedKeyIds resets all changes to the "used_key_ids" field.
+func (m *CommandMutation) ResetUsedKeyIds() {
+	m.used_key_ids = nil
+	m.appendused_key_ids = nil
+	delete(m.clearedFields, command.FieldUsedKeyIds)
+}
+
 // SetAsOperator sets the "as_operator" field.
 func (m *CommandMutation) SetAsOperator(b bool) {
 	m.as_operator = &b
@@ -2788,7 +2855,7 @@ func (m *CommandMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CommandMutation) Fields() []string {
-	fields := make([]string, 0, 20)
+	fields := make([]string, 0, 21)
 	if m.org_id != nil {
 		fields = append(fields, command.FieldOrgID)
 	}
@@ -2821,6 +2888,9 @@ func (m *CommandMutation) Fields() []string {
 	}
 	if m.key_id != nil {
 		fields = append(fields, command.FieldKeyID)
+	}
+	if m.used_key_ids != nil {
+		fields = append(fields, command.FieldUsedKeyIds)
 	}
 	if m.as_operator != nil {
 		fields = append(fields, command.FieldAsOperator)
@@ -2879,6 +2949,8 @@ func (m *CommandMutation) Field(name string) (ent.Value, bool) {
 		return m.RequesterUserID()
 	case command.FieldKeyID:
 		return m.KeyID()
+	case command.FieldUsedKeyIds:
+		return m.UsedKeyIds()
 	case command.FieldAsOperator:
 		return m.AsOperator()
 	case command.FieldNote:
@@ -2928,6 +3000,8 @@ func (m *CommandMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldRequesterUserID(ctx)
 	case command.FieldKeyID:
 		return m.OldKeyID(ctx)
+	case command.FieldUsedKeyIds:
+		return m.OldUsedKeyIds(ctx)
 	case command.FieldAsOperator:
 		return m.OldAsOperator(ctx)
 	case command.FieldNote:
@@ -3031,6 +3105,13 @@ func (m *CommandMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetKeyID(v)
+		return nil
+	case command.FieldUsedKeyIds:
+		v, ok := value.([]typeid.Key)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsedKeyIds(v)
 		return nil
 	case command.FieldAsOperator:
 		v, ok := value.(bool)
@@ -3137,6 +3218,9 @@ func (m *CommandMutation) ClearedFields() []string {
 	if m.FieldCleared(command.FieldKeyID) {
 		fields = append(fields, command.FieldKeyID)
 	}
+	if m.FieldCleared(command.FieldUsedKeyIds) {
+		fields = append(fields, command.FieldUsedKeyIds)
+	}
 	if m.FieldCleared(command.FieldNote) {
 		fields = append(fields, command.FieldNote)
 	}
@@ -3180,6 +3264,9 @@ func (m *CommandMutation) ClearField(name string) error {
 		return nil
 	case command.FieldKeyID:
 		m.ClearKeyID()
+		return nil
+	case command.FieldUsedKeyIds:
+		m.ClearUsedKeyIds()
 		return nil
 	case command.FieldNote:
 		m.ClearNote()
@@ -3239,6 +3326,9 @@ func (m *CommandMutation) ResetField(name string) error {
 		return nil
 	case command.FieldKeyID:
 		m.ResetKeyID()
+		return nil
+	case command.FieldUsedKeyIds:
+		m.ResetUsedKeyIds()
 		return nil
 	case command.FieldAsOperator:
 		m.ResetAsOperator()
@@ -6493,6 +6583,7 @@ type DoorMutation struct {
 	effective_mode       *door.EffectiveMode
 	effective_cause      *schema.ModeCause
 	effective_until      *time.Time
+	told_mode            *door.ToldMode
 	into_area_id         *typeid.Area
 	out_of_area_id       *typeid.Area
 	pin_failures         *int
@@ -7305,6 +7396,55 @@ func (m *DoorMutation) ResetEffectiveUntil() {
 	delete(m.clearedFields, door.FieldEffectiveUntil)
 }
 
+// SetToldMode sets the "told_mode" field.
+func (m *DoorMutation) SetToldMode(dm door.ToldMode) {
+	m.told_mode = &dm
+}
+
+// ToldMode returns the value of the "told_mode" field in the mutation.
+func (m *DoorMutation) ToldMode() (r door.ToldMode, exists bool) {
+	v := m.told_mode
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldToldMode returns the old "told_mode" field's value of the Door entity.
+// If the Door object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DoorMutation) OldToldMode(ctx context.Context) (v *door.ToldMode, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldToldMode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldToldMode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldToldMode: %w", err)
+	}
+	return oldValue.ToldMode, nil
+}
+
+// ClearToldMode clears the value of the "told_mode" field.
+func (m *DoorMutation) ClearToldMode() {
+	m.told_mode = nil
+	m.clearedFields[door.FieldToldMode] = struct{}{}
+}
+
+// ToldModeCleared returns if the "told_mode" field was cleared in this mutation.
+func (m *DoorMutation) ToldModeCleared() bool {
+	_, ok := m.clearedFields[door.FieldToldMode]
+	return ok
+}
+
+// ResetToldMode resets all changes to the "told_mode" field.
+func (m *DoorMutation) ResetToldMode() {
+	m.told_mode = nil
+	delete(m.clearedFields, door.FieldToldMode)
+}
+
 // SetIntoAreaID sets the "into_area_id" field.
 func (m *DoorMutation) SetIntoAreaID(t typeid.Area) {
 	m.into_area_id = &t
@@ -7860,7 +8000,7 @@ func (m *DoorMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DoorMutation) Fields() []string {
-	fields := make([]string, 0, 27)
+	fields := make([]string, 0, 28)
 	if m.org_id != nil {
 		fields = append(fields, door.FieldOrgID)
 	}
@@ -7908,6 +8048,9 @@ func (m *DoorMutation) Fields() []string {
 	}
 	if m.effective_until != nil {
 		fields = append(fields, door.FieldEffectiveUntil)
+	}
+	if m.told_mode != nil {
+		fields = append(fields, door.FieldToldMode)
 	}
 	if m.into_area_id != nil {
 		fields = append(fields, door.FieldIntoAreaID)
@@ -7982,6 +8125,8 @@ func (m *DoorMutation) Field(name string) (ent.Value, bool) {
 		return m.EffectiveCause()
 	case door.FieldEffectiveUntil:
 		return m.EffectiveUntil()
+	case door.FieldToldMode:
+		return m.ToldMode()
 	case door.FieldIntoAreaID:
 		return m.IntoAreaID()
 	case door.FieldOutOfAreaID:
@@ -8045,6 +8190,8 @@ func (m *DoorMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldEffectiveCause(ctx)
 	case door.FieldEffectiveUntil:
 		return m.OldEffectiveUntil(ctx)
+	case door.FieldToldMode:
+		return m.OldToldMode(ctx)
 	case door.FieldIntoAreaID:
 		return m.OldIntoAreaID(ctx)
 	case door.FieldOutOfAreaID:
@@ -8187,6 +8334,13 @@ func (m *DoorMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetEffectiveUntil(v)
+		return nil
+	case door.FieldToldMode:
+		v, ok := value.(door.ToldMode)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetToldMode(v)
 		return nil
 	case door.FieldIntoAreaID:
 		v, ok := value.(typeid.Area)
@@ -8367,6 +8521,9 @@ func (m *DoorMutation) ClearedFields() []string {
 	if m.FieldCleared(door.FieldEffectiveUntil) {
 		fields = append(fields, door.FieldEffectiveUntil)
 	}
+	if m.FieldCleared(door.FieldToldMode) {
+		fields = append(fields, door.FieldToldMode)
+	}
 	if m.FieldCleared(door.FieldIntoAreaID) {
 		fields = append(fields, door.FieldIntoAreaID)
 	}
@@ -8416,6 +8573,9 @@ func (m *DoorMutation) ClearField(name string) error {
 		return nil
 	case door.FieldEffectiveUntil:
 		m.ClearEffectiveUntil()
+		return nil
+	case door.FieldToldMode:
+		m.ClearToldMode()
 		return nil
 	case door.FieldIntoAreaID:
 		m.ClearIntoAreaID()
@@ -8487,6 +8647,9 @@ func (m *DoorMutation) ResetField(name string) error {
 		return nil
 	case door.FieldEffectiveUntil:
 		m.ResetEffectiveUntil()
+		return nil
+	case door.FieldToldMode:
+		m.ResetToldMode()
 		return nil
 	case door.FieldIntoAreaID:
 		m.ResetIntoAreaID()

@@ -122,15 +122,15 @@ func init() {
 	commandFields := schema.Command{}.Fields()
 	_ = commandFields
 	// commandDescAsOperator is the schema descriptor for as_operator field.
-	commandDescAsOperator := commandFields[11].Descriptor()
+	commandDescAsOperator := commandFields[12].Descriptor()
 	// command.DefaultAsOperator holds the default value on creation for the as_operator field.
 	command.DefaultAsOperator = commandDescAsOperator.Default.(bool)
 	// commandDescNote is the schema descriptor for note field.
-	commandDescNote := commandFields[12].Descriptor()
+	commandDescNote := commandFields[13].Descriptor()
 	// command.NoteValidator is a validator for the "note" field. It is called by the builders before save.
 	command.NoteValidator = commandDescNote.Validators[0].(func(string) error)
 	// commandDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	commandDescIdempotencyKey := commandFields[13].Descriptor()
+	commandDescIdempotencyKey := commandFields[14].Descriptor()
 	// command.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	command.IdempotencyKeyValidator = commandDescIdempotencyKey.Validators[0].(func(string) error)
 	// commandDescID is the schema descriptor for id field.
@@ -285,19 +285,19 @@ func init() {
 	// door.DefaultFirstPersonIn holds the default value on creation for the first_person_in field.
 	door.DefaultFirstPersonIn = doorDescFirstPersonIn.Default.(bool)
 	// doorDescPinFailures is the schema descriptor for pin_failures field.
-	doorDescPinFailures := doorFields[16].Descriptor()
+	doorDescPinFailures := doorFields[17].Descriptor()
 	// door.DefaultPinFailures holds the default value on creation for the pin_failures field.
 	door.DefaultPinFailures = doorDescPinFailures.Default.(int)
 	// door.PinFailuresValidator is a validator for the "pin_failures" field. It is called by the builders before save.
 	door.PinFailuresValidator = doorDescPinFailures.Validators[0].(func(int) error)
 	// doorDescRelockSeconds is the schema descriptor for relock_seconds field.
-	doorDescRelockSeconds := doorFields[23].Descriptor()
+	doorDescRelockSeconds := doorFields[24].Descriptor()
 	// door.DefaultRelockSeconds holds the default value on creation for the relock_seconds field.
 	door.DefaultRelockSeconds = doorDescRelockSeconds.Default.(int)
 	// door.RelockSecondsValidator is a validator for the "relock_seconds" field. It is called by the builders before save.
 	door.RelockSecondsValidator = doorDescRelockSeconds.Validators[0].(func(int) error)
 	// doorDescHeldOpenSeconds is the schema descriptor for held_open_seconds field.
-	doorDescHeldOpenSeconds := doorFields[24].Descriptor()
+	doorDescHeldOpenSeconds := doorFields[25].Descriptor()
 	// door.DefaultHeldOpenSeconds holds the default value on creation for the held_open_seconds field.
 	door.DefaultHeldOpenSeconds = doorDescHeldOpenSeconds.Default.(int)
 	// door.HeldOpenSecondsValidator is a validator for the "held_open_seconds" field. It is called by the builders before save.

@@ -24,7 +24,6 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/ent/schema"
@@ -244,7 +243,7 @@ func (h *hardware) result(l *link, d access.Dispatch, r access.Result) {
 	}
 }
 
-// Configure does what a link does: it records which doors the device was told are in lockdown.
+// Configure does what a link does: it records what the device was told of its doors.
 func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
 	h.mu.Lock()
 	l := h.links[id]
@@ -260,13 +259,7 @@ func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
 	if err != nil {
 		return err
 	}
-	var closed []typeid.Door
-	for _, d := range doors {
-		if d.EffectiveMode == door.EffectiveModeLOCKDOWN {
-			closed = append(closed, d.ID)
-		}
-	}
-	return h.access.RecordLockdown(ctx, closed)
+	return h.access.RecordConfigured(ctx, doors)
 }
 
 func (*hardware) Disconnect(context.Context, typeid.Device) error { return nil }

@@ -38,6 +38,8 @@ const (
 	FieldRequesterUserID = "requester_user_id"
 	// FieldKeyID holds the string denoting the key_id field in the database.
 	FieldKeyID = "key_id"
+	// FieldUsedKeyIds holds the string denoting the used_key_ids field in the database.
+	FieldUsedKeyIds = "used_key_ids"
 	// FieldAsOperator holds the string denoting the as_operator field in the database.
 	FieldAsOperator = "as_operator"
 	// FieldNote holds the string denoting the note field in the database.
@@ -74,6 +76,7 @@ var Columns = []string{
 	FieldRequesterID,
 	FieldRequesterUserID,
 	FieldKeyID,
+	FieldUsedKeyIds,
 	FieldAsOperator,
 	FieldNote,
 	FieldIdempotencyKey,

@@ -552,6 +552,16 @@ func KeyIDNotNil() predicate.Command {
 	return predicate.Command(sql.FieldNotNull(FieldKeyID))
 }
 
+// UsedKeyIdsIsNil applies the IsNil predicate on the "used_key_ids" field.
+func UsedKeyIdsIsNil() predicate.Command {
+	return predicate.Command(sql.FieldIsNull(FieldUsedKeyIds))
+}
+
+// UsedKeyIdsNotNil applies the NotNil predicate on the "used_key_ids" field.
+func UsedKeyIdsNotNil() predicate.Command {
+	return predicate.Command(sql.FieldNotNull(FieldUsedKeyIds))
+}
+
 // AsOperatorEQ applies the EQ predicate on the "as_operator" field.
 func AsOperatorEQ(v bool) predicate.Command {
 	return predicate.Command(sql.FieldEQ(FieldAsOperator, v))

@@ -48,6 +48,8 @@ const (
 	FieldEffectiveCause = "effective_cause"
 	// FieldEffectiveUntil holds the string denoting the effective_until field in the database.
 	FieldEffectiveUntil = "effective_until"
+	// FieldToldMode holds the string denoting the told_mode field in the database.
+	FieldToldMode = "told_mode"
 	// FieldIntoAreaID holds the string denoting the into_area_id field in the database.
 	FieldIntoAreaID = "into_area_id"
 	// FieldOutOfAreaID holds the string denoting the out_of_area_id field in the database.
@@ -93,6 +95,7 @@ var Columns = []string{
 	FieldEffectiveMode,
 	FieldEffectiveCause,
 	FieldEffectiveUntil,
+	FieldToldMode,
 	FieldIntoAreaID,
 	FieldOutOfAreaID,
 	FieldPinFailures,
@@ -236,6 +239,32 @@ func EffectiveCauseValidator(ec schema.ModeCause) error {
 		return nil
 	default:
 		return fmt.Errorf("door: invalid enum value for effective_cause field: %q", ec)
+	}
+}
+
+// ToldMode defines the type for the "told_mode" enum field.
+type ToldMode string
+
+// ToldMode values.
+const (
+	ToldModeCONTROLLED ToldMode = "CONTROLLED"
+	ToldModeUNLOCKED   ToldMode = "UNLOCKED"
+	ToldModeLOCKED     ToldMode = "LOCKED"
+	ToldModeLOCKDOWN   ToldMode = "LOCKDOWN"
+	ToldModeDISABLED   ToldMode = "DISABLED"
+)
+
+func (tm ToldMode) String() string {
+	return string(tm)
+}
+
+// ToldModeValidator is a validator for the "told_mode" field enum values. It is called by the builders before save.
+func ToldModeValidator(tm ToldMode) error {
+	switch tm {
+	case ToldModeCONTROLLED, ToldModeUNLOCKED, ToldModeLOCKED, ToldModeLOCKDOWN, ToldModeDISABLED:
+		return nil
+	default:
+		return fmt.Errorf("door: invalid enum value for told_mode field: %q", tm)
 	}
 }
 
@@ -395,6 +424,11 @@ func ByEffectiveCause(opts ...sql.OrderTermOption) OrderOption {
 // ByEffectiveUntil orders the results by the effective_until field.
 func ByEffectiveUntil(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldEffectiveUntil, opts...).ToFunc()
+}
+
+// ByToldMode orders the results by the told_mode field.
+func ByToldMode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldToldMode, opts...).ToFunc()
 }
 
 // ByIntoAreaID orders the results by the into_area_id field.

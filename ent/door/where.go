@@ -791,6 +791,36 @@ func EffectiveUntilNotNil() predicate.Door {
 	return predicate.Door(sql.FieldNotNull(FieldEffectiveUntil))
 }
 
+// ToldModeEQ applies the EQ predicate on the "told_mode" field.
+func ToldModeEQ(v ToldMode) predicate.Door {
+	return predicate.Door(sql.FieldEQ(FieldToldMode, v))
+}
+
+// ToldModeNEQ applies the NEQ predicate on the "told_mode" field.
+func ToldModeNEQ(v ToldMode) predicate.Door {
+	return predicate.Door(sql.FieldNEQ(FieldToldMode, v))
+}
+
+// ToldModeIn applies the In predicate on the "told_mode" field.
+func ToldModeIn(vs ...ToldMode) predicate.Door {
+	return predicate.Door(sql.FieldIn(FieldToldMode, vs...))
+}
+
+// ToldModeNotIn applies the NotIn predicate on the "told_mode" field.
+func ToldModeNotIn(vs ...ToldMode) predicate.Door {
+	return predicate.Door(sql.FieldNotIn(FieldToldMode, vs...))
+}
+
+// ToldModeIsNil applies the IsNil predicate on the "told_mode" field.
+func ToldModeIsNil() predicate.Door {
+	return predicate.Door(sql.FieldIsNull(FieldToldMode))
+}
+
+// ToldModeNotNil applies the NotNil predicate on the "told_mode" field.
+func ToldModeNotNil() predicate.Door {
+	return predicate.Door(sql.FieldNotNull(FieldToldMode))
+}
+
 // IntoAreaIDEQ applies the EQ predicate on the "into_area_id" field.
 func IntoAreaIDEQ(v typeid.Area) predicate.Door {
 	return predicate.Door(sql.FieldEQ(FieldIntoAreaID, v))

@@ -90,6 +90,7 @@ var (
 		{Name: "requester_id", Type: field.TypeString},
 		{Name: "requester_user_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "key_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "used_key_ids", Type: field.TypeJSON, Nullable: true},
 		{Name: "as_operator", Type: field.TypeBool, Default: false},
 		{Name: "note", Type: field.TypeString, Nullable: true, Size: 500},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, Size: 255},
@@ -114,7 +115,7 @@ var (
 			{
 				Name:    "command_org_id_requester_id_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[9], CommandsColumns[14]},
+				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[9], CommandsColumns[15]},
 			},
 			{
 				Name:    "command_org_id_door_id_id",
@@ -145,7 +146,7 @@ var (
 			{
 				Name:    "command_open",
 				Unique:  false,
-				Columns: []*schema.Column{CommandsColumns[20]},
+				Columns: []*schema.Column{CommandsColumns[21]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "ended_at IS NULL",
 				},
@@ -289,6 +290,7 @@ var (
 		{Name: "effective_mode", Type: field.TypeEnum, Enums: []string{"CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED"}, Default: "CONTROLLED"},
 		{Name: "effective_cause", Type: field.TypeEnum, Enums: []string{"STANDING", "SCHEDULE", "OVERRIDE", "LOCKDOWN"}, Default: "STANDING"},
 		{Name: "effective_until", Type: field.TypeTime, Nullable: true},
+		{Name: "told_mode", Type: field.TypeEnum, Nullable: true, Enums: []string{"CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED"}},
 		{Name: "into_area_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "out_of_area_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "pin_failures", Type: field.TypeInt, Default: 0},
@@ -340,12 +342,12 @@ var (
 			{
 				Name:    "door_org_id_into_area_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[17]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[18]},
 			},
 			{
 				Name:    "door_org_id_out_of_area_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[18]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[19]},
 			},
 			{
 				Name:    "door_mode_due",
@@ -356,14 +358,22 @@ var (
 				},
 			},
 			{
+				Name:    "door_untold",
+				Unique:  false,
+				Columns: []*schema.Column{DoorsColumns[5]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "device_id IS NOT NULL AND told_mode IS DISTINCT FROM effective_mode",
+				},
+			},
+			{
 				Name:    "door_org_id_lock_state_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[22], DoorsColumns[7], DoorsColumns[0]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[23], DoorsColumns[7], DoorsColumns[0]},
 			},
 			{
 				Name:    "door_org_id_connectivity_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[24], DoorsColumns[7], DoorsColumns[0]},
+				Columns: []*schema.Column{DoorsColumns[1], DoorsColumns[25], DoorsColumns[7], DoorsColumns[0]},
 			},
 		},
 	}

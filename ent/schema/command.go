@@ -36,6 +36,8 @@ func (Command) Fields() []ent.Field {
 			Comment("the person behind the requester"),
 		field.UUID("key_id", typeid.Key{}).Optional().Nillable().Immutable().
 			Comment("the key that granted it"),
+		field.JSON("used_key_ids", []typeid.Key{}).Optional().Immutable().
+			Comment("the keys that it took a use of, which they get back if nothing happens"),
 		field.Bool("as_operator").Default(false).Immutable(),
 		field.String("note").Optional().Nillable().MaxLen(500).Immutable().
 			Comment("why an operator asked for it"),

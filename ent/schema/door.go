@@ -37,6 +37,8 @@ func (Door) Fields() []ent.Field {
 			Default("CONTROLLED").Comment("what was last told of; decisions never rely on it"),
 		field.Enum("effective_cause").GoType(ModeCause("")).Default(string(ModeCauseStanding)),
 		field.Time("effective_until").Optional().Nillable().Comment("when it is to be looked at again"),
+		field.Enum("told_mode").Values("CONTROLLED", "UNLOCKED", "LOCKED", "LOCKDOWN", "DISABLED").
+			Optional().Nillable().Comment("what the device was last told; null: it has to be told anyhow"),
 		field.UUID("into_area_id", typeid.Area{}).Optional().Nillable(),
 		field.UUID("out_of_area_id", typeid.Area{}).Optional().Nillable(),
 		field.Int("pin_failures").Default(0).NonNegative().Comment("wrong PINs since the last right one"),
@@ -67,6 +69,9 @@ func (Door) Indexes() []ent.Index {
 		index.Fields("org_id", "out_of_area_id"),
 		index.Fields("effective_until").
 			Annotations(entsql.IndexWhere("effective_until IS NOT NULL")).StorageKey("door_mode_due"),
+		index.Fields("device_id").Annotations(entsql.IndexWhere(
+			"device_id IS NOT NULL AND told_mode IS DISTINCT FROM effective_mode")).
+			StorageKey("door_untold"),
 		index.Fields("org_id", "lock_state", "name", "id"),
 		index.Fields("org_id", "connectivity", "name", "id"),
 	}

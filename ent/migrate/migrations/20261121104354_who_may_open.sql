@@ -1,5 +1,5 @@
 -- Modify "commands" table
-ALTER TABLE "commands" ADD COLUMN "key_id" uuid NULL, ADD COLUMN "as_operator" boolean NOT NULL DEFAULT false, ADD COLUMN "note" character varying NULL;
+ALTER TABLE "commands" ADD COLUMN "key_id" uuid NULL, ADD COLUMN "used_key_ids" jsonb NULL, ADD COLUMN "as_operator" boolean NOT NULL DEFAULT false, ADD COLUMN "note" character varying NULL;
 -- Create index "command_open_of_door" to table: "commands"
 CREATE INDEX "command_open_of_door" ON "commands" ("org_id", "door_id") WHERE (ended_at IS NULL);
 -- Create index "command_open_of_key" to table: "commands"
@@ -7,7 +7,7 @@ CREATE INDEX "command_open_of_key" ON "commands" ("org_id", "key_id") WHERE (end
 -- Modify "devices" table
 ALTER TABLE "devices" ADD COLUMN "challenged_at" timestamptz NULL;
 -- Modify "doors" table
-ALTER TABLE "doors" ADD COLUMN "override_mode" character varying NULL, ADD COLUMN "override_until" timestamptz NULL, ADD COLUMN "unlock_schedule_id" uuid NULL, ADD COLUMN "first_person_in" boolean NOT NULL DEFAULT false, ADD COLUMN "first_in_at" timestamptz NULL, ADD COLUMN "effective_mode" character varying NOT NULL DEFAULT 'CONTROLLED', ADD COLUMN "effective_cause" character varying NOT NULL DEFAULT 'STANDING', ADD COLUMN "effective_until" timestamptz NULL, ADD COLUMN "into_area_id" uuid NULL, ADD COLUMN "out_of_area_id" uuid NULL, ADD COLUMN "pin_failures" bigint NOT NULL DEFAULT 0, ADD COLUMN "pin_blocked_until" timestamptz NULL, ADD COLUMN "pin_budget_at" timestamptz NULL;
+ALTER TABLE "doors" ADD COLUMN "override_mode" character varying NULL, ADD COLUMN "override_until" timestamptz NULL, ADD COLUMN "unlock_schedule_id" uuid NULL, ADD COLUMN "first_person_in" boolean NOT NULL DEFAULT false, ADD COLUMN "first_in_at" timestamptz NULL, ADD COLUMN "effective_mode" character varying NOT NULL DEFAULT 'CONTROLLED', ADD COLUMN "effective_cause" character varying NOT NULL DEFAULT 'STANDING', ADD COLUMN "effective_until" timestamptz NULL, ADD COLUMN "told_mode" character varying NULL, ADD COLUMN "into_area_id" uuid NULL, ADD COLUMN "out_of_area_id" uuid NULL, ADD COLUMN "pin_failures" bigint NOT NULL DEFAULT 0, ADD COLUMN "pin_blocked_until" timestamptz NULL, ADD COLUMN "pin_budget_at" timestamptz NULL;
 -- Create index "door_mode_due" to table: "doors"
 CREATE INDEX "door_mode_due" ON "doors" ("effective_until") WHERE (effective_until IS NOT NULL);
 -- Create index "door_org_id_into_area_id" to table: "doors"
@@ -18,6 +18,8 @@ CREATE INDEX "door_org_id_out_of_area_id" ON "doors" ("org_id", "out_of_area_id"
 CREATE INDEX "door_org_id_site_id_id" ON "doors" ("org_id", "site_id", "id");
 -- Create index "door_org_id_unlock_schedule_id" to table: "doors"
 CREATE INDEX "door_org_id_unlock_schedule_id" ON "doors" ("org_id", "unlock_schedule_id");
+-- Create index "door_untold" to table: "doors"
+CREATE INDEX "door_untold" ON "doors" ("device_id") WHERE ((device_id IS NOT NULL) AND ((told_mode)::text IS DISTINCT FROM (effective_mode)::text));
 -- Modify "keys" table
 ALTER TABLE "keys" ALTER COLUMN "user_id" DROP NOT NULL, ADD COLUMN "user_group_id" uuid NULL, ADD COLUMN "schedule_id" uuid NULL, ADD COLUMN "uses" bigint NULL, ADD COLUMN "uses_left" bigint NULL, ADD COLUMN "remote" boolean NOT NULL DEFAULT true, ADD COLUMN "shares_left" bigint NOT NULL DEFAULT 0, ADD COLUMN "parent_id" uuid NULL, ADD COLUMN "depth" bigint NOT NULL DEFAULT 0, ADD COLUMN "shared_by_id" uuid NULL, ADD COLUMN "recipient" character varying NULL, ADD COLUMN "recipient_name" character varying NULL, ADD COLUMN "link_hash" bytea NULL, ADD COLUMN "redeemed_at" timestamptz NULL, ADD COLUMN "suspended_at" timestamptz NULL;
 -- Create index "key_org_id_link_hash" to table: "keys"
