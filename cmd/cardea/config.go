@@ -28,6 +28,7 @@ var allRoles = []string{roleAPI, roleLink, roleWorker}
 type config struct {
 	DatabaseURL    string
 	DatabasePool   int
+	Reserve        int
 	RedisURL       string
 	RedisNamespace string
 	Secrets        *seal.Keyring
@@ -53,6 +54,8 @@ var environment = []variable{
 		func(c *config, v string) error { c.DatabaseURL = v; return checkDatabaseURL(v) }},
 	{"CARDEA_DATABASE_POOL", "10", "connections to Postgres, at most",
 		func(c *config, v string) error { return readCount(&c.DatabasePool, v) }},
+	{"CARDEA_DATABASE_RESERVE", "5", "more of them, for lockdowns, tokens and telling devices",
+		func(c *config, v string) error { return readCount(&c.Reserve, v) }},
 	{"CARDEA_REDIS_URL", "", "Redis, as rediss://user:password@host:6379 or unix:///path",
 		func(c *config, v string) error { c.RedisURL = v; return checkURL(v, "redis", "rediss", "unix") }},
 	{"CARDEA_REDIS_NAMESPACE", "", "prefix of all keys and channels, to share a Redis",

@@ -35,6 +35,8 @@ type node struct {
 	registry *prometheus.Registry
 	db       *sql.DB
 	model    *ent.Client
+	spare    *sql.DB     // what is left when db is exhausted
+	reserve  *ent.Client // the model on it
 	record   *journal.Log
 	stream   *stream.Stream
 	hub      *stream.Hub // with the API only
@@ -64,7 +66,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		return nil, err
 	}
 	n.access = access.New(access.Config{
-		DB: n.model, Devices: n.router, Secrets: c.Secrets, Log: log,
+		DB: n.model, Reserve: n.reserve, Devices: n.router, Secrets: c.Secrets, Log: log,
 		AllowInsideWebhooks: c.InsideWebhooks, PublicURL: n.publicURL,
 		Committed: func(events []journal.Event) {
 			for _, tell := range n.told {
@@ -72,7 +74,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 			}
 		},
 	})
-	routes := server.Routes{Ready: n.db.PingContext, Authenticate: n.authenticate}
+	routes := server.Routes{Ready: n.spare.PingContext, Authenticate: n.authenticate}
 	if c.has(roleAPI) {
 		n.hub = stream.NewHub(n.stream, n.record, stream.HubConfig{})
 		n.stages.reach = append(n.stages.reach, part{"hub", n.hub.Run})
@@ -103,10 +105,14 @@ func (n *node) openDatabase(ctx context.Context) (err error) {
 	if n.db, err = pool.Open(n.config.DatabaseURL, n.config.DatabasePool); err != nil {
 		return err
 	}
+	if n.spare, err = pool.Open(n.config.DatabaseURL, n.config.Reserve); err != nil {
+		return err
+	}
 	n.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewDBStatsCollector(n.db, "cardea"))
-	n.model = pool.Client(n.db)
+		collectors.NewDBStatsCollector(n.db, "cardea"),
+		collectors.NewDBStatsCollector(n.spare, "reserve"))
+	n.model, n.reserve = pool.Client(n.db), pool.Client(n.spare)
 	n.record = journal.Open(n.model)
 	pending, err := migrations.Pending(ctx, n.db)
 	if err == nil && len(pending) > 0 {
@@ -136,8 +142,8 @@ func (n *node) openStream(ctx context.Context) (err error) {
 
 func (n *node) addGraph() http.Handler {
 	handler := graph.New(graph.Config{
-		Access: n.access, DB: n.model, Hub: n.hub, Authenticate: n.access.Authenticate,
-		Drain: drain, Log: n.log, Registerer: n.registry,
+		Access: n.access, DB: n.model, Reserve: n.reserve, Hub: n.hub,
+		Authenticate: n.access.Authenticate, Drain: drain, Log: n.log, Registerer: n.registry,
 	})
 	n.stages.front = append(n.stages.front, part{"graph", handler.Run})
 	return handler
@@ -186,8 +192,10 @@ func (n *node) close() (err error) {
 	if n.stream != nil {
 		err = n.stream.Close()
 	}
-	if n.db != nil {
-		err = errors.Join(err, n.db.Close())
+	for _, db := range []*sql.DB{n.db, n.spare} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
 	}
 	return err
 }

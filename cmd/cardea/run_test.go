@@ -80,15 +80,7 @@ func (s *stage) serve(roles string) string {
 // ask sends an operation and decodes data; GraphQL errors fail the test.
 func (s *stage) ask(url, query string, data any) {
 	s.t.Helper()
-	body, _ := json.Marshal(map[string]string{"query": query})
-	request, err := http.NewRequestWithContext(
-		s.t.Context(), http.MethodPost, url+"/graphql", bytes.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+s.token)
-	response, err := http.DefaultClient.Do(request)
+	response, err := s.post(s.t.Context(), url, query)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -106,6 +98,19 @@ func (s *stage) ask(url, query string, data any) {
 	if err := json.Unmarshal(answer.Data, data); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// post sends an operation.
+func (s *stage) post(ctx context.Context, url, query string) (*http.Response, error) {
+	body, _ := json.Marshal(map[string]string{"query": query})
+	request, err := http.NewRequestWithContext(
+		ctx, http.MethodPost, url+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+s.token)
+	return http.DefaultClient.Do(request)
 }
 
 // fact is an event, wherever it was seen.
