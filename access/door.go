@@ -72,7 +72,8 @@ type UpdateDoorInput struct {
 	UnlockScheduleID    *typeid.Schedule
 	ClearUnlockSchedule bool
 	// FirstPersonIn lets each window of the unlock schedule wait until somebody was let in.
-	FirstPersonIn *bool
+	FirstPersonIn     *bool
+	ConfirmationToken *string `json:"-"`
 }
 
 // UpdateDoorPayload holds the door as it is now.
@@ -83,15 +84,14 @@ func (s *Service) UpdateDoor(ctx context.Context, in UpdateDoorInput) (*UpdateDo
 	if err := Authorize(ctx, WriteDoors); err != nil {
 		return nil, err
 	}
-	var f faults
-	f.optionalText("name", in.Name, 200)
-	f.timings(in.RelockSeconds, in.HeldOpenSeconds)
-	f.notBoth("unlockScheduleId", in.UnlockScheduleID != nil, in.ClearUnlockSchedule)
-	if err := f.err(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	var d *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		d, events, err = s.updateDoor(ctx, tx, in)
 		return events, err
 	})
@@ -147,7 +147,10 @@ func leaveSchedule(before, after *ent.Door) []journal.Event {
 }
 
 // DeleteDoorInput names a door.
-type DeleteDoorInput struct{ ID typeid.Door }
+type DeleteDoorInput struct {
+	ID                typeid.Door
+	ConfirmationToken *string `json:"-"`
+}
 
 // DeleteDoorPayload names the door that was.
 type DeleteDoorPayload struct{ DeletedID typeid.Door }
@@ -159,6 +162,9 @@ func (s *Service) DeleteDoor(ctx context.Context, in DeleteDoorInput) (*DeleteDo
 	}
 	var d *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		if d, err = tx.Door.Query().Where(door.ID(in.ID)).ForUpdate().Only(ctx); err != nil {
 			return nil, found(err, "door", "id")
 		}

@@ -194,7 +194,10 @@ func holdDoors(ctx context.Context, tx *ent.Tx, ids []typeid.Door) ([]*ent.Door,
 }
 
 // DeleteDoorGroupInput names a group of doors.
-type DeleteDoorGroupInput struct{ ID typeid.DoorGroup }
+type DeleteDoorGroupInput struct {
+	ID                typeid.DoorGroup
+	ConfirmationToken *string `json:"-"`
+}
 
 // DeleteDoorGroupPayload names the group that was.
 type DeleteDoorGroupPayload struct{ DeletedID typeid.DoorGroup }
@@ -208,6 +211,9 @@ func (s *Service) DeleteDoorGroup(
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		g, err := tx.DoorGroup.Query().Where(doorgroup.ID(in.ID)).ForUpdate().Only(ctx)
 		if err != nil {
 			return nil, found(err, "group", "id")
@@ -306,6 +312,8 @@ func (in AddDoorGroupDoorsInput) replace(
 type RemoveDoorGroupDoorsInput struct {
 	DoorGroupID typeid.DoorGroup
 	DoorIDs     []typeid.Door
+
+	ConfirmationToken *string `json:"-"`
 }
 
 // RemoveDoorGroupDoorsPayload holds the group.
@@ -324,6 +332,9 @@ func (s *Service) RemoveDoorGroupDoors(
 	}
 	var g *ent.DoorGroup
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		if g, err = holdDoorGroup(ctx, tx, in.DoorGroupID, "doorGroupId"); err != nil {
 			return nil, err
 		}

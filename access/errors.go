@@ -22,6 +22,8 @@ const (
 	CodeNotFound        Code = "NOT_FOUND"
 	CodeBadUserInput    Code = "BAD_USER_INPUT"
 	CodeConflict        Code = "CONFLICT"
+	// CodeConfirmationRequired is of a change that takes access away from many (see Impact).
+	CodeConfirmationRequired Code = "CONFIRMATION_REQUIRED"
 )
 
 // Error is a refusal that the caller may see. Anything else that goes wrong is internal: edges log

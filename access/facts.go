@@ -107,6 +107,7 @@ type factLoader struct {
 	holders []string // people and their groups
 	targets []string // doors, their groups and sites
 	plans   plans
+	revised bearing // whose windows count rather than those of the schedule that it names
 }
 
 // loadPeople loads people with the groups that they are in, were or will be, and locks them if they
@@ -333,7 +334,7 @@ func keyFact(k *ent.Key) verdict.Key {
 	return verdict.Key{
 		ID: k.ID, User: orZero(k.UserID), Group: orZero(k.UserGroupID), From: orZero(k.ValidFrom),
 		Until: orZero(k.ValidUntil), Schedule: orZero(k.ScheduleID), Limited: k.UsesLeft != nil,
-		UsesLeft: orZero(k.UsesLeft), AtDoorOnly: !k.Remote, Suspended: k.SuspendedAt != nil,
+		Uses: orZero(k.Uses), UsesLeft: orZero(k.UsesLeft), AtDoorOnly: !k.Remote, Suspended: k.SuspendedAt != nil,
 		Revoked: k.RevokedAt != nil, Parent: orZero(k.ParentID), SharedBy: orZero(k.SharedByID),
 	}
 }

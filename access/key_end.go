@@ -20,7 +20,10 @@ import (
 var errKeyRevoked = Error{CodeConflict, "the key was revoked", "id"}
 
 // RevokeKeyInput names a key.
-type RevokeKeyInput struct{ ID typeid.Key }
+type RevokeKeyInput struct {
+	ID                typeid.Key
+	ConfirmationToken *string `json:"-"`
+}
 
 // RevokeKeyPayload holds the key as it is now.
 type RevokeKeyPayload struct{ Key *ent.Key }
@@ -29,7 +32,8 @@ type RevokeKeyPayload struct{ Key *ent.Key }
 // them, and unlocks by them that are still on their way are cancelled. Other than administrators
 // revoke what they shared. Revoking it again changes nothing and is no error.
 func (s *Service) RevokeKey(ctx context.Context, in RevokeKeyInput) (*RevokeKeyPayload, error) {
-	family, err := s.changeFamily(ctx, ShareKeys, in.ID, "id", s.revoke)
+	family, err := s.changeFamily(ctx, ShareKeys, in.ID, "id",
+		confirmation{in, in.ConfirmationToken}, s.revoke)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +41,10 @@ func (s *Service) RevokeKey(ctx context.Context, in RevokeKeyInput) (*RevokeKeyP
 }
 
 // SuspendKeyInput names a key.
-type SuspendKeyInput struct{ ID typeid.Key }
+type SuspendKeyInput struct {
+	ID                typeid.Key
+	ConfirmationToken *string `json:"-"`
+}
 
 // SuspendKeyPayload holds the key as it is now.
 type SuspendKeyPayload struct{ Key *ent.Key }
@@ -45,7 +52,8 @@ type SuspendKeyPayload struct{ Key *ent.Key }
 // SuspendKey has a key open nothing until it is resumed, nor do keys that were shared from it.
 // Unlocks by them that are still on their way are cancelled. Suspending it again changes nothing.
 func (s *Service) SuspendKey(ctx context.Context, in SuspendKeyInput) (*SuspendKeyPayload, error) {
-	family, err := s.changeFamily(ctx, WriteKeys, in.ID, "id", s.suspend)
+	family, err := s.changeFamily(ctx, WriteKeys, in.ID, "id",
+		confirmation{in, in.ConfirmationToken}, s.suspend)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +68,7 @@ type ResumeKeyPayload struct{ Key *ent.Key }
 
 // ResumeKey has a suspended key open again. Resuming one that is not suspended changes nothing.
 func (s *Service) ResumeKey(ctx context.Context, in ResumeKeyInput) (*ResumeKeyPayload, error) {
-	family, err := s.changeFamily(ctx, WriteKeys, in.ID, "id", s.resume)
+	family, err := s.changeFamily(ctx, WriteKeys, in.ID, "id", confirmation{}, s.resume)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +78,7 @@ func (s *Service) ResumeKey(ctx context.Context, in ResumeKeyInput) (*ResumeKeyP
 // changeFamily changes a key, the first of the family, and perhaps those that were shared from it.
 // Where the action reaches only what is the actor's own, that is what they shared.
 func (s *Service) changeFamily(
-	ctx context.Context, action Action, id typeid.Key, field string,
+	ctx context.Context, action Action, id typeid.Key, field string, asked confirmation,
 	change func(context.Context, *ent.Tx, []*ent.Key) ([]journal.Event, error),
 ) (family []*ent.Key, err error) {
 	reached, err := reach(ctx, action)
@@ -89,6 +97,9 @@ func (s *Service) changeFamily(
 		}
 		if reached == own && orZero(k.SharedByID) != by.User {
 			return nil, errForbidden
+		}
+		if err := s.confirm(ctx, tx, asked.change, asked.token); err != nil {
+			return nil, err
 		}
 		if family, err = holdFamily(ctx, tx, id); err != nil {
 			return nil, err

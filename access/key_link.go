@@ -58,7 +58,7 @@ func (s *Service) RenewKeyLink(
 		}
 		return []journal.Event{keyEvent("key.link_renewed", family[0])}, nil
 	}
-	family, err := s.changeFamily(ctx, ShareKeys, in.KeyID, "keyId", renew)
+	family, err := s.changeFamily(ctx, ShareKeys, in.KeyID, "keyId", confirmation{}, renew)
 	if err != nil {
 		return nil, err
 	}

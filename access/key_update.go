@@ -23,6 +23,8 @@ type UpdateKeyInput struct {
 	ClearUses       bool
 	Remote          *bool
 	Shares          *int // how many more keys may be shared from it
+
+	ConfirmationToken *string `json:"-"`
 }
 
 // UpdateKeyPayload holds the key as it is now.
@@ -39,6 +41,9 @@ func (s *Service) UpdateKey(ctx context.Context, in UpdateKeyInput) (*UpdateKeyP
 	}
 	var k *ent.Key
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		if err := s.holdSchedule(ctx, tx, in.ScheduleID); err != nil {
 			return nil, err
 		}

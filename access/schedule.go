@@ -61,6 +61,8 @@ type UpdateScheduleInput struct {
 	ID      typeid.Schedule
 	Name    *string
 	Windows []schema.Window // nil: unchanged; empty: never open
+
+	ConfirmationToken *string `json:"-"`
 }
 
 // UpdateSchedulePayload holds the schedule as it is now.
@@ -74,10 +76,7 @@ func (s *Service) UpdateSchedule(
 	if err := Authorize(ctx, WriteSchedules); err != nil {
 		return nil, err
 	}
-	var f faults
-	f.optionalText("name", in.Name, 200)
-	f.schedule("", schedule.CheckWindows(in.Windows))
-	if err := f.err(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	plan, err := s.updateSchedule(ctx, in, "id")
@@ -92,6 +91,9 @@ func (s *Service) updateSchedule(
 	ctx context.Context, in UpdateScheduleInput, field string,
 ) (plan *ent.Schedule, err error) {
 	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		update := tx.Schedule.UpdateOneID(in.ID).SetNillableName(in.Name)
 		if in.Windows != nil {
 			update.SetWindows(in.Windows)
@@ -155,6 +157,8 @@ type ImportScheduleInput struct {
 	Name       *string          // nil: as it is, if there is one
 	SiteID     typeid.Site      // in whose time zone the text may be
 	Ical       string           // at most 24 KiB
+
+	ConfirmationToken *string `json:"-"`
 }
 
 // ImportSchedulePayload holds the schedule as it is now.
@@ -168,34 +172,41 @@ func (s *Service) ImportSchedule(
 	if err := Authorize(ctx, WriteSchedules); err != nil {
 		return nil, err
 	}
-	place, err := s.db.Site.Query().Where(site.ID(in.SiteID)).Only(ctx)
+	update, err := s.imported(ctx, in)
 	if err != nil {
-		return nil, found(err, "site", "siteId")
-	}
-	var f faults
-	f.nameOfImport(in.Name, in.ScheduleID == nil)
-	var windows []schema.Window
-	if f.calendar(in.Ical) {
-		read, wrong := schedule.Import([]byte(in.Ical), place.TimeZone)
-		windows = orEmpty(read)
-		f.schedule("ical", wrong)
-	}
-	if err := f.err(); err != nil {
 		return nil, err
 	}
 	var plan *ent.Schedule
 	if in.ScheduleID != nil {
-		plan, err = s.updateSchedule(ctx,
-			UpdateScheduleInput{ID: *in.ScheduleID, Name: in.Name, Windows: windows}, "scheduleId")
+		plan, err = s.updateSchedule(ctx, update, "scheduleId")
 	} else {
 		var made *CreateSchedulePayload
-		made, err = s.CreateSchedule(ctx, CreateScheduleInput{Name: *in.Name, Windows: windows})
+		made, err = s.CreateSchedule(ctx, CreateScheduleInput{Name: *in.Name, Windows: update.Windows})
 		plan = orZero(made).Schedule
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &ImportSchedulePayload{plan}, nil
+}
+
+// imported is the change that an import makes of a schedule.
+func (s *Service) imported(ctx context.Context, in ImportScheduleInput) (UpdateScheduleInput, error) {
+	update := UpdateScheduleInput{
+		ID: orZero(in.ScheduleID), Name: in.Name, ConfirmationToken: in.ConfirmationToken,
+	}
+	place, err := s.db.Site.Query().Where(site.ID(in.SiteID)).Only(ctx)
+	if err != nil {
+		return update, found(err, "site", "siteId")
+	}
+	var f faults
+	f.nameOfImport(in.Name, in.ScheduleID == nil)
+	if f.calendar(in.Ical) {
+		read, wrong := schedule.Import([]byte(in.Ical), place.TimeZone)
+		update.Windows = orEmpty(read)
+		f.schedule("ical", wrong)
+	}
+	return update, f.err()
 }
 
 // lookAgain makes the sweep decide anew within a second which modes are in force at doors: those that

@@ -57,6 +57,8 @@ type UpdateUserInput struct {
 	Email  *string
 	Role   *actor.Role
 	Status *user.Status
+
+	ConfirmationToken *string `json:"-"`
 }
 
 // UpdateUserPayload holds the user as they are now.
@@ -67,18 +69,19 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err
 	}
-	var f faults
-	f.optionalText("name", in.Name, 200)
-	if in.Email != nil {
-		f.email("email", *in.Email)
-		*in.Email = normalEmail(*in.Email)
-	}
-	if err := f.err(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
+	}
+	email := in.Email
+	if email != nil {
+		email = new(normalEmail(*email))
 	}
 	var u *ent.User
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		update := tx.User.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableEmail(in.Email).
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
+		update := tx.User.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableEmail(email).
 			SetNillableRole(in.Role).SetNillableStatus(in.Status)
 		change := changed(update.Mutation())
 		if u, err = update.Save(ctx); err != nil {
@@ -95,8 +98,20 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 	return &UpdateUserPayload{u}, nil
 }
 
+func (in UpdateUserInput) check() error {
+	var f faults
+	f.optionalText("name", in.Name, 200)
+	if in.Email != nil {
+		f.email("email", *in.Email)
+	}
+	return f.err()
+}
+
 // DeleteUserInput names a user.
-type DeleteUserInput struct{ ID typeid.User }
+type DeleteUserInput struct {
+	ID                typeid.User
+	ConfirmationToken *string `json:"-"`
+}
 
 // DeleteUserPayload names the user that was.
 type DeleteUserPayload struct{ DeletedID typeid.User }
@@ -109,6 +124,9 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		u, err := tx.User.Query().Where(user.ID(in.ID)).ForUpdate().Only(ctx)
 		if err != nil {
 			return nil, found(err, "user", "id")

@@ -215,7 +215,10 @@ func holdUsers(ctx context.Context, tx *ent.Tx, ids []typeid.User) error {
 }
 
 // DeleteUserGroupInput names a group of people.
-type DeleteUserGroupInput struct{ ID typeid.UserGroup }
+type DeleteUserGroupInput struct {
+	ID                typeid.UserGroup
+	ConfirmationToken *string `json:"-"`
+}
 
 // DeleteUserGroupPayload names the group that was.
 type DeleteUserGroupPayload struct{ DeletedID typeid.UserGroup }
@@ -229,6 +232,9 @@ func (s *Service) DeleteUserGroup(
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		g, err := tx.UserGroup.Query().Where(usergroup.ID(in.ID)).ForUpdate().Only(ctx)
 		if err != nil {
 			return nil, found(err, "group", "id")
@@ -329,6 +335,8 @@ func (in AddUserGroupMembersInput) replace(
 type RemoveUserGroupMembersInput struct {
 	UserGroupID typeid.UserGroup
 	UserIDs     []typeid.User
+
+	ConfirmationToken *string `json:"-"`
 }
 
 // RemoveUserGroupMembersPayload holds the group.
@@ -347,6 +355,9 @@ func (s *Service) RemoveUserGroupMembers(
 	}
 	var g *ent.UserGroup
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		if g, err = holdUserGroup(ctx, tx, in.UserGroupID, "userGroupId"); err != nil {
 			return nil, err
 		}

@@ -66,6 +66,7 @@ type Key struct {
 	From, Until time.Time
 	Schedule    typeid.Schedule
 	Limited     bool // UsesLeft counts
+	Uses        int  // how many there were; nothing is decided by it
 	UsesLeft    int
 	AtDoorOnly  bool // opens nothing from afar
 	Suspended   bool
