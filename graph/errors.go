@@ -42,8 +42,9 @@ const (
 // Codes are the values of extensions.code.
 var Codes = []access.Code{
 	access.CodeUnauthenticated, access.CodeForbidden, access.CodeNotFound, access.CodeBadUserInput,
-	access.CodeConflict, codeTooLarge, codeCursorExpired, codeSlowConsumer, codeTimeout,
-	codeUnavailable, codeInternal, codeParse, codeValidation, codeBadRequest,
+	access.CodeConflict, access.CodeConfirmationRequired, codeTooLarge, codeCursorExpired,
+	codeSlowConsumer, codeTimeout, codeUnavailable, codeInternal, codeParse, codeValidation,
+	codeBadRequest,
 }
 
 const (

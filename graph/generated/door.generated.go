@@ -1600,7 +1600,7 @@ func (ec *executionContext) unmarshalInputDeleteDoorInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	fieldsInOrder := [...]string{"id", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1614,6 +1614,13 @@ func (ec *executionContext) unmarshalInputDeleteDoorInput(ctx context.Context, o
 				return it, err
 			}
 			it.ID = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1685,7 +1692,7 @@ func (ec *executionContext) unmarshalInputUpdateDoorInput(ctx context.Context, o
 		asMap["clearUnlockSchedule"] = false
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "relockSeconds", "heldOpenSeconds", "mode", "unlockScheduleId", "clearUnlockSchedule", "firstPersonIn"}
+	fieldsInOrder := [...]string{"id", "name", "relockSeconds", "heldOpenSeconds", "mode", "unlockScheduleId", "clearUnlockSchedule", "firstPersonIn", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1748,6 +1755,13 @@ func (ec *executionContext) unmarshalInputUpdateDoorInput(ctx context.Context, o
 				return it, err
 			}
 			it.FirstPersonIn = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -3045,6 +3059,14 @@ func (ec *executionContext) marshalOConnectivity2ᚖgithubᚗcomᚋcardeaᚋcard
 	return res
 }
 
+func (ec *executionContext) unmarshalODeleteDoorInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteDoorInput(ctx context.Context, v any) (*access.DeleteDoorInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDeleteDoorInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalODoor2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐDoor(ctx context.Context, sel ast.SelectionSet, v *ent.Door) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3095,6 +3117,14 @@ func (ec *executionContext) marshalOLockState2ᚖgithubᚗcomᚋcardeaᚋcardea�
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) unmarshalOUpdateDoorInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateDoorInput(ctx context.Context, v any) (*access.UpdateDoorInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUpdateDoorInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 // endregion ***************************** type.gotpl *****************************

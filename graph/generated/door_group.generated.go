@@ -1019,7 +1019,7 @@ func (ec *executionContext) unmarshalInputDeleteDoorGroupInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	fieldsInOrder := [...]string{"id", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1033,6 +1033,13 @@ func (ec *executionContext) unmarshalInputDeleteDoorGroupInput(ctx context.Conte
 				return it, err
 			}
 			it.ID = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1049,7 +1056,7 @@ func (ec *executionContext) unmarshalInputRemoveDoorGroupDoorsInput(ctx context.
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"doorGroupId", "doorIds"}
+	fieldsInOrder := [...]string{"doorGroupId", "doorIds", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1070,6 +1077,13 @@ func (ec *executionContext) unmarshalInputRemoveDoorGroupDoorsInput(ctx context.
 				return it, err
 			}
 			it.DoorIDs = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1978,11 +1992,27 @@ func (ec *executionContext) marshalNUpdateDoorGroupPayload2ᚖgithubᚗcomᚋcar
 	return ec._UpdateDoorGroupPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalODeleteDoorGroupInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteDoorGroupInput(ctx context.Context, v any) (*access.DeleteDoorGroupInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDeleteDoorGroupInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalODoorGroup2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐDoorGroup(ctx context.Context, sel ast.SelectionSet, v *ent.DoorGroup) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._DoorGroup(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORemoveDoorGroupDoorsInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRemoveDoorGroupDoorsInput(ctx context.Context, v any) (*access.RemoveDoorGroupDoorsInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRemoveDoorGroupDoorsInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -1385,7 +1385,7 @@ func (ec *executionContext) unmarshalInputRevokeKeyInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	fieldsInOrder := [...]string{"id", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1399,6 +1399,13 @@ func (ec *executionContext) unmarshalInputRevokeKeyInput(ctx context.Context, ob
 				return it, err
 			}
 			it.ID = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1512,7 +1519,7 @@ func (ec *executionContext) unmarshalInputSuspendKeyInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	fieldsInOrder := [...]string{"id", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1526,6 +1533,13 @@ func (ec *executionContext) unmarshalInputSuspendKeyInput(ctx context.Context, o
 				return it, err
 			}
 			it.ID = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1555,7 +1569,7 @@ func (ec *executionContext) unmarshalInputUpdateKeyInput(ctx context.Context, ob
 		asMap["clearUses"] = false
 	}
 
-	fieldsInOrder := [...]string{"id", "validFrom", "clearValidFrom", "validUntil", "clearValidUntil", "scheduleId", "clearSchedule", "uses", "clearUses", "remote", "shares"}
+	fieldsInOrder := [...]string{"id", "validFrom", "clearValidFrom", "validUntil", "clearValidUntil", "scheduleId", "clearSchedule", "uses", "clearUses", "remote", "shares", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1639,6 +1653,13 @@ func (ec *executionContext) unmarshalInputUpdateKeyInput(ctx context.Context, ob
 				return it, err
 			}
 			it.Shares = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -2731,6 +2752,30 @@ func (ec *executionContext) marshalOKeyStatus2ᚖgithubᚗcomᚋcardeaᚋcardea�
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) unmarshalORevokeKeyInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRevokeKeyInput(ctx context.Context, v any) (*access.RevokeKeyInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRevokeKeyInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOSuspendKeyInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐSuspendKeyInput(ctx context.Context, v any) (*access.SuspendKeyInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputSuspendKeyInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOUpdateKeyInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateKeyInput(ctx context.Context, v any) (*access.UpdateKeyInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUpdateKeyInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -84,6 +84,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAccessChangeInput,
 		ec.unmarshalInputAddCardInput,
 		ec.unmarshalInputAddDoorGroupDoorsInput,
 		ec.unmarshalInputAddMobileInput,
@@ -1582,6 +1583,8 @@ input UpdateDoorInput {
   clearUnlockSchedule: Boolean! = false
   "Whether each window of the unlock schedule waits until somebody was let in."
   firstPersonIn: Boolean
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The door that was changed."
@@ -1624,6 +1627,8 @@ type CancelDoorOverridePayload {
 input DeleteDoorInput {
   "The door."
   id: ID!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The door that was deleted."
@@ -1839,6 +1844,8 @@ type UpdateDoorGroupPayload {
 input DeleteDoorGroupInput {
   "The group."
   id: ID!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The group that was deleted."
@@ -1871,6 +1878,8 @@ input RemoveDoorGroupDoorsInput {
   doorGroupId: ID!
   "The doors, from 1 to 500."
   doorIds: [ID!]!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The group that doors were removed from."
@@ -1891,6 +1900,11 @@ enum ErrorCode {
   BAD_USER_INPUT
   "The present state does not allow it, such as a name that is taken."
   CONFLICT
+  """
+  The change takes access away from more than 50 people, and has no valid ` + "`" + `confirmationToken` + "`" + `. Nothing
+  has changed. The message says from how many; ` + "`" + `impact` + "`" + ` gives a token to whoever has seen that.
+  """
+  CONFIRMATION_REQUIRED
   "The document is too large, too deep or asks for too much at once."
   OPERATION_TOO_LARGE
   "What the cursor points to is no longer kept: read the present state and subscribe anew."
@@ -2560,6 +2574,128 @@ type ImportHolidayCalendarPayload {
   holidayCalendar: HolidayCalendar!
 }
 `, BuiltIn: false},
+	{Name: "../schema/impact.graphqls", Input: `extend type Query {
+  """
+  What a change would do to access in the coming seven days, by the keys and settings as they are now.
+  Nothing is changed. It takes the right to make the change. Whether the present state allows the
+  change is left to its mutation.
+
+  A person loses access if at some instant they could open one of the doors concerned, from afar or at
+  the door, and with the change could not; they gain it the other way round. So one person may do both.
+  Who is in an area is left out.
+
+  It is exact for up to 2,000 people and 500 doors that the change may bear on. Of more, as many are
+  drawn, always the same, and what is found is scaled up.
+  """
+  impact(
+    "The change."
+    change: AccessChangeInput!
+  ): AccessImpact!
+  """
+  Past decisions that a change would make otherwise: each ` + "`" + `access.granted` + "`" + ` and ` + "`" + `access.denied` + "`" + ` is decided
+  anew at the instant at which it happened, by the keys and settings as they are now, and by those with
+  the change. In the order in which they happened. For administrators.
+
+  The person, the door, the mode and keys count; what was presented, how many uses a key had left then,
+  and who was in an area do not. One page examines 1,000 events at most: it may be short, or empty, and
+  its ` + "`" + `pageInfo` + "`" + ` leads on.
+  """
+  policyReplay(
+    "The change."
+    change: AccessChangeInput!
+    "From when; inclusive."
+    from: DateTime!
+    "Until when; exclusive. At most 31 days later."
+    to: DateTime!
+    "Length of the page, at most 100; 20 if absent."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+  ): PolicyReplayConnection!
+}
+
+"""
+A change of access, as the mutation of the same name takes it: exactly one. A ` + "`" + `confirmationToken` + "`" + ` in it
+counts for nothing.
+"""
+input AccessChangeInput @oneOf {
+  "The end of a key, and of all that was shared from it."
+  revokeKey: RevokeKeyInput
+  "A key that opens nothing until it is resumed."
+  suspendKey: SuspendKeyInput
+  "Another time, schedule, number of uses or manner for a key."
+  updateKey: UpdateKeyInput
+  "A person's suspension, or its end."
+  updateUser: UpdateUserInput
+  "The end of a person, with their keys and those that they shared."
+  deleteUser: DeleteUserInput
+  "The end of a group of people, with its keys."
+  deleteUserGroup: DeleteUserGroupInput
+  "People who leave a group."
+  removeUserGroupMembers: RemoveUserGroupMembersInput
+  "The end of a group of doors."
+  deleteDoorGroup: DeleteDoorGroupInput
+  "Doors that leave a group."
+  removeDoorGroupDoors: RemoveDoorGroupDoorsInput
+  "Other windows for a schedule."
+  updateSchedule: UpdateScheduleInput
+  "Other windows for a schedule, from an iCalendar text."
+  importSchedule: ImportScheduleInput
+  "Another standing rule or unlock schedule for a door."
+  updateDoor: UpdateDoorInput
+  "The end of a door."
+  deleteDoor: DeleteDoorInput
+}
+
+"What a change would do."
+type AccessImpact {
+  "How many people would lose access to some door at some instant."
+  peopleLosing: Int!
+  "How many people would gain access to some door at some instant."
+  peopleGaining: Int!
+  "At how many doors anybody would lose or gain."
+  doorsAffected: Int!
+  "Whether the numbers are scaled up from a part of the people or doors. Who loses or gains at doors outside of that part alone is not counted."
+  isEstimate: Boolean!
+  """
+  What the mutation needs as ` + "`" + `confirmationToken` + "`" + `, if more than 50 people would lose access; null if it
+  needs none. It confirms this change by whoever asked, and no bigger loss than this one.
+  """
+  confirmationToken: String
+  "Until when the token confirms: ten minutes. Null without one."
+  expiresAt: DateTime
+}
+
+"A page of past decisions that a change would make otherwise."
+type PolicyReplayConnection {
+  "How many events were examined for this page."
+  examined: Int!
+  "The items with their cursors."
+  edges: [PolicyReplayEdge!]!
+  "The items alone."
+  nodes: [PolicyReplayItem!]!
+  "Where the page lies. Its end is what was examined last, so there may be one without items."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `PolicyReplayConnection` + "`" + `."
+type PolicyReplayEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: PolicyReplayItem!
+}
+
+"A past decision that a change would make otherwise."
+type PolicyReplayItem {
+  "The event, with what was decided then: its ` + "`" + `outcome` + "`" + ` and ` + "`" + `reason` + "`" + `."
+  event: Event!
+  "What is decided by the keys and settings as they are now."
+  before: AccessVerdict!
+  "What is decided by those with the change."
+  after: AccessVerdict!
+}
+`, BuiltIn: false},
 	{Name: "../schema/key.graphqls", Input: `extend type Query {
   "A key; null if there is none that the viewer may see."
   key(
@@ -2801,6 +2937,8 @@ input UpdateKeyInput {
   remote: Boolean
   "How many more keys may be shared from it, from 0 to 1000."
   shares: Int
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The key that was changed."
@@ -2813,6 +2951,8 @@ type UpdateKeyPayload {
 input SuspendKeyInput {
   "The key."
   id: ID!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The key that was suspended."
@@ -2837,6 +2977,8 @@ type ResumeKeyPayload {
 input RevokeKeyInput {
   "The key."
   id: ID!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The key that was revoked."
@@ -3525,6 +3667,8 @@ input UpdateScheduleInput {
   name: String
   "All windows that it has from now on; at most 200."
   windows: [ScheduleWindowInput!]
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The schedule that was changed."
@@ -3558,6 +3702,8 @@ input ImportScheduleInput {
   from 0, and its property: ` + "`" + `ical.events.3.dtstart` + "`" + `.
   """
   ical: String!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The schedule that was imported."
@@ -3945,6 +4091,8 @@ input UpdateUserInput {
   role: Role
   "The new status."
   status: UserStatus
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The person who was changed."
@@ -3957,6 +4105,8 @@ type UpdateUserPayload {
 input DeleteUserInput {
   "The person."
   id: ID!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The person who was deleted."
@@ -4147,6 +4297,8 @@ type UpdateUserGroupPayload {
 input DeleteUserGroupInput {
   "The group."
   id: ID!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The group that was deleted."
@@ -4179,6 +4331,8 @@ input RemoveUserGroupMembersInput {
   userGroupId: ID!
   "The people, from 1 to 500."
   userIds: [ID!]!
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The group that people were removed from."
@@ -4688,6 +4842,24 @@ func (ec *executionContext) childFields_AccessDecision(ctx context.Context, fiel
 		return ec.fieldContext_AccessDecision_offline(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccessDecision", field.Name)
+}
+
+func (ec *executionContext) childFields_AccessImpact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "peopleLosing":
+		return ec.fieldContext_AccessImpact_peopleLosing(ctx, field)
+	case "peopleGaining":
+		return ec.fieldContext_AccessImpact_peopleGaining(ctx, field)
+	case "doorsAffected":
+		return ec.fieldContext_AccessImpact_doorsAffected(ctx, field)
+	case "isEstimate":
+		return ec.fieldContext_AccessImpact_isEstimate(ctx, field)
+	case "confirmationToken":
+		return ec.fieldContext_AccessImpact_confirmationToken(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_AccessImpact_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccessImpact", field.Name)
 }
 
 func (ec *executionContext) childFields_AccessStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5928,6 +6100,42 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_PolicyReplayConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "examined":
+		return ec.fieldContext_PolicyReplayConnection_examined(ctx, field)
+	case "edges":
+		return ec.fieldContext_PolicyReplayConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PolicyReplayConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PolicyReplayConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PolicyReplayConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PolicyReplayEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PolicyReplayEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PolicyReplayEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PolicyReplayEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PolicyReplayItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "event":
+		return ec.fieldContext_PolicyReplayItem_event(ctx, field)
+	case "before":
+		return ec.fieldContext_PolicyReplayItem_before(ctx, field)
+	case "after":
+		return ec.fieldContext_PolicyReplayItem_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PolicyReplayItem", field.Name)
 }
 
 func (ec *executionContext) childFields_Presence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

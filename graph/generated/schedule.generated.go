@@ -1122,7 +1122,7 @@ func (ec *executionContext) unmarshalInputImportScheduleInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"scheduleId", "name", "siteId", "ical"}
+	fieldsInOrder := [...]string{"scheduleId", "name", "siteId", "ical", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1157,6 +1157,13 @@ func (ec *executionContext) unmarshalInputImportScheduleInput(ctx context.Contex
 				return it, err
 			}
 			it.Ical = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1249,7 +1256,7 @@ func (ec *executionContext) unmarshalInputUpdateScheduleInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "windows"}
+	fieldsInOrder := [...]string{"id", "name", "windows", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1277,6 +1284,13 @@ func (ec *executionContext) unmarshalInputUpdateScheduleInput(ctx context.Contex
 				return it, err
 			}
 			it.Windows = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -2208,6 +2222,14 @@ func (ec *executionContext) marshalNUpdateSchedulePayload2ᚖgithubᚗcomᚋcard
 	return ec._UpdateSchedulePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOImportScheduleInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐImportScheduleInput(ctx context.Context, v any) (*access.ImportScheduleInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputImportScheduleInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOSchedule2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐSchedule(ctx context.Context, sel ast.SelectionSet, v *ent.Schedule) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -2230,6 +2252,14 @@ func (ec *executionContext) unmarshalOScheduleWindowInput2ᚕgithubᚗcomᚋcard
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOUpdateScheduleInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateScheduleInput(ctx context.Context, v any) (*access.UpdateScheduleInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUpdateScheduleInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -748,7 +748,7 @@ func (ec *executionContext) unmarshalInputDeleteUserInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	fieldsInOrder := [...]string{"id", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -762,6 +762,13 @@ func (ec *executionContext) unmarshalInputDeleteUserInput(ctx context.Context, o
 				return it, err
 			}
 			it.ID = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -778,7 +785,7 @@ func (ec *executionContext) unmarshalInputUpdateUserInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "email", "role", "status"}
+	fieldsInOrder := [...]string{"id", "name", "email", "role", "status", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -820,6 +827,13 @@ func (ec *executionContext) unmarshalInputUpdateUserInput(ctx context.Context, o
 				return it, err
 			}
 			it.Status = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1359,6 +1373,14 @@ func (ec *executionContext) marshalNUserStatus2githubᚗcomᚋcardeaᚋcardeaᚋ
 	return res
 }
 
+func (ec *executionContext) unmarshalODeleteUserInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteUserInput(ctx context.Context, v any) (*access.DeleteUserInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDeleteUserInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalORole2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋactorᚐRole(ctx context.Context, v any) (*actor.Role, error) {
 	if v == nil {
 		return nil, nil
@@ -1376,6 +1398,14 @@ func (ec *executionContext) marshalORole2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋact
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) unmarshalOUpdateUserInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateUserInput(ctx context.Context, v any) (*access.UpdateUserInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUpdateUserInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐUser(ctx context.Context, sel ast.SelectionSet, v *ent.User) graphql.Marshaler {

@@ -1019,7 +1019,7 @@ func (ec *executionContext) unmarshalInputDeleteUserGroupInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id"}
+	fieldsInOrder := [...]string{"id", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1033,6 +1033,13 @@ func (ec *executionContext) unmarshalInputDeleteUserGroupInput(ctx context.Conte
 				return it, err
 			}
 			it.ID = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1049,7 +1056,7 @@ func (ec *executionContext) unmarshalInputRemoveUserGroupMembersInput(ctx contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"userGroupId", "userIds"}
+	fieldsInOrder := [...]string{"userGroupId", "userIds", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1070,6 +1077,13 @@ func (ec *executionContext) unmarshalInputRemoveUserGroupMembersInput(ctx contex
 				return it, err
 			}
 			it.UserIDs = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -1976,6 +1990,22 @@ func (ec *executionContext) marshalNUserGroupMemberEdge2ᚕgithubᚗcomᚋcardea
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalODeleteUserGroupInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteUserGroupInput(ctx context.Context, v any) (*access.DeleteUserGroupInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDeleteUserGroupInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalORemoveUserGroupMembersInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRemoveUserGroupMembersInput(ctx context.Context, v any) (*access.RemoveUserGroupMembersInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRemoveUserGroupMembersInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOUserGroup2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐUserGroup(ctx context.Context, sel ast.SelectionSet, v *ent.UserGroup) graphql.Marshaler {

@@ -86,10 +86,17 @@ type (
 	UserAccessEdge            = Edge[*access.UserAccess]
 	DoorAccessConnection      = Connection[*access.DoorAccess]
 	DoorAccessEdge            = Edge[*access.DoorAccess]
+	PolicyReplayEdge          = Edge[*access.PolicyReplayItem]
 )
 
 // UserAccessConnection is a page of people who may open a door, and the mode that it is in.
 type UserAccessConnection struct {
 	Connection[*access.UserAccess]
 	Mode EffectiveMode
+}
+
+// PolicyReplayConnection is a page of a replay, and how many events were examined for it.
+type PolicyReplayConnection struct {
+	Connection[*access.PolicyReplayItem]
+	Examined int
 }
