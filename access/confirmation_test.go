@@ -31,7 +31,7 @@ func newCrowd(t *testing.T, size int) *crowd {
 	t.Helper()
 	b := setup(t)
 	b.db.Key.Delete().ExecX(b.system)
-	c := &crowd{bench: b, crew: b.userGroup("Crew", nil), floor: b.doorGroup("Floor", nil)}
+	c := &crowd{bench: b, crew: b.userGroup("Crew"), floor: b.doorGroup("Floor")}
 	c.grow(size)
 	for _, d := range []typeid.Door{b.door.ID, b.newDoor("Cellar").ID} {
 		b.db.DoorGroupDoor.Create().SetDoorGroupID(c.floor.ID).SetDoorID(d).ExecX(b.admin)

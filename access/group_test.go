@@ -15,24 +15,16 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-func (b *bench) userGroup(name string, parent *ent.UserGroup) *ent.UserGroup {
+func (b *bench) userGroup(name string) *ent.UserGroup {
 	b.t.Helper()
-	in := access.CreateUserGroupInput{Name: name}
-	if parent != nil {
-		in.ParentID = &parent.ID
-	}
-	p, err := b.access.CreateUserGroup(b.admin, in)
+	p, err := b.access.CreateUserGroup(b.admin, access.CreateUserGroupInput{Name: name})
 	must(b.t, err)
 	return p.UserGroup
 }
 
-func (b *bench) doorGroup(name string, parent *ent.DoorGroup) *ent.DoorGroup {
+func (b *bench) doorGroup(name string) *ent.DoorGroup {
 	b.t.Helper()
-	in := access.CreateDoorGroupInput{Name: name}
-	if parent != nil {
-		in.ParentID = &parent.ID
-	}
-	p, err := b.access.CreateDoorGroup(b.admin, in)
+	p, err := b.access.CreateDoorGroup(b.admin, access.CreateDoorGroupInput{Name: name})
 	must(b.t, err)
 	return p.DoorGroup
 }
@@ -82,7 +74,7 @@ func (b *bench) opens(when string, want bool) {
 func TestGroupsCountAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	staff, outside := b.userGroup("Staff", nil), b.doorGroup("Outside", nil)
+	staff, outside := b.userGroup("Staff"), b.doorGroup("Outside")
 	b.groupKey(staff, outside)
 	b.gather(outside, nil)
 	b.opens("not a member", false)
@@ -113,7 +105,7 @@ func TestGroupsCountAtOnce(t *testing.T) {
 	b.clock.Advance(time.Hour)
 	b.opens("the door's window is past", false)
 
-	part := b.doorGroup("Gates", nil)
+	part := b.doorGroup("Gates")
 	b.gather(part, nil)
 	b.opens("a group without a key", false)
 	_, err = b.access.UpdateDoorGroup(b.admin,
@@ -128,7 +120,7 @@ func TestGroupsCountAtOnce(t *testing.T) {
 
 	_, err = b.access.RemoveUserGroupMembers(b.admin, people)
 	must(t, err)
-	night := b.userGroup("Night shift", nil)
+	night := b.userGroup("Night shift")
 	b.join(night, nil, nil)
 	b.opens("in another group", false)
 	_, err = b.access.UpdateUserGroup(b.admin,
@@ -143,7 +135,7 @@ func TestGroupsCountAtOnce(t *testing.T) {
 	_, err = b.access.DeleteDoorGroup(b.admin, access.DeleteDoorGroupInput{ID: outside.ID})
 	must(t, err)
 	b.opens("the group of doors is gone", false)
-	inside := b.doorGroup("Inside", nil)
+	inside := b.doorGroup("Inside")
 	b.gather(inside, nil)
 	b.groupKey(staff, inside)
 	b.opens("another one", true)
@@ -156,7 +148,7 @@ func TestGroupsCountAtOnce(t *testing.T) {
 func TestDeletedGroupRevokesItsKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	staff, outside := b.userGroup("Staff", nil), b.doorGroup("Outside", nil)
+	staff, outside := b.userGroup("Staff"), b.doorGroup("Outside")
 	b.gather(outside, nil)
 	past := b.in(-time.Hour)
 	key, revoked, expired := b.groupKey(staff, outside), b.groupKey(staff, outside), b.groupKey(staff, outside)
@@ -184,8 +176,8 @@ func TestGroupsNestOneLevelOnly(t *testing.T) {
 		DB: b.db, Devices: b.hardware, Now: b.clock.Now, Log: testenv.Logger(t)})
 	for round := range 10 {
 		name := string(rune('A' + round))
-		upper, middle, lower := b.userGroup(name+" upper", nil), b.userGroup(name+" middle", nil),
-			b.userGroup(name+" lower", nil)
+		upper, middle, lower := b.userGroup(name+" upper"), b.userGroup(name+" middle"),
+			b.userGroup(name+" lower")
 		var group sync.WaitGroup
 		errs := make([]error, 3)
 		group.Go(func() {
@@ -245,7 +237,7 @@ func TestLeftIsLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			staff, outside := b.userGroup("Staff", nil), b.doorGroup("Outside", nil)
+			staff, outside := b.userGroup("Staff"), b.doorGroup("Outside")
 			b.groupKey(staff, outside)
 			b.gather(outside, nil)
 			b.join(staff, nil, nil)
@@ -277,7 +269,7 @@ func TestLeftIsLeft(t *testing.T) {
 func TestManyJoinAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	staff := b.userGroup("Staff", nil)
+	staff := b.userGroup("Staff")
 	people := make([]*ent.UserCreate, 500)
 	for i := range people {
 		people[i] = b.db.User.Create().SetName("Night shift")

@@ -52,9 +52,6 @@ func outcome(c *ent.Command) string {
 	return string(c.Stage) + " " + string(*c.Reason)
 }
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 func (b *bench) newGroup(members ...typeid.User) *ent.UserGroup {
 	b.t.Helper()
 	g := b.db.UserGroup.Create().SetName("Night shift").SaveX(b.system)

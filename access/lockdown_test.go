@@ -492,7 +492,7 @@ func TestWhoMayLockDown(t *testing.T) {
 		return actor.NewContext(t.Context(), actor.User(b.org, id, role))
 	}
 	for name, c := range map[string]struct {
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // who asks
 		code access.Code
 	}{
 		"member of no group": {as(outsider.User.ID, actor.RoleMember), access.CodeNotFound},

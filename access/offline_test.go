@@ -3,6 +3,7 @@ package access_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -119,6 +120,45 @@ func TestOfflineListDecidesAsTheServerDoes(t *testing.T) {
 		if turns := len(sheet.Modes); (port == 4) != (turns == 3) {
 			t.Errorf("port %d has %d modes", port, turns)
 		}
+	}
+}
+
+// TestEffectiveAccessKnowsTheOfflineList: what is answered about a door without the server is what
+// its device does with the list, for whoever has a card.
+func TestEffectiveAccessKnowsTheOfflineList(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.clock.now = time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC) // a Friday
+	b.populate()
+	list, err := b.access.OfflineList(b.admin, b.dev.ID, b.clock.Now())
+	must(t, err)
+	facts, err := access.Everything(b.system, b.access, b.clock.Now())
+	must(t, err)
+	random := rand.New(rand.NewPCG(3, 4))
+	outcomes := map[bool]int{}
+	for i := range 60 {
+		who := facts.People[random.IntN(len(facts.People))]
+		if who.Suspended { // the server knows that at once, and so does the list but for open doors
+			continue
+		}
+		_, err := b.access.AddCard(b.admin, access.AddCardInput{UserID: who.ID,
+			Format: access.CardWiegand26, FacilityCode: new(18), Number: strconv.Itoa(1000 + i)})
+		must(t, err)
+		for range 5 {
+			sheet := list.Sheets[1+random.IntN(4)]
+			at := b.clock.Now().Add(time.Duration(random.Int64N(int64(24*time.Hour))) / 1000 * 1000)
+			answer, err := b.access.EffectiveAccess(b.admin, access.AccessQuestion{
+				User: who.ID, Door: sheet.Door, At: &at, Manner: access.MannerRemote})
+			must(t, err)
+			got, want := answer.Offline, sheet.Decide(who.ID, at)
+			if got.Granted != want.Granted || got.Granted && got.Reason != want.Reason {
+				t.Fatalf("%v at %v: by the list %+v, it is answered %+v", who.ID, at, want, got)
+			}
+			outcomes[got.Granted]++
+		}
+	}
+	if outcomes[true] < 20 || outcomes[false] < 20 {
+		t.Errorf("that shows nothing: %v", outcomes)
 	}
 }
 

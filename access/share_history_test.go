@@ -92,7 +92,6 @@ var shares = porcupine.Model{
 type round struct {
 	*theatre
 	number int
-	made   chan int      // the shares, by number
 	tried  func()        // closes open
 	open   chan struct{} // when somebody has tried a share at the door
 	over   chan struct{} // when all is revoked
@@ -123,7 +122,7 @@ func (r *round) do(client int, verb string, k int, what func(*access.Service) (a
 }
 
 // shareOn makes more keys from one, and tries it once more when all is revoked.
-func (r *round) shareOn(client int, as context.Context, from int, to ...chan int) {
+func (r *round) shareOn(as context.Context, client, from int, to ...chan int) {
 	share := func() {
 		r.do(client, "share", from, func(s *access.Service) (any, error) {
 			made, err := s.ShareKey(as,
@@ -160,7 +159,7 @@ func (r *round) keep(made *access.ShareKeyPayload) int {
 // use redeems the shares as they come, and opens the door with each until it is refused.
 func (r *round) use(client int, shares <-chan int) {
 	for k := range shares {
-		var guest context.Context
+		var guest typeid.User
 		r.do(client, "redeem", k, func(s *access.Service) (any, error) {
 			made, err := s.RedeemLink(context.Background(), r.linkOf(k))
 			if access.IsCode(err, access.CodeNotFound) {
@@ -169,12 +168,13 @@ func (r *round) use(client int, shares <-chan int) {
 			if err != nil {
 				return nil, err
 			}
-			guest = actor.NewContext(r.t.Context(), actor.User(r.org, made.Guest.ID, actor.RoleGuest))
+			guest = made.Guest.ID
 			return true, nil
 		})
-		for granted := guest != nil; granted; r.tried() {
+		as := actor.NewContext(r.t.Context(), actor.User(r.org, guest, actor.RoleGuest))
+		for granted := !guest.IsZero(); granted; r.tried() {
 			r.do(client, "unlock", k, func(s *access.Service) (any, error) {
-				p, err := s.UnlockDoor(guest, access.UnlockDoorInput{DoorID: r.door.ID})
+				p, err := s.UnlockDoor(as, access.UnlockDoorInput{DoorID: r.door.ID})
 				granted = err == nil && p.Command.Stage == command.StageCREATED
 				return granted, err
 			})
@@ -213,8 +213,8 @@ func (r *round) run() {
 		others.Go(func() { r.use(i, users[i]) })
 	}
 	others.Go(func() { r.revoke(len(users)) })
-	sharers.Go(func() { r.shareOn(5, r.member, rootKey, users...) })
-	sharers.Go(func() { r.shareOn(6, r.admin, branchKey, users...) })
+	sharers.Go(func() { r.shareOn(r.member, 5, rootKey, users...) })
+	sharers.Go(func() { r.shareOn(r.admin, 6, branchKey, users...) })
 	sharers.Wait()
 	for _, user := range users {
 		close(user)

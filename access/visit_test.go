@@ -154,7 +154,7 @@ func TestWhoMayHost(t *testing.T) {
 		DoorIDs: []typeid.Door{b.door.ID}, StartsAt: b.in(0), EndsAt: b.in(time.Hour)}
 	_, err = b.access.InviteVisitor(b.member, in)
 	wantCode(t, err, access.CodeForbidden)
-	in.HostID, in.DoorGroupIDs = nil, []typeid.DoorGroup{b.doorGroup("Outside", nil).ID}
+	in.HostID, in.DoorGroupIDs = nil, []typeid.DoorGroup{b.doorGroup("Outside").ID}
 	_, err = b.access.InviteVisitor(b.member, in)
 	wantCode(t, err, access.CodeForbidden)
 	_, err = b.access.InviteVisitor(b.admin, in)

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"database/sql"
 	"maps"
 	"strings"
 	"testing"
@@ -23,7 +24,8 @@ const (
 	triggerLockdown = `mutation($id: ID!, $note: String) { triggerLockdown(input: {planId: $id, note: $note}) {
 		lockdown { id state note plan { name } requestedBy { kind name } activatedBy { name } requestedAt
 			activatedAt revertsAt doorsTotal doorsApplied doorsUnreached
-			doors(first: 10, outcome: UNREACHED) { nodes { outcome releasedAt door { name effectiveMode { mode } } } } } } }`
+			doors(first: 10, outcome: UNREACHED) { nodes { outcome releasedAt
+				door { name effectiveMode { mode } } } } } } }`
 	releaseLockdown = `mutation($id: ID!) { releaseLockdown(input: {lockdownId: $id}) { lockdown {
 		state releasedBy { name } releasedAt releaseRequestedBy { name } releaseRequestedAt } } }`
 )
@@ -193,11 +195,7 @@ func TestLockdownInNeed(t *testing.T) {
 	w := setup(t)
 	plan := w.harbour(nil)
 	must(t, w.live.Close())
-	for range w.pool.Stats().MaxOpenConnections {
-		tx, err := w.pool.BeginTx(t.Context(), nil)
-		must(t, err)
-		defer func() { must(t, tx.Rollback()) }()
-	}
+	defer w.exhaust()()
 	began := time.Now()
 	made := w.ask(w.admin, triggerLockdown, vars{"id": plan}).ok()
 	if took := time.Since(began); took > 5*time.Second {
@@ -206,13 +204,31 @@ func TestLockdownInNeed(t *testing.T) {
 	equal(t, made.text("triggerLockdown.lockdown.state"), "ACTIVE")
 	equal(t, made.at("triggerLockdown.lockdown.doorsApplied"), 1.0)
 	began = time.Now()
-	seen := w.ask(w.admin, `query($id: ID!) { ...all } fragment all on Query { lockdown(id: $id) { doorsTotal }
-		... { lockdowns(state: ACTIVE) { nodes { plan { sites { nodes { name } } } } } lockdownPlans { nodes { name } } } }`,
+	seen := w.ask(w.admin, `query($id: ID!) { ...all } fragment all on Query {
+		lockdown(id: $id) { doorsTotal } ... {
+			lockdowns(state: ACTIVE) { nodes { plan { sites { nodes { name } } } } }
+			lockdownPlans { nodes { name } } } }`,
 		vars{"id": made.text("triggerLockdown.lockdown.id")}).ok()
 	equal(t, seen.text("lockdowns.nodes.0.plan.sites.nodes.0.name"), "Harbour")
 	w.ask(w.admin, releaseLockdown, vars{"id": made.text("triggerLockdown.lockdown.id")}).ok()
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("reading and releasing took %s", took)
+	}
+}
+
+// exhaust holds every connection of the pool until what it returns is called.
+func (w *world) exhaust() (release func()) {
+	w.t.Helper()
+	held := make([]*sql.Tx, w.pool.Stats().MaxOpenConnections)
+	for i := range held {
+		tx, err := w.pool.BeginTx(w.t.Context(), nil)
+		must(w.t, err)
+		held[i] = tx
+	}
+	return func() {
+		for _, tx := range held {
+			must(w.t, tx.Rollback())
+		}
 	}
 }
 

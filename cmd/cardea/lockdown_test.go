@@ -76,7 +76,7 @@ func TestLockdownWhileThePoolIsExhausted(t *testing.T) {
 		_ = answer.Body.Close()
 		t.Fatal("the pool is not exhausted")
 	}
-	ready, err := http.Get(url + "/readyz") //nolint:noctx // the test's own server
+	ready, err := http.Get(url + "/readyz")
 	if err != nil || ready.StatusCode != http.StatusOK {
 		t.Errorf("ready: %v %v", ready, err)
 	}
