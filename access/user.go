@@ -81,6 +81,11 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
+		if in.Role != nil || in.Status != nil {
+			if _, err := lockAdmins(ctx, tx); err != nil {
+				return nil, err
+			}
+		}
 		update := tx.User.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableEmail(email).
 			SetNillableRole(in.Role).SetNillableStatus(in.Status)
 		change := changed(update.Mutation())
@@ -127,6 +132,9 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
+		if _, err := lockAdmins(ctx, tx); err != nil {
+			return nil, err
+		}
 		u, err := tx.User.Query().Where(user.ID(in.ID)).ForUpdate().Only(ctx)
 		if err != nil {
 			return nil, found(err, "user", "id")
@@ -149,12 +157,21 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 	return &DeleteUserPayload{in.ID}, nil
 }
 
-// keepAdmin fails if the change left no active administrator. It locks those that are left, so that
-// two administrators cannot remove each other at once.
-func keepAdmin(ctx context.Context, tx *ent.Tx) error {
-	left, err := tx.User.Query().
+// lockAdmins locks the active administrators, before any of them is changed: two cannot remove each
+// other at once, nor wait for each other.
+func lockAdmins(ctx context.Context, tx *ent.Tx) ([]*ent.User, error) {
+	admins, err := tx.User.Query().
 		Where(user.RoleEQ(actor.RoleAdmin), user.StatusEQ(user.StatusACTIVE), forChange).
 		Order(user.ByID()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("lock administrators: %w", err)
+	}
+	return admins, nil
+}
+
+// keepAdmin fails if the change left no active administrator.
+func keepAdmin(ctx context.Context, tx *ent.Tx) error {
+	left, err := lockAdmins(ctx, tx)
 	if err == nil && len(left) == 0 {
 		err = Error{CodeConflict, "the organization would be left without an administrator", ""}
 	}
