@@ -16,7 +16,6 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/door"
-	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/typeid"
 )
@@ -223,104 +222,110 @@ func doorFact(d *ent.Door) verdict.Door {
 // loadKeys loads the keys that lead from a holder to a target, with those that they were shared
 // from, and what they open, as far as it bears on the doors.
 //
-// What they open is read before they are locked. Where one has changed by then, all is read again:
-// its doors of before and its times of after would be a key that never was.
+// They are read before they are locked. Where one has changed by then, all is read again: its doors of
+// before and its times of after would be a key that never was.
 func (l *factLoader) loadKeys(ctx context.Context) error {
 	for {
 		found, err := l.loadChain(ctx)
-		if err != nil || len(found.ids) == 0 {
+		if err != nil {
 			return err
 		}
-		query := l.db.Key.Query().
-			Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(key.FieldID), found.ids)) })
+		still := true
 		if l.hold {
-			query.Order(key.ByID()).Where(func(q *entsql.Selector) {
-				if found.counting {
-					forChange(q)
-				} else {
-					q.ForShare()
-				}
-			})
+			still, err = l.lockKeys(ctx, &found)
 		}
-		keys, err := query.All(ctx)
-		if err != nil {
-			return fmt.Errorf("load keys: %w", err)
-		}
-		if l.hold == free || found.holds(keys) {
-			l.facts.Keys = found.facts(keys)
-			return nil
+		if err != nil || still {
+			l.facts.Keys = found.keys
+			return err
 		}
 	}
 }
 
-// chain is keys with those that they were shared from, before they are locked.
+// chain is keys with those that they were shared from.
 type chain struct {
-	ids      []typeid.Key
-	opens    map[typeid.Key]*verdict.Key // what they open
-	changed  map[typeid.Key]time.Time    // when they last did
-	counting bool                        // one of them counts its uses
+	keys    []verdict.Key
+	ids     []typeid.Key
+	changed []time.Time // when they last did
+	at      map[typeid.Key]int
+	limited bool // one of them counts its uses
 }
 
 // loadChain finds the keys. OFFSET 0 has it look at what each of them opens, and not at all the keys
 // for a site.
 func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
-	c := chain{opens: map[typeid.Key]*verdict.Key{}, changed: map[typeid.Key]time.Time{}}
-	return c, l.each(ctx, `
+	c := chain{at: map[typeid.Key]int{}}
+	err := l.each(ctx, `
 		WITH RECURSIVE chain AS (
-			SELECT k.id, k.parent_id, k.uses, k.updated_at FROM keys k
+			SELECT k.id, k.parent_id FROM keys k
 			WHERE k.org_id = $1 AND k.id IN (
 				SELECT key_id FROM key_targets
 				WHERE org_id = $1 AND COALESCE(user_id, user_group_id) = ANY ((SELECT $2)::uuid[])
 				  AND COALESCE(door_id, door_group_id, site_id) = ANY ((SELECT $3)::uuid[]))
 			UNION
-			SELECT k.id, k.parent_id, k.uses, k.updated_at FROM keys k
-			JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
+			SELECT k.id, k.parent_id FROM keys k JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
 		)
-		SELECT c.id, c.uses IS NOT NULL, c.updated_at, t.door_id, t.door_group_id, t.site_id
-		FROM chain c LEFT JOIN LATERAL (
+		SELECT k.id, k.updated_at, k.user_id, k.user_group_id, k.valid_from, k.valid_until,
+			k.schedule_id, k.uses, k.uses_left, NOT k.remote, k.suspended_at IS NOT NULL,
+			k.revoked_at IS NOT NULL, k.parent_id, k.shared_by_id, t.door_id, t.door_group_id, t.site_id
+		FROM chain c JOIN keys k ON k.org_id = $1 AND k.id = c.id LEFT JOIN LATERAL (
 			SELECT door_id, door_group_id, site_id FROM key_targets
 			WHERE org_id = $1 AND key_id = c.id OFFSET 0
 		) t ON COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ((SELECT $3)::uuid[])`,
 		[]any{l.org, pq.Array(once(l.holders)), pq.Array(once(l.targets))}, c.add)
+	return c, err
 }
 
+// add adds a key with one thing that it opens, or that thing to a key that is there.
 func (c *chain) add(rows *sql.Rows) error {
-	var id typeid.Key
-	var limited bool
+	var k verdict.Key
 	var changed time.Time
+	var uses, left sql.NullInt64
 	var one typeid.Door
 	var group typeid.DoorGroup
 	var place typeid.Site
-	err := rows.Scan(&id, &limited, &changed, &one, &group, &place)
-	k := c.opens[id]
-	if k == nil {
-		k = &verdict.Key{}
-		c.opens[id], c.changed[id], c.ids = k, changed, append(c.ids, id)
-		c.counting = c.counting || limited
+	err := rows.Scan(&k.ID, &changed, &k.User, &k.Group, optionalTime{&k.From}, optionalTime{&k.Until},
+		&k.Schedule, &uses, &left, &k.AtDoorOnly, &k.Suspended, &k.Revoked, &k.Parent, &k.SharedBy,
+		&one, &group, &place)
+	i, known := c.at[k.ID]
+	if !known {
+		k.Limited, k.Uses, k.UsesLeft = left.Valid, int(uses.Int64), int(left.Int64)
+		i, c.at[k.ID] = len(c.keys), len(c.keys)
+		c.keys, c.ids, c.changed = append(c.keys, k), append(c.ids, k.ID), append(c.changed, changed)
+		c.limited = c.limited || k.Limited
 	}
-	k.Doors, k.DoorGroups = appendID(k.Doors, one), appendID(k.DoorGroups, group)
-	k.Sites = appendID(k.Sites, place)
+	found := &c.keys[i]
+	found.Doors, found.DoorGroups = appendID(found.Doors, one), appendID(found.DoorGroups, group)
+	found.Sites = appendID(found.Sites, place)
 	return err
 }
 
-// holds says whether the keys are still what they were before they were locked.
-func (c *chain) holds(keys []*ent.Key) bool {
-	for _, k := range keys {
-		if !k.UpdatedAt.Equal(c.changed[k.ID]) {
-			return false
+// lockKeys locks the keys, in one order everywhere, and says whether they are still what they were. How
+// often they may yet open is what it is now: to take a use is no change of a key.
+func (l *factLoader) lockKeys(ctx context.Context, c *chain) (still bool, err error) {
+	if len(c.ids) == 0 {
+		return true, nil
+	}
+	query := `SELECT id, updated_at, uses_left FROM keys
+		WHERE org_id = $1 AND id = ANY ((SELECT $2)::uuid[]) ORDER BY id FOR `
+	if c.limited {
+		query += "NO KEY UPDATE"
+	} else {
+		query += "SHARE"
+	}
+	locked := 0
+	err = l.each(ctx, query, []any{l.org, pq.Array(c.ids)}, func(rows *sql.Rows) error {
+		var id typeid.Key
+		var changed time.Time
+		var left sql.NullInt64
+		err := rows.Scan(&id, &changed, &left)
+		i := c.at[id]
+		c.keys[i].UsesLeft = int(left.Int64)
+		if changed.Equal(c.changed[i]) {
+			locked++
 		}
-	}
-	return len(keys) == len(c.ids)
-}
-
-func (c *chain) facts(keys []*ent.Key) []verdict.Key {
-	facts := make([]verdict.Key, len(keys))
-	for i, row := range keys {
-		k := keyFact(row)
-		k.Doors, k.DoorGroups, k.Sites = c.opens[k.ID].Doors, c.opens[k.ID].DoorGroups, c.opens[k.ID].Sites
-		facts[i] = k
-	}
-	return facts
+		return err
+	})
+	return locked == len(c.ids), err
 }
 
 func appendID[T interface{ IsZero() bool }](to []T, id T) []T {
@@ -328,15 +333,6 @@ func appendID[T interface{ IsZero() bool }](to []T, id T) []T {
 		return to
 	}
 	return append(to, id)
-}
-
-func keyFact(k *ent.Key) verdict.Key {
-	return verdict.Key{
-		ID: k.ID, User: orZero(k.UserID), Group: orZero(k.UserGroupID), From: orZero(k.ValidFrom),
-		Until: orZero(k.ValidUntil), Schedule: orZero(k.ScheduleID), Limited: k.UsesLeft != nil,
-		Uses: orZero(k.Uses), UsesLeft: orZero(k.UsesLeft), AtDoorOnly: !k.Remote, Suspended: k.SuspendedAt != nil,
-		Revoked: k.RevokedAt != nil, Parent: orZero(k.ParentID), SharedBy: orZero(k.SharedByID),
-	}
 }
 
 // loadSharers loads whoever shared a key: it opens only while they hold its parent.
