@@ -259,7 +259,10 @@ func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
 			SELECT k.id, k.parent_id FROM keys k
 			WHERE k.org_id = $1 AND k.id IN (
 				SELECT key_id FROM key_targets
-				WHERE org_id = $1 AND COALESCE(user_id, user_group_id) = ANY ((SELECT $2)::uuid[])
+				WHERE org_id = $1 AND user_id = ANY ((SELECT $2)::uuid[])
+				  AND COALESCE(door_id, door_group_id, site_id) = ANY ((SELECT $3)::uuid[])
+				UNION ALL SELECT key_id FROM key_targets
+				WHERE org_id = $1 AND user_group_id = ANY ((SELECT $2)::uuid[])
 				  AND COALESCE(door_id, door_group_id, site_id) = ANY ((SELECT $3)::uuid[]))
 			UNION
 			SELECT k.id, k.parent_id FROM keys k JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
