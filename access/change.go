@@ -69,9 +69,9 @@ type change interface {
 	apply(f *verdict.Facts)
 }
 
-// bearing is whom and what a change may bear on: perhaps more than it does, and never less. Each text
-// is SQL in which $1 is the organization, $2 an array of what is named first, and $3 one of what is named
-// besides; "" is none.
+// bearing is whom and what a change may bear on: perhaps more than it does, and never less. Each
+// text is SQL in which $1 is the organization, $2 an array of what is named first, and $3 one of
+// what is named besides; "" is none.
 type bearing struct {
 	names  []subject // what has to exist
 	listed any       // $3

@@ -30,7 +30,8 @@ func (in UpdateDoorInput) bearing() bearing {
 		b.names = append(b.names,
 			named("schedule", "schedules", "unlockScheduleId", *in.UnlockScheduleID))
 	}
-	if in.Mode == nil && in.UnlockScheduleID == nil && !in.ClearUnlockSchedule && in.FirstPersonIn == nil {
+	if in.Mode == nil && in.FirstPersonIn == nil &&
+		in.UnlockScheduleID == nil && !in.ClearUnlockSchedule {
 		return b
 	}
 	b.keys, b.people, b.doors = keysToDoor, everybodyAt, itself

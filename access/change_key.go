@@ -14,7 +14,8 @@ func (RevokeKeyInput) right() Action { return ShareKeys }
 func (RevokeKeyInput) check() error  { return nil }
 
 func (in RevokeKeyInput) bearing() bearing {
-	return bearing{names: []subject{named("key", "keys", "id", in.ID)}, keys: keysNamed, opens: keysNamed}
+	return bearing{names: []subject{named("key", "keys", "id", in.ID)},
+		keys: keysNamed, opens: keysNamed}
 }
 
 func (in RevokeKeyInput) apply(f *verdict.Facts) {
@@ -29,7 +30,8 @@ func (SuspendKeyInput) right() Action { return WriteKeys }
 func (SuspendKeyInput) check() error  { return nil }
 
 func (in SuspendKeyInput) bearing() bearing {
-	return bearing{names: []subject{named("key", "keys", "id", in.ID)}, keys: keysNamed, opens: keysNamed}
+	return bearing{names: []subject{named("key", "keys", "id", in.ID)},
+		keys: keysNamed, opens: keysNamed}
 }
 
 func (in SuspendKeyInput) apply(f *verdict.Facts) {

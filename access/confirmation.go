@@ -32,9 +32,10 @@ type confirmation struct {
 
 // confirm fails with CONFIRMATION_REQUIRED if a person asks for a change by which many would lose
 // access, and no token of theirs says that they were shown so. It is called in the change's
-// transaction, once it is clear that the actor may make it and before anything is locked: working an
-// impact out may take a while, and whoever unlocks meanwhile shall not wait for it. What others change
-// until the commit is not in what was counted: the token guards against mistakes, not against them.
+// transaction, once it is clear that the actor may make it and before anything is locked: working
+// an impact out may take a while, and whoever unlocks meanwhile shall not wait for it. What others
+// change until the commit is not in what was counted: the token guards against mistakes, not
+// against them.
 //
 // One statement tells the ordinary change, which bears on few people, from the others.
 func (s *Service) confirm(ctx context.Context, tx *ent.Tx, c change, token *string) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/typeid"
@@ -62,7 +63,8 @@ func (c *crowd) grow(by int) {
 // changes are those that take the whole crowd's access, at one of the doors at least.
 func (c *crowd) changes() map[string]access.AccessChangeInput {
 	members := access.RemoveUserGroupMembersInput{UserGroupID: c.crew.ID, UserIDs: c.people}
-	doors := access.RemoveDoorGroupDoorsInput{DoorGroupID: c.floor.ID, DoorIDs: []typeid.Door{c.door.ID}}
+	doors := access.RemoveDoorGroupDoorsInput{
+		DoorGroupID: c.floor.ID, DoorIDs: []typeid.Door{c.door.ID}}
 	return map[string]access.AccessChangeInput{
 		"revokeKey":  {RevokeKey: &access.RevokeKeyInput{ID: c.key.ID}},
 		"suspendKey": {SuspendKey: &access.SuspendKeyInput{ID: c.key.ID}},
@@ -222,6 +224,44 @@ func TestImpactCountsWhoHasNoOtherWay(t *testing.T) {
 		t.Errorf("got %+v", i)
 	}
 	must(t, c.perform(revoke))
+}
+
+// Doors that are alike are decided for once, and those that are not are told apart.
+func TestImpactTellsDoorsApart(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 3)
+	doors := func(in access.AccessChangeInput) int {
+		i, err := c.access.Impact(c.admin, in)
+		must(t, err)
+		return i.DoorsAffected
+	}
+	revoke := access.AccessChangeInput{RevokeKey: &access.RevokeKeyInput{ID: c.key.ID}}
+	if got := doors(revoke); got != 2 {
+		t.Errorf("%d doors, want 2", got)
+	}
+	if got := doors(c.changes()["updateDoor"]); got != 1 {
+		t.Errorf("by a mode: %d doors, want 1", got)
+	}
+	for _, mode := range []door.Mode{door.ModeLOCKED, door.ModeCONTROLLED} {
+		c.db.Door.UpdateOne(c.door).SetMode(mode).ExecX(c.admin)
+		want := map[door.Mode]int{door.ModeLOCKED: 1, door.ModeCONTROLLED: 2}[mode]
+		if got := doors(revoke); got != want {
+			t.Errorf("%s: %d doors, want %d", mode, got, want)
+		}
+	}
+	c.db.DoorGroupDoor.Update().Where(doorgroupdoor.DoorID(c.door.ID)).
+		SetValidUntil(c.clock.Now()).ExecX(c.admin)
+	if got := doors(revoke); got != 1 {
+		t.Errorf("with a door that left: %d doors, want 1", got)
+	}
+}
+
+// Of 51 who hold the key, 50 lose something: that is not too many.
+func TestWhoHasAnotherWayIsNotCountedForConfirmation(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 51)
+	c.grantKey(access.GrantKeyInput{UserID: c.people[0], SiteID: &c.site.ID})
+	must(t, c.perform(access.AccessChangeInput{RevokeKey: &access.RevokeKeyInput{ID: c.key.ID}}))
 }
 
 // One person is never many, but what many have from them is.

@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -41,9 +39,9 @@ const (
 )
 
 // Impact tells what a change would do, by today's keys and settings, and changes nothing. A person
-// loses access if at some instant of the coming seven days they could open one of the doors concerned
-// before the change, from afar or at the door, and could not after it. Who is in an area is left out.
-// It takes the right to make the change.
+// loses access if at some instant of the coming seven days they could open one of the doors
+// concerned before the change, from afar or at the door, and could not after it. Who is in an area
+// is left out. It takes the right to make the change.
 func (s *Service) Impact(ctx context.Context, in AccessChangeInput) (*AccessImpact, error) {
 	c, err := s.changeOf(ctx, in)
 	if err != nil {
@@ -169,7 +167,11 @@ func (s *Service) assess(ctx context.Context, db *ent.Client, c change) (*Access
 		before: verdict.Compile(before), after: verdict.Compile(after), from: l.at,
 		until: l.at.Add(impactAhead), gives: b.gives, manners: mannersOf(before, after),
 	}
-	i := compared.count(alike(people, before, after), doors)
+	i, err := compared.count(ctx,
+		peopleAlike(people, before, after), doorsAlike(doors, before, after))
+	if err != nil {
+		return nil, err
+	}
 	i.IsEstimate = len(people) < ofPeople || len(doors) < ofDoors
 	i.PeopleLosing = scale(i.PeopleLosing, len(people), ofPeople)
 	i.PeopleGaining = scale(i.PeopleGaining, len(people), ofPeople)
@@ -210,8 +212,8 @@ func (l *factLoader) beforeAndAfter(
 	return before, l.facts, err
 }
 
-// draw returns what a statement finds, and how much that is. Of more than are wanted it is always the
-// same part.
+// draw returns what a statement finds, and how much that is. Of more than are wanted it is always
+// the same part.
 func draw[K any](
 	ctx context.Context, l *factLoader, b bearing, query string, most int,
 ) (ids []K, all int, err error) {
@@ -274,103 +276,4 @@ func or(text, instead string) string {
 		return instead
 	}
 	return text
-}
-
-// alike gathers people to whom the same applies: those without a key of their own who are in the same
-// groups for the same times. What is decided for one of them is so for all.
-func alike(people []typeid.User, facts ...verdict.Facts) [][]typeid.User {
-	applies := make(map[typeid.User][]string, len(people))
-	note := func(to typeid.User, what ...any) {
-		applies[to] = append(applies[to], fmt.Sprint(what...))
-	}
-	for i, f := range facts {
-		for _, p := range f.People {
-			note(p.ID, i, p.Suspended)
-		}
-		for _, m := range f.Members {
-			note(m.User, i, m.Group, m.From.UnixMicro(), m.Until.UnixMicro())
-		}
-		for _, k := range f.Keys {
-			note(k.User, k.User)
-		}
-	}
-	classes := map[string][]typeid.User{}
-	for _, u := range people {
-		slices.Sort(applies[u])
-		all := strings.Join(applies[u], "\n")
-		classes[all] = append(classes[all], u)
-	}
-	return slices.Collect(maps.Values(classes))
-}
-
-// mannersOf are the manners in which people may be answered differently.
-func mannersOf(facts ...verdict.Facts) []verdict.Manner {
-	for _, f := range facts {
-		if slices.ContainsFunc(f.Keys, func(k verdict.Key) bool { return k.AtDoorOnly }) {
-			return []verdict.Manner{verdict.AtDoor, verdict.Remote}
-		}
-	}
-	return []verdict.Manner{verdict.Remote}
-}
-
-// comparison is of what is decided before a change and after it, from an instant until another.
-type comparison struct {
-	before, after *verdict.Policy
-	from, until   time.Time
-	gives         bool // somebody may gain
-	manners       []verdict.Manner
-}
-
-// count decides for each person at each door, but for what is known.
-func (c *comparison) count(classes [][]typeid.User, doors []typeid.Door) *AccessImpact {
-	i := &AccessImpact{}
-	lost, gained := make([]bool, len(classes)), make([]bool, len(classes))
-	for _, d := range doors {
-		affected := false
-		for n, class := range classes {
-			if affected && lost[n] && (gained[n] || !c.gives) {
-				continue
-			}
-			loses, gains := c.differ(class[0], d)
-			lost[n], gained[n] = lost[n] || loses, gained[n] || gains
-			affected = affected || loses || gains
-		}
-		if affected {
-			i.DoorsAffected++
-		}
-	}
-	for n, class := range classes {
-		if lost[n] {
-			i.PeopleLosing += len(class)
-		}
-		if gained[n] {
-			i.PeopleGaining += len(class)
-		}
-	}
-	return i
-}
-
-// differ says whether a person could open a door at some instant before the change and not after it,
-// and the other way round.
-func (c *comparison) differ(who typeid.User, where typeid.Door) (loses, gains bool) {
-	for _, manner := range c.manners {
-		q := verdict.Question{Person: who, Door: where, At: c.from, Manner: manner}
-		for q.At.Before(c.until) && !(loses && (gains || !c.gives)) {
-			was, is := c.before.Decide(q), c.after.Decide(q)
-			loses, gains = loses || was.Granted && !is.Granted, gains || is.Granted && !was.Granted
-			q.At = sooner(was.Until, is.Until)
-			if q.At.IsZero() {
-				break
-			}
-		}
-	}
-	return loses, gains
-}
-
-// sooner is the first of two instants; a zero one never comes.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -245,7 +245,7 @@ var changeKinds = []string{
 
 // draw is a change, and what makes it.
 func (q *quarter) draw(name string) (in access.AccessChangeInput, perform func() error) {
-	make := map[string]func(){
+	give := map[string]func(){
 		"revokeKey": func() {
 			in.RevokeKey = &access.RevokeKeyInput{ID: of(q, q.keys).ID}
 		},
@@ -297,7 +297,7 @@ func (q *quarter) draw(name string) (in access.AccessChangeInput, perform func()
 			in.DeleteDoor = &access.DeleteDoorInput{ID: of(q, q.doors).ID}
 		},
 	}
-	make[name]()
+	give[name]()
 	return in, func() error { return q.perform(in) }
 }
 

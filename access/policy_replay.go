@@ -19,7 +19,8 @@ import (
 
 const (
 	maxReplaySpan = 31 * 24 * time.Hour
-	// maxReplayed bounds how many events are examined for one page, and replayBatch how many at a time.
+	// maxReplayed bounds how many events are examined for one page, and replayBatch how many at a
+	// time.
 	maxReplayed = 1000
 	replayBatch = 250
 )
@@ -45,9 +46,9 @@ type PolicyReplayPage struct {
 	Last     *ReplayPlace // of the event that was examined last; nil: none was
 }
 
-// PolicyReplay decides past grants and denials anew, each at the instant at which it happened: by the
-// keys and settings as they are, and by those with a change. It finds those that differ. What was
-// presented, and who was in an area, is left out.
+// PolicyReplay decides past grants and denials anew, each at the instant at which it happened: by
+// the keys and settings as they are, and by those with a change. It finds those that differ. What
+// was presented, and who was in an area, is left out.
 func (s *Service) PolicyReplay(
 	ctx context.Context, in AccessChangeInput, from, to time.Time, after *ReplayPlace, limit int,
 ) (*PolicyReplayPage, error) {
@@ -71,7 +72,8 @@ func (s *Service) PolicyReplay(
 			return nil, err
 		}
 		page.More = len(events) > replayBatch
-		if err := s.replay(ctx, c, from, events[:min(len(events), replayBatch)], page, limit); err != nil {
+		events = events[:min(len(events), replayBatch)]
+		if err := s.replay(ctx, c, from, events, page, limit); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +112,8 @@ func (s *Service) decisions(
 
 // replay adds to the page the events that are decided differently, until it is full.
 func (s *Service) replay(
-	ctx context.Context, c change, from time.Time, rows []*ent.Event, page *PolicyReplayPage, limit int,
+	ctx context.Context, c change, from time.Time, rows []*ent.Event, page *PolicyReplayPage,
+	limit int,
 ) error {
 	before, after, err := s.policiesFor(ctx, c, from, rows)
 	if err != nil {
@@ -139,7 +142,8 @@ func (s *Service) replay(
 	return nil
 }
 
-// policiesFor compiles what bears on the people and the doors of events, without a change and with it.
+// policiesFor compiles what bears on the people and the doors of events, without a change and with
+// it.
 func (s *Service) policiesFor(
 	ctx context.Context, c change, from time.Time, rows []*ent.Event,
 ) (before, after *verdict.Policy, err error) {

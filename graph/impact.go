@@ -22,7 +22,8 @@ func replayKey(at access.ReplayPlace) []any {
 }
 
 func (r *resolver) policyReplay(
-	ctx context.Context, change access.AccessChangeInput, from, to time.Time, first *int, after *string,
+	ctx context.Context, change access.AccessChangeInput, from, to time.Time,
+	first *int, after *string,
 ) (*shape.PolicyReplayConnection, error) {
 	p, err := newPage(first, after, nil, nil)
 	if first == nil {

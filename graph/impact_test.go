@@ -105,15 +105,14 @@ func TestEveryPreviewedMutationAsks(t *testing.T) {
 			name, mutation)
 		t.Run(mutation, func(t *testing.T) {
 			change := vars{"change": vars{mutation: input}}
-			refused := w.ask(w.admin, document, vars{"input": input})
-			refused.t = t
-			refused.refused("CONFIRMATION_REQUIRED confirmationToken")
+			w.ask(w.admin, document, vars{"input": input}).
+				refused("CONFIRMATION_REQUIRED confirmationToken")
 			for by, want := range map[*person]string{&w.stranger: "NOT_FOUND", &w.member: "FORBIDDEN"} {
 				a := w.ask(*by, impact, change)
 				if mutation == "revokeKey" { // which members may, if they shared the key
 					want = "NOT_FOUND"
 				}
-				if a.t = t; len(a.Errors) != 1 || a.Errors[0].Extensions.Code != want {
+				if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != want {
 					t.Errorf("got %s, want %s", a.raw, want)
 				}
 			}
