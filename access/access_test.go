@@ -149,7 +149,7 @@ func setupOn(t *testing.T, db *ent.Client) *bench {
 	must(t, err)
 	b.org, b.adminID = org.ID, admin.ID
 	b.system = actor.NewContext(t.Context(), actor.System("test").Within(org.ID))
-	b.admin = actor.NewContext(t.Context(), actor.User(org.ID, admin.ID, actor.RoleAdmin))
+	b.admin = actor.NewContext(t.Context(), actor.User(org.ID, admin.ID, admin.Role))
 	member, err := b.access.CreateUser(b.admin,
 		access.CreateUserInput{Name: "Night shift", Email: "night@example.com"})
 	must(t, err)

@@ -87,10 +87,7 @@ type RevokeAPITokenPayload struct{ Token *ent.APIToken }
 func (s *Service) RevokeAPIToken(
 	ctx context.Context, in RevokeAPITokenInput,
 ) (*RevokeAPITokenPayload, error) {
-	if err := Authorize(ctx, WriteTokens); err != nil {
-		return nil, err
-	}
-	visible, err := s.VisibleTokens(ctx)
+	visible, err := tokensFor(ctx, WriteTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -151,5 +148,5 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 			return actor.Actor{}, fmt.Errorf("note use of token: %w", err)
 		}
 	}
-	return actor.Token(token.OrgID, token.ID, u.ID, u.Role), nil
+	return s.as(ctx, actor.Token(token.OrgID, token.ID, u.ID, u.Role))
 }

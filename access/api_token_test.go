@@ -17,7 +17,7 @@ func TestTokenStandsForItsUser(t *testing.T) {
 	must(t, err)
 	got, err := b.access.Authenticate(t.Context(), p.Secret)
 	must(t, err)
-	if want := actor.Token(b.org, p.Token.ID, b.memberID, actor.RoleMember); got != want {
+	if want := actor.Token(b.org, p.Token.ID, b.memberID, actor.RoleMember); !got.Equal(want) {
 		t.Fatalf("got %+v", got)
 	}
 	if strings.Contains(p.Token.String(), p.Secret) {

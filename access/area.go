@@ -29,7 +29,8 @@ type CreateAreaPayload struct{ Area *ent.Area }
 // CreateArea makes an area. Names are unique in the site. It is empty until somebody passes a door
 // that leads into it.
 func (s *Service) CreateArea(ctx context.Context, in CreateAreaInput) (*CreateAreaPayload, error) {
-	if err := Authorize(ctx, WriteAreas); err != nil {
+	at, err := sitesAt(ctx, WriteAreas)
+	if err != nil {
 		return nil, err
 	}
 	var f faults
@@ -42,8 +43,8 @@ func (s *Service) CreateArea(ctx context.Context, in CreateAreaInput) (*CreateAr
 		in.LimitMode = &alert
 	}
 	var a *ent.Area
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		if _, err := tx.Site.Query().Where(site.ID(in.SiteID)).ForShare().Only(ctx); err != nil {
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if _, err := tx.Site.Query().Where(site.ID(in.SiteID), at).ForShare().Only(ctx); err != nil {
 			return nil, found(err, "site", "siteId")
 		}
 		a, err = tx.Area.Create().SetSiteID(in.SiteID).SetName(in.Name).
@@ -77,7 +78,8 @@ type UpdateAreaPayload struct{ Area *ent.Area }
 
 // UpdateArea changes an area. A limit below who is in makes nobody leave: it holds for the next.
 func (s *Service) UpdateArea(ctx context.Context, in UpdateAreaInput) (*UpdateAreaPayload, error) {
-	if err := Authorize(ctx, WriteAreas); err != nil {
+	at, err := areasAt(ctx, WriteAreas)
+	if err != nil {
 		return nil, err
 	}
 	var f faults
@@ -88,8 +90,8 @@ func (s *Service) UpdateArea(ctx context.Context, in UpdateAreaInput) (*UpdateAr
 		return nil, err
 	}
 	var a *ent.Area
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		update := tx.Area.UpdateOneID(in.ID).SetNillableName(in.Name).
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		update := tx.Area.UpdateOneID(in.ID).Where(at).SetNillableName(in.Name).
 			SetNillableOccupancyLimit(in.OccupancyLimit).SetNillableLimitMode(in.LimitMode).
 			SetNillableAntiPassback(in.AntiPassback)
 		if orZero(in.ClearOccupancyLimit) {
@@ -116,17 +118,18 @@ type DeleteAreaPayload struct{ DeletedID typeid.Area }
 
 // DeleteArea deletes an area, with who is in it. Its doors lead nowhere then.
 func (s *Service) DeleteArea(ctx context.Context, in DeleteAreaInput) (*DeleteAreaPayload, error) {
-	if err := Authorize(ctx, WriteAreas); err != nil {
+	at, err := areasAt(ctx, WriteAreas)
+	if err != nil {
 		return nil, err
 	}
-	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+	err = s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
 		_, err := tx.Door.Query().Where(
 			door.Or(door.IntoAreaID(in.ID), door.OutOfAreaID(in.ID)), forChange,
 		).Order(door.ByID()).All(ctx)
 		if err != nil {
 			return nil, found(err, "door", "")
 		}
-		a, err := tx.Area.Query().Where(area.ID(in.ID)).ForUpdate().Only(ctx)
+		a, err := tx.Area.Query().Where(area.ID(in.ID), at).ForUpdate().Only(ctx)
 		if err != nil {
 			return nil, found(err, "area", "id")
 		}
@@ -157,7 +160,8 @@ type SetDoorAreasPayload struct{ Door *ent.Door }
 func (s *Service) SetDoorAreas(
 	ctx context.Context, in SetDoorAreasInput,
 ) (*SetDoorAreasPayload, error) {
-	if err := Authorize(ctx, WriteAreas); err != nil {
+	at, err := doorsAt(ctx, WriteAreas)
+	if err != nil {
 		return nil, err
 	}
 	if in.IntoAreaID != nil && in.OutOfAreaID != nil && *in.IntoAreaID == *in.OutOfAreaID {
@@ -165,8 +169,8 @@ func (s *Service) SetDoorAreas(
 			"outOfAreaId"}
 	}
 	var d *ent.Door
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		d, err = tx.Door.Query().Where(door.ID(in.DoorID), forChange).Only(ctx)
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		d, err = tx.Door.Query().Where(door.ID(in.DoorID), at, forChange).Only(ctx)
 		if err != nil {
 			return nil, found(err, "door", "doorId")
 		}

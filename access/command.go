@@ -13,6 +13,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -97,6 +98,7 @@ type order struct {
 	idempotencyKey *string
 	clientContext  json.RawMessage
 	operatorReason *string
+	at             predicate.Door // true of the doors that the actor may ask for
 
 	// Whom the rules are asked for, how they come, and what they presented, if anything.
 	person     typeid.User
@@ -107,11 +109,11 @@ type order struct {
 
 // order creates a command, commits it, and only then hands it to the device.
 func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
-	action := CommandDoors
+	at, err := commanded(ctx)
 	if o.operatorReason != nil {
-		action = OperateDoors
+		at, err = doorsAt(ctx, OperateDoors)
 	}
-	if err := Authorize(ctx, action); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := o.check(); err != nil {
@@ -121,7 +123,7 @@ func (s *Service) order(ctx context.Context, o order) (*ent.Command, error) {
 		return first, err
 	}
 	by, _ := actor.FromContext(ctx)
-	o.person, o.method = by.User, event.MethodREMOTE
+	o.person, o.method, o.at = by.User, event.MethodREMOTE, at
 	if o.operatorReason != nil {
 		o.manner = verdict.Operator
 	}
@@ -135,7 +137,7 @@ func (s *Service) carryOut(ctx context.Context, o order) (*ent.Command, error) {
 	var turned bool
 	carry := func(lock doorLock) error {
 		return s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
-			if d, err = lock(ctx, tx, o.door); err != nil {
+			if d, err = lock(ctx, tx, o.door, o.at); err != nil {
 				return nil, found(err, "door", "doorId")
 			}
 			before := d.EffectiveMode

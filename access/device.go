@@ -37,7 +37,8 @@ type CreateDevicePayload struct {
 func (s *Service) CreateDevice(
 	ctx context.Context, in CreateDeviceInput,
 ) (*CreateDevicePayload, error) {
-	if err := Authorize(ctx, WriteDevices); err != nil {
+	at, err := sitesAt(ctx, WriteDevices)
+	if err != nil {
 		return nil, err
 	}
 	var f faults
@@ -48,8 +49,8 @@ func (s *Service) CreateDevice(
 	}
 	code, expires := newClaimCode(), s.now().Add(ClaimWindow)
 	var dev *ent.Device
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		if _, err := tx.Site.Query().Where(site.ID(in.SiteID)).ForShare().Only(ctx); err != nil {
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if _, err := tx.Site.Query().Where(site.ID(in.SiteID), at).ForShare().Only(ctx); err != nil {
 			return nil, found(err, "site", "siteId")
 		}
 		dev, err = tx.Device.Create().SetSiteID(in.SiteID).SetName(in.Name).
@@ -76,11 +77,12 @@ type RemoveDevicePayload struct{ DeletedID typeid.Device }
 func (s *Service) RemoveDevice(
 	ctx context.Context, in RemoveDeviceInput,
 ) (*RemoveDevicePayload, error) {
-	if err := Authorize(ctx, WriteDevices); err != nil {
+	at, err := devicesAt(ctx, WriteDevices)
+	if err != nil {
 		return nil, err
 	}
-	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		dev, err := tx.Device.Query().Where(device.ID(in.ID), forChange).Only(ctx)
+	err = s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		dev, err := tx.Device.Query().Where(device.ID(in.ID), at, forChange).Only(ctx)
 		if err != nil {
 			return nil, found(err, "device", "id")
 		}

@@ -31,7 +31,8 @@ type CreateDoorPayload struct{ Door *ent.Door }
 
 // CreateDoor makes a door. Its lock state and position are UNKNOWN until a device reports.
 func (s *Service) CreateDoor(ctx context.Context, in CreateDoorInput) (*CreateDoorPayload, error) {
-	if err := Authorize(ctx, WriteDoors); err != nil {
+	at, err := sitesAt(ctx, WriteDoors)
+	if err != nil {
 		return nil, err
 	}
 	var f faults
@@ -41,8 +42,8 @@ func (s *Service) CreateDoor(ctx context.Context, in CreateDoorInput) (*CreateDo
 		return nil, err
 	}
 	var d *ent.Door
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		if _, err := tx.Site.Query().Where(site.ID(in.SiteID)).ForShare().Only(ctx); err != nil {
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if _, err := tx.Site.Query().Where(site.ID(in.SiteID), at).ForShare().Only(ctx); err != nil {
 			return nil, found(err, "site", "siteId")
 		}
 		d, err = tx.Door.Create().SetSiteID(in.SiteID).SetName(in.Name).SetNillableMode(in.Mode).
@@ -89,6 +90,9 @@ func (s *Service) UpdateDoor(ctx context.Context, in UpdateDoorInput) (*UpdateDo
 	}
 	var d *ent.Door
 	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
+		if err := s.inReach(ctx, tx.Client(), in); err != nil {
+			return nil, err
+		}
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
@@ -111,7 +115,11 @@ func (s *Service) updateDoor(
 			return nil, nil, found(err, "schedule", "unlockScheduleId")
 		}
 	}
-	before, err := tx.Door.Query().Where(door.ID(in.ID), forChange).Only(ctx)
+	at, err := doorsAt(ctx, WriteDoors)
+	if err != nil {
+		return nil, nil, err
+	}
+	before, err := tx.Door.Query().Where(door.ID(in.ID), at, forChange).Only(ctx)
 	if err != nil {
 		return nil, nil, found(err, "door", "id")
 	}
@@ -157,15 +165,19 @@ type DeleteDoorPayload struct{ DeletedID typeid.Door }
 
 // DeleteDoor deletes a door with its commands; the journal keeps what happened at it.
 func (s *Service) DeleteDoor(ctx context.Context, in DeleteDoorInput) (*DeleteDoorPayload, error) {
-	if err := Authorize(ctx, WriteDoors); err != nil {
+	at, err := doorsAt(ctx, WriteDoors)
+	if err != nil {
 		return nil, err
 	}
 	var d *ent.Door
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.inReach(ctx, tx.Client(), in); err != nil {
+			return nil, err
+		}
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
-		if d, err = tx.Door.Query().Where(door.ID(in.ID)).ForUpdate().Only(ctx); err != nil {
+		if d, err = tx.Door.Query().Where(door.ID(in.ID), at).ForUpdate().Only(ctx); err != nil {
 			return nil, found(err, "door", "id")
 		}
 		if err := tx.Door.DeleteOne(d).Exec(ctx); err != nil {
@@ -193,7 +205,12 @@ type BindDoorPayload struct{ Door *ent.Door }
 // BindDoor binds a door to a port of a device of the same site, in place of what it was bound to,
 // and tells both devices. What was known of the lock is UNKNOWN until the device reports.
 func (s *Service) BindDoor(ctx context.Context, in BindDoorInput) (*BindDoorPayload, error) {
-	if err := Authorize(ctx, WriteDoors); err != nil {
+	at, err := doorsAt(ctx, WriteDoors)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := devicesAt(ctx, WriteDoors)
+	if err != nil {
 		return nil, err
 	}
 	var f faults
@@ -202,12 +219,12 @@ func (s *Service) BindDoor(ctx context.Context, in BindDoorInput) (*BindDoorPayl
 		return nil, err
 	}
 	var before, after *ent.Door
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		dev, err := tx.Device.Query().Where(device.ID(in.DeviceID)).ForShare().Only(ctx)
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		dev, err := tx.Device.Query().Where(device.ID(in.DeviceID), devices).ForShare().Only(ctx)
 		if err != nil {
 			return nil, found(err, "device", "deviceId")
 		}
-		before, err = tx.Door.Query().Where(door.ID(in.DoorID), forChange).Only(ctx)
+		before, err = tx.Door.Query().Where(door.ID(in.DoorID), at, forChange).Only(ctx)
 		if err != nil {
 			return nil, found(err, "door", "doorId")
 		}

@@ -6,11 +6,14 @@ import (
 	"slices"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/typeid"
 )
@@ -56,13 +59,18 @@ type NextAccessChange struct {
 const askedWithin = 10 * 366 * 24 * time.Hour
 
 // EffectiveAccess explains whether a person may open a door, by today's keys and settings. Who may
-// not see others may ask about themself, at any door of their organization.
+// not see others may ask about themself, at any door of their organization; a manager about others at
+// their sites.
 func (s *Service) EffectiveAccess(ctx context.Context, q AccessQuestion) (*AccessDecision, error) {
 	at, err := s.asked(ctx, q.User, q.At)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.db.Door.Query().Where(door.ID(q.Door)).Only(ctx)
+	visible, err := s.askedOf(ctx, q.User)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.db.Door.Query().Where(door.ID(q.Door), visible).Only(ctx)
 	if err != nil {
 		return nil, found(err, "door", "doorId")
 	}
@@ -98,7 +106,7 @@ func (s *Service) asked(
 	}
 	by, _ := actor.FromContext(ctx)
 	switch {
-	case reached == all || about == by.User:
+	case reached >= sites || about == by.User:
 	case about.IsZero():
 		return time.Time{}, Error{CodeForbidden, "not allowed", ""}
 	default:
@@ -112,6 +120,17 @@ func (s *Service) asked(
 		return time.Time{}, Error{CodeBadUserInput, "must be within ten years of now", "at"}
 	}
 	return *at, nil
+}
+
+// askedOf are the doors of which the actor may ask whether somebody may open them: at their sites, and
+// any that they are asked about themself, unless their token is confined.
+func (s *Service) askedOf(ctx context.Context, about typeid.User) (predicate.Door, error) {
+	by, _ := actor.FromContext(ctx)
+	if about == by.User && !by.Confined {
+		return func(*sql.Selector) {}, Authorize(ctx, ReadAccess)
+	}
+	return narrowTo(ctx, ReadAccess,
+		func(typeid.User) predicate.Door { return func(*sql.Selector) {} }, doorAt)
 }
 
 // horizonOf is until when facts that were loaded for an instant tell what holds: schedules are worked

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -39,15 +40,17 @@ func (s *Service) letIn(
 	return append([]journal.Event{first}, turned...), err
 }
 
-// doorLock loads a door and locks it for somebody who asks to be let in.
-type doorLock func(context.Context, *ent.Tx, typeid.Door) (*ent.Door, error)
+// doorLock loads a door, if more is true of it too, and locks it for somebody who asks to be let in.
+type doorLock func(context.Context, *ent.Tx, typeid.Door, ...predicate.Door) (*ent.Door, error)
 
 // errWaitsForFirst says that whoever is let in may turn the door's mode, which takes lockForOne.
 var errWaitsForFirst = errors.New("the door waits for a first person")
 
 // lockForMany keeps a door as it is, while any number are let in at once.
-func lockForMany(ctx context.Context, tx *ent.Tx, id typeid.Door) (*ent.Door, error) {
-	d, err := tx.Door.Query().Where(door.ID(id), behindLockdowns).ForShare().Only(ctx)
+func lockForMany(
+	ctx context.Context, tx *ent.Tx, id typeid.Door, also ...predicate.Door,
+) (*ent.Door, error) {
+	d, err := tx.Door.Query().Where(door.ID(id), behindLockdowns).Where(also...).ForShare().Only(ctx)
 	if err == nil && waitsForFirst(d) {
 		return nil, errWaitsForFirst
 	}
@@ -55,8 +58,10 @@ func lockForMany(ctx context.Context, tx *ent.Tx, id typeid.Door) (*ent.Door, er
 }
 
 // lockForOne locks a door so that its mode can be turned.
-func lockForOne(ctx context.Context, tx *ent.Tx, id typeid.Door) (*ent.Door, error) {
-	return tx.Door.Query().Where(door.ID(id), forChange).Only(ctx)
+func lockForOne(
+	ctx context.Context, tx *ent.Tx, id typeid.Door, also ...predicate.Door,
+) (*ent.Door, error) {
+	return tx.Door.Query().Where(door.ID(id), forChange).Where(also...).Only(ctx)
 }
 
 // entry is somebody who was let in at a door, as its device says.

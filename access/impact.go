@@ -82,31 +82,60 @@ func (s *Service) permitted(ctx context.Context, given any) (change, error) {
 		given = update
 	}
 	c, _ := given.(change)
-	reached, err := reach(ctx, c.right())
-	if err != nil {
+	if err := Authorize(ctx, c.right()); err != nil {
 		return nil, err
 	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if k, ok := c.(RevokeKeyInput); ok && reached == own {
-		return c, s.sharedByActor(ctx, k.ID)
+	if err := s.inReach(ctx, s.db, c); err != nil {
+		return nil, err
 	}
 	return c, s.exist(ctx, c.bearing().names)
 }
 
-// sharedByActor fails unless the actor sees the key and shared it.
-func (s *Service) sharedByActor(ctx context.Context, id typeid.Key) error {
-	visible, err := s.VisibleKeys(ctx)
-	if err != nil {
+// inReach fails unless the actor's right to a change reaches what it changes.
+func (s *Service) inReach(ctx context.Context, db *ent.Client, c change) error {
+	switch c := c.(type) {
+	case UpdateDoorInput:
+		return doorInReach(ctx, db, c.right(), c.ID)
+	case DeleteDoorInput:
+		return doorInReach(ctx, db, c.right(), c.ID)
+	case UpdateKeyInput:
+		return s.keyInReach(ctx, db, c.right(), c.ID)
+	case SuspendKeyInput:
+		return s.keyInReach(ctx, db, c.right(), c.ID)
+	case RevokeKeyInput:
+		return s.keyInReach(ctx, db, c.right(), c.ID)
+	case UpdateUserInput:
+		return mayChangeUser(ctx, db, c.ID, c.Role)
+	case DeleteUserInput:
+		return mayChangeUser(ctx, db, c.ID, nil)
+	}
+	return nil
+}
+
+func doorInReach(ctx context.Context, db *ent.Client, action Action, id typeid.Door) error {
+	at, err := doorsAt(ctx, action)
+	if err != nil || Everywhere(ctx, action) {
 		return err
 	}
-	k, err := s.db.Key.Query().Where(key.ID(id), visible).Only(ctx)
-	by, _ := actor.FromContext(ctx)
-	if err == nil && orZero(k.SharedByID) != by.User {
-		return errForbidden
+	_, err = db.Door.Query().Where(door.ID(id), at).Only(ctx)
+	return found(err, "door", "id")
+}
+
+func (s *Service) keyInReach(
+	ctx context.Context, db *ent.Client, action Action, id typeid.Key,
+) error {
+	visible, err := s.keysFor(ctx, action)
+	if err != nil || Everywhere(ctx, action) {
+		return err
 	}
-	return found(err, "key", "id")
+	k, err := db.Key.Query().Where(key.ID(id), visible).Only(ctx)
+	if err != nil {
+		return found(err, "key", "id")
+	}
+	return mayChangeKey(ctx, db, action, k)
 }
 
 // exist fails with NOT_FOUND unless all that is named is in the organization.

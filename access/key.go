@@ -81,7 +81,7 @@ func (s *Service) GrantKey(ctx context.Context, in GrantKeyInput) (*GrantKeyPayl
 		if err := in.exist(ctx, s, tx); err != nil {
 			return nil, err
 		}
-		if err := opens.exist(ctx, tx); err != nil {
+		if err := opens.exist(ctx, tx, WriteKeys); err != nil {
 			return nil, err
 		}
 		create := tx.Key.Create().SetNillableUserID(orNil(in.UserID)).
@@ -120,7 +120,7 @@ func (in GrantKeyInput) check() (targets, error) {
 // exist fails with NOT_FOUND unless the schedule and whoever gets the key are in the organization.
 // They are held, so that they still are at the commit.
 func (in GrantKeyInput) exist(ctx context.Context, s *Service, tx *ent.Tx) error {
-	if err := s.holdSchedule(ctx, tx, in.ScheduleID); err != nil {
+	if err := s.holdSchedule(ctx, tx, WriteKeys, in.ScheduleID); err != nil {
 		return err
 	}
 	if !in.UserGroupID.IsZero() {
@@ -131,12 +131,15 @@ func (in GrantKeyInput) exist(ctx context.Context, s *Service, tx *ent.Tx) error
 	return found(err, "user", "userId")
 }
 
-// holdSchedule fails with NOT_FOUND unless the actor sees the schedule, which then stays as it is.
-func (s *Service) holdSchedule(ctx context.Context, tx *ent.Tx, id *typeid.Schedule) error {
+// holdSchedule fails with NOT_FOUND unless the actor may name the schedule in an action. It then stays
+// as it is.
+func (s *Service) holdSchedule(
+	ctx context.Context, tx *ent.Tx, action Action, id *typeid.Schedule,
+) error {
 	if id == nil {
 		return nil
 	}
-	visible, err := s.VisibleSchedules(ctx)
+	visible, err := s.schedulesFor(ctx, action)
 	if err != nil {
 		return err
 	}

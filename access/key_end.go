@@ -75,28 +75,68 @@ func (s *Service) ResumeKey(ctx context.Context, in ResumeKeyInput) (*ResumeKeyP
 	return &ResumeKeyPayload{family[0]}, nil
 }
 
+// mayChangeKey fails unless an action, which has found the key, reaches to change it: one that opens
+// nothing beyond the actor's sites, or, to share and revoke, one that they shared.
+func mayChangeKey(ctx context.Context, db *ent.Client, action Action, k *ent.Key) error {
+	whole, err := wholeKey(ctx, db, action, k.ID)
+	if err != nil || whole {
+		return err
+	}
+	by, _ := actor.FromContext(ctx)
+	if action != ShareKeys || orZero(k.SharedByID) != by.User {
+		return errForbidden
+	}
+	return unconfined(ctx, db, k.ID)
+}
+
+// wholeKey says whether an action reaches all that a key opens, whosever it is.
+func wholeKey(
+	ctx context.Context, db *ent.Client, action Action, id typeid.Key,
+) (bool, error) {
+	reached, err := reach(ctx, action)
+	if err != nil || reached != sites {
+		return reached == all, err
+	}
+	by, _ := actor.FromContext(ctx)
+	count, err := db.Key.Query().Where(key.ID(id), keyAt(by.Sites), keyWithin(by.Sites)).Count(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look where the key opens: %w", err)
+	}
+	return count > 0, nil
+}
+
+// unconfined fails if the actor is confined to sites and the key opens something elsewhere.
+func unconfined(ctx context.Context, db *ent.Client, id typeid.Key) error {
+	by, _ := actor.FromContext(ctx)
+	if !by.Confined {
+		return nil
+	}
+	count, err := db.Key.Query().Where(key.ID(id), keyWithin(by.Sites)).Count(ctx)
+	if err != nil {
+		return fmt.Errorf("look where the key opens: %w", err)
+	}
+	if count == 0 {
+		return errForbidden
+	}
+	return nil
+}
+
 // changeFamily changes a key, the first of the family, and perhaps those that were shared from it.
-// Where the action reaches only what is the actor's own, that is what they shared.
 func (s *Service) changeFamily(
 	ctx context.Context, action Action, id typeid.Key, field string, asked confirmation,
 	change func(context.Context, *ent.Tx, []*ent.Key) ([]journal.Event, error),
 ) (family []*ent.Key, err error) {
-	reached, err := reach(ctx, action)
+	visible, err := s.keysFor(ctx, action)
 	if err != nil {
 		return nil, err
 	}
-	visible, err := s.VisibleKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	by, _ := actor.FromContext(ctx)
 	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
 		k, err := tx.Key.Query().Where(key.ID(id), visible).Only(ctx)
 		if err != nil {
 			return nil, found(err, "key", field)
 		}
-		if reached == own && orZero(k.SharedByID) != by.User {
-			return nil, errForbidden
+		if err := mayChangeKey(ctx, tx.Client(), action, k); err != nil {
+			return nil, err
 		}
 		if err := s.confirm(ctx, tx, asked.change, asked.token); err != nil {
 			return nil, err

@@ -46,8 +46,7 @@ type ShareKeyPayload struct {
 // Whoever holds a key may share it as often as it allows, and an administrator may in their place.
 // What the holder shared opens only as long as they hold their key.
 func (s *Service) ShareKey(ctx context.Context, in ShareKeyInput) (*ShareKeyPayload, error) {
-	reached, err := reach(ctx, ShareKeys)
-	if err != nil {
+	if err := Authorize(ctx, ShareKeys); err != nil {
 		return nil, err
 	}
 	if err := in.check(); err != nil {
@@ -55,11 +54,11 @@ func (s *Service) ShareKey(ctx context.Context, in ShareKeyInput) (*ShareKeyPayl
 	}
 	secret := newSecret(linkPrefix)
 	var k *ent.Key
-	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		if err := s.holdSchedule(ctx, tx, in.ScheduleID); err != nil {
+	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.holdSchedule(ctx, tx, ShareKeys, in.ScheduleID); err != nil {
 			return nil, err
 		}
-		parent, err := s.shareable(ctx, tx, in.KeyID, reached)
+		parent, asHolder, err := s.shareable(ctx, tx, in.KeyID)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +70,7 @@ func (s *Service) ShareKey(ctx context.Context, in ShareKeyInput) (*ShareKeyPayl
 			return nil, fmt.Errorf("count share: %w", err)
 		}
 		create := in.create(tx, parent).SetLinkHash(hashSecret(secret))
-		if by, _ := actor.FromContext(ctx); reached == own {
+		if by, _ := actor.FromContext(ctx); asHolder {
 			create.SetSharedByID(by.User)
 		}
 		if k, err = create.Save(ctx); err != nil {
@@ -114,42 +113,56 @@ func (f *faults) recipient(field, address string) {
 	}
 }
 
-// shareable locks a key that may be shared once more, and fails if it may not.
+// shareable locks a key that may be shared once more, and fails if it may not. It says whether the
+// actor shares it as who holds it, rather than in their place.
 func (s *Service) shareable(
-	ctx context.Context, tx *ent.Tx, id typeid.Key, reached scope,
-) (*ent.Key, error) {
-	visible, err := s.VisibleKeys(ctx)
+	ctx context.Context, tx *ent.Tx, id typeid.Key,
+) (k *ent.Key, asHolder bool, err error) {
+	visible, err := s.keysFor(ctx, ShareKeys)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	whole, err := wholeKey(ctx, tx.Client(), ShareKeys, id)
+	if err != nil {
+		return nil, false, err
 	}
 	by, _ := actor.FromContext(ctx)
-	if reached == own {
+	if !whole {
 		if _, err := tx.User.Query().Where(user.ID(by.User)).ForShare().Only(ctx); err != nil {
-			return nil, found(err, "user", "")
+			return nil, false, found(err, "user", "")
 		}
 	}
-	k, err := tx.Key.Query().Where(key.ID(id), visible, forChange).Only(ctx)
-	if err != nil {
-		return nil, found(err, "key", "keyId")
+	if k, err = tx.Key.Query().Where(key.ID(id), visible, forChange).Only(ctx); err != nil {
+		return nil, false, found(err, "key", "keyId")
 	}
-	if reached == own {
-		holds, err := tx.Key.Query().Where(key.ID(id), s.held(by.User)).Count(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("look who holds the key: %w", err)
-		}
-		if holds == 0 {
-			return nil, errForbidden
+	if !whole {
+		if err := s.holds(ctx, tx, id); err != nil {
+			return nil, false, err
 		}
 	}
 	switch status := StatusOf(k, s.now()); {
 	case status != KeyActive && status != KeyPending:
-		return nil, Error{CodeConflict, "the key is " + strings.ToLower(string(status)), "keyId"}
+		err = Error{CodeConflict, "the key is " + strings.ToLower(string(status)), "keyId"}
 	case k.Depth == maxDepth:
-		return nil, Error{CodeConflict, "a key that was shared three times cannot be shared on", "keyId"}
+		err = Error{CodeConflict, "a key that was shared three times cannot be shared on", "keyId"}
 	case k.SharesLeft == 0:
-		return nil, Error{CodeConflict, "no more keys can be shared from this one", "keyId"}
+		err = Error{CodeConflict, "no more keys can be shared from this one", "keyId"}
 	}
-	return k, nil
+	return k, !whole, err
+}
+
+// holds fails unless the key is the actor's, or a group's that they are in, and they are not confined
+// to less than it opens.
+func (s *Service) holds(ctx context.Context, tx *ent.Tx, id typeid.Key) error {
+	by, _ := actor.FromContext(ctx)
+	count, err := tx.Key.Query().Where(key.ID(id), s.held(by.User)).Count(ctx)
+	if err != nil {
+		return fmt.Errorf("look who holds the key: %w", err)
+	}
+	if count == 0 {
+		return errForbidden
+	}
+	return unconfined(ctx, tx.Client(), id)
 }
 
 // shared checks that the share is within its parent, and returns what it opens.

@@ -53,22 +53,35 @@ func (t targets) check(f *faults) {
 	}
 }
 
-// exist fails with NOT_FOUND unless all of it is in the organization. What is deleted before the
-// commit violates a foreign key, which says the same.
-func (t targets) exist(ctx context.Context, tx *ent.Tx) error {
+// exist fails with NOT_FOUND unless all of it is in the organization, and at the actor's sites if the
+// action reaches no further: of a group, every door. What is deleted before the commit violates a
+// foreign key, which says the same.
+func (t targets) exist(ctx context.Context, tx *ent.Tx, action Action) error {
+	siteThere, err := sitesAt(ctx, action)
+	if err != nil {
+		return err
+	}
+	groupThere, err := narrowTo(ctx, action, nil, groupWithin)
+	if err != nil {
+		return err
+	}
+	doorThere, err := doorsAt(ctx, action)
+	if err != nil {
+		return err
+	}
 	if t.site != nil {
-		if _, err := tx.Site.Query().Where(site.ID(*t.site)).Only(ctx); err != nil {
+		if _, err := tx.Site.Query().Where(site.ID(*t.site), siteThere).Only(ctx); err != nil {
 			return found(err, "site", "siteId")
 		}
 	}
-	groups, err := tx.DoorGroup.Query().Where(doorgroup.IDIn(t.groups...)).Count(ctx)
+	groups, err := tx.DoorGroup.Query().Where(doorgroup.IDIn(t.groups...), groupThere).Count(ctx)
 	if err != nil {
 		return fmt.Errorf("count groups: %w", err)
 	}
 	if groups != len(t.groups) {
 		return notFound("group", "doorGroupIds")
 	}
-	doors, err := tx.Door.Query().Where(door.IDIn(t.doors...)).Count(ctx)
+	doors, err := tx.Door.Query().Where(door.IDIn(t.doors...), doorThere).Count(ctx)
 	if err != nil {
 		return fmt.Errorf("count doors: %w", err)
 	}

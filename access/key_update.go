@@ -33,21 +33,25 @@ type UpdateKeyPayload struct{ Key *ent.Key }
 // UpdateKey changes a key that is not revoked. One that was shared stays within the key that it
 // came from; those that were shared from it open what all above them still open.
 func (s *Service) UpdateKey(ctx context.Context, in UpdateKeyInput) (*UpdateKeyPayload, error) {
-	if err := Authorize(ctx, WriteKeys); err != nil {
+	visible, err := s.keysFor(ctx, WriteKeys)
+	if err != nil {
 		return nil, err
 	}
 	if err := in.check(); err != nil {
 		return nil, err
 	}
 	var k *ent.Key
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.inReach(ctx, tx.Client(), in); err != nil {
+			return nil, err
+		}
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
-		if err := s.holdSchedule(ctx, tx, in.ScheduleID); err != nil {
+		if err := s.holdSchedule(ctx, tx, WriteKeys, in.ScheduleID); err != nil {
 			return nil, err
 		}
-		k, err = tx.Key.Query().Where(key.ID(in.ID), forChange).Only(ctx)
+		k, err = tx.Key.Query().Where(key.ID(in.ID), visible, forChange).Only(ctx)
 		switch {
 		case err != nil:
 			return nil, found(err, "key", "id")

@@ -60,7 +60,7 @@ func (s *Service) TriggerLockdown(
 		if err != nil {
 			return nil, err
 		}
-		if err := s.inGroup(ctx, tx, plan.TriggerGroupID); err != nil {
+		if err := s.mayClose(ctx, tx, plan, plan.TriggerGroupID); err != nil {
 			return nil, err
 		}
 		l, closed, events, err = s.triggerPlan(ctx, tx, plan, in.Note)
@@ -87,11 +87,8 @@ func (s *Service) ReleaseLockdown(
 	ctx context.Context, in ReleaseLockdownInput,
 ) (*ReleaseLockdownPayload, error) {
 	by := time.Now().Add(tellingTime)
-	visible, err := s.VisibleLockdowns(ctx)
+	visible, err := s.lockdownsFor(ctx, TriggerLockdowns)
 	if err != nil {
-		return nil, err
-	}
-	if err := Authorize(ctx, TriggerLockdowns); err != nil {
 		return nil, err
 	}
 	var l *ent.Lockdown
@@ -105,7 +102,7 @@ func (s *Service) ReleaseLockdown(
 		if err != nil {
 			return nil, err
 		}
-		if err := s.inGroup(ctx, tx, plan.ReleaseGroupID); err != nil {
+		if err := s.mayClose(ctx, tx, plan, plan.ReleaseGroupID); err != nil {
 			return nil, err
 		}
 		if l, err = holdLockdown(ctx, tx, l.ID); err != nil {
@@ -126,7 +123,7 @@ func (s *Service) ReleaseLockdown(
 func (s *Service) holdPlan(
 	ctx context.Context, tx *ent.Tx, id typeid.LockdownPlan, field string,
 ) (*ent.LockdownPlan, error) {
-	visible, err := s.VisibleLockdownPlans(ctx)
+	visible, err := s.plansFor(ctx, TriggerLockdowns)
 	if err != nil {
 		return nil, err
 	}
@@ -142,15 +139,27 @@ func holdLockdown(
 	return l, found(err, "lockdown", "lockdownId")
 }
 
-// inGroup fails unless the actor may trigger or release all lockdowns, or is in the group that may.
-func (s *Service) inGroup(ctx context.Context, tx *ent.Tx, group *typeid.UserGroup) error {
+// mayClose fails unless the actor may trigger or release all lockdowns, all that the plan closes is at
+// their sites, or they are in the group that may.
+func (s *Service) mayClose(
+	ctx context.Context, tx *ent.Tx, p *ent.LockdownPlan, group *typeid.UserGroup,
+) error {
 	reached, err := reach(ctx, TriggerLockdowns)
 	if err != nil || reached == all {
 		return err
 	}
+	by, _ := actor.FromContext(ctx)
+	if by.Sites != nil {
+		within, err := planWithin(ctx, tx, p, by.Sites)
+		if err != nil || within && reached == sites {
+			return err
+		}
+		if !within && by.Confined {
+			return errForbidden
+		}
+	}
 	member := 0
 	if group != nil {
-		by, _ := actor.FromContext(ctx)
 		member, err = tx.UserGroup.Query().
 			Where(usergroup.ID(*group), ofMember(by.User, s.now())).Count(ctx)
 	}

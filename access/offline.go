@@ -35,7 +35,8 @@ type OfflineList struct {
 func (s *Service) OfflineList(
 	ctx context.Context, id typeid.Device, at time.Time,
 ) (list OfflineList, err error) {
-	if err := Authorize(ctx, ReadDevices); err != nil {
+	visible, err := s.VisibleDevices(ctx)
+	if err != nil {
 		return OfflineList{}, err
 	}
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
@@ -46,7 +47,7 @@ func (s *Service) OfflineList(
 	list = OfflineList{
 		Device: id, At: at, NotAfter: at.Add(OfflineGrace), Sheets: map[int]verdict.Sheet{},
 	}
-	if _, err := tx.Device.Query().Where(device.ID(id)).Only(ctx); err != nil {
+	if _, err := tx.Device.Query().Where(device.ID(id), visible).Only(ctx); err != nil {
 		return OfflineList{}, found(err, "device", "deviceId")
 	}
 	l := s.newFacts(ctx, tx.Client(), at, free)

@@ -9,15 +9,14 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// CreateOrganizationInput names an organization and its first administrator.
+// CreateOrganizationInput names an organization and its first administrator, who is its owner.
 type CreateOrganizationInput struct {
 	Name       string
 	AdminName  string
 	AdminEmail string
 }
 
-// CreateOrganization makes an organization with its journal and its first administrator. Only a
-// system actor may.
+// CreateOrganization makes an organization with its journal and its owner. Only a system actor may.
 func (s *Service) CreateOrganization(
 	ctx context.Context, in CreateOrganizationInput,
 ) (*ent.Organization, *ent.User, error) {
@@ -44,7 +43,7 @@ func (s *Service) CreateOrganization(
 			return nil, err
 		}
 		admin, err = tx.User.Create().SetName(in.AdminName).SetEmail(normalEmail(in.AdminEmail)).
-			SetRole(actor.RoleAdmin).Save(ctx)
+			SetRole(actor.RoleOwner).Save(ctx)
 		if err != nil {
 			return nil, err
 		}

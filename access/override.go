@@ -118,12 +118,17 @@ func (s *Service) CancelDoorOverride(
 	return &CancelDoorOverridePayload{d}, nil
 }
 
-// changeMode changes a locked door, with what follows for the mode in force, and tells its device.
+// changeMode changes a door that the actor may operate, and locks it, with what follows for the mode
+// in force, and tells its device.
 func (s *Service) changeMode(
 	ctx context.Context, id typeid.Door, change func(*ent.Tx, *ent.Door) ([]journal.Event, error),
 ) (d *ent.Door, err error) {
+	at, err := doorsAt(ctx, OperateDoors)
+	if err != nil {
+		return nil, err
+	}
 	err = s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		if d, err = tx.Door.Query().Where(door.ID(id), forChange).Only(ctx); err != nil {
+		if d, err = tx.Door.Query().Where(door.ID(id), at, forChange).Only(ctx); err != nil {
 			return nil, found(err, "door", "doorId")
 		}
 		events, err := s.settleModes(ctx, tx, []*ent.Door{d}) // what was to happen by now comes first

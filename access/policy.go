@@ -2,9 +2,11 @@ package access
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/rule"
+	"github.com/cardea/cardea/typeid"
 )
 
 // Action is something that an actor may or may not do in their own organization.
@@ -32,6 +34,7 @@ const (
 	WriteSites       Action = "WRITE_SITES"
 	WriteDoors       Action = "WRITE_DOORS"
 	WriteUsers       Action = "WRITE_USERS"
+	WriteOwners      Action = "WRITE_OWNERS" // who is OWNER, and whatever changes one who is
 	WriteKeys        Action = "WRITE_KEYS"
 	WriteDevices     Action = "WRITE_DEVICES"
 	WriteTokens      Action = "WRITE_TOKENS"
@@ -48,67 +51,103 @@ const (
 	OperateDoors     Action = "OPERATE_DOORS" // unlock without a key, override modes, read cards for others
 )
 
-// scope is how far an action reaches.
-type scope int
+// extent is how far an action reaches.
+type extent int
 
 const (
-	nothing scope = iota
-	own           // what is the user's: themselves, their keys, the doors that those open
-	all           // the whole organization
+	nothing extent = iota
+	own            // what is the user's: themselves, their keys, the doors that those open
+	sites          // the sites that they manage, and what is theirs
+	all            // the whole organization
 )
 
-// policy is who may do what. A role without an entry may not.
+// right is how far an action reaches for each role, and the scope that a token needs for it.
+type right struct {
+	owner, admin, manager, auditor, member, guest extent
+	scope                                         actor.Scope
+}
+
+// policy is who may do what.
 //
 // CommandDoors is the right to ask: whether the door then opens is decided by keys (package
 // verdict), for an administrator too. Lockdowns that are one's own are those of plans that name
 // one's group; keys that are one's own to share are those that one holds, and to revoke, those that
-// one shared. A guest may do what the page of a shared key needs (package portal), and no more.
-var policy = map[Action]map[actor.Role]scope{
-	ReadOrganization: {actor.RoleAdmin: all, actor.RoleMember: all, actor.RoleGuest: all},
-	ReadSites:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
-	ReadDoors:        {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
-	ReadUsers:        {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadKeys:         {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
-	ReadCommands:     {actor.RoleAdmin: all, actor.RoleMember: own, actor.RoleGuest: own},
-	ReadTokens:       {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadDevices:      {actor.RoleAdmin: all},
-	ReadEvents:       {actor.RoleAdmin: all},
-	ReadWebhooks:     {actor.RoleAdmin: all},
-	ReadGroups:       {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadSchedules:    {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadCredentials:  {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadVisits:       {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadAreas:        {actor.RoleAdmin: all},
-	ReadLockdowns:    {actor.RoleAdmin: all, actor.RoleMember: own},
-	ReadAccess:       {actor.RoleAdmin: all, actor.RoleMember: own},
-	WriteSites:       {actor.RoleAdmin: all},
-	WriteDoors:       {actor.RoleAdmin: all},
-	WriteUsers:       {actor.RoleAdmin: all},
-	WriteKeys:        {actor.RoleAdmin: all},
-	WriteDevices:     {actor.RoleAdmin: all},
-	WriteTokens:      {actor.RoleAdmin: all, actor.RoleMember: own},
-	WriteWebhooks:    {actor.RoleAdmin: all},
-	WriteGroups:      {actor.RoleAdmin: all},
-	WriteSchedules:   {actor.RoleAdmin: all},
-	WriteCredentials: {actor.RoleAdmin: all},
-	WriteVisits:      {actor.RoleAdmin: all, actor.RoleMember: own},
-	WriteAreas:       {actor.RoleAdmin: all},
-	WriteLockdowns:   {actor.RoleAdmin: all},
-	TriggerLockdowns: {actor.RoleAdmin: all, actor.RoleMember: own},
-	ShareKeys:        {actor.RoleAdmin: all, actor.RoleMember: own},
-	CommandDoors:     {actor.RoleAdmin: own, actor.RoleMember: own, actor.RoleGuest: own},
-	OperateDoors:     {actor.RoleAdmin: all},
+// one shared. At sites, a key is written if all that it opens is there, and a lockdown triggered if
+// all that it closes is. A guest may do what the page of a shared key needs (package portal), and no
+// more.
+var policy = map[Action]right{
+	//                 owner    admin    manager  auditor  member   guest
+	ReadOrganization: {all, all, all, all, all, all, "organization:read"},
+	ReadSites:        {all, all, sites, all, own, own, "sites:read"},
+	ReadDoors:        {all, all, sites, all, own, own, "doors:read"},
+	ReadUsers:        {all, all, all, all, own, nothing, "users:read"},
+	ReadKeys:         {all, all, sites, all, own, own, "keys:read"},
+	ReadCommands:     {all, all, sites, all, own, own, "doors:read"},
+	ReadTokens:       {all, all, own, all, own, nothing, "tokens:read"},
+	ReadDevices:      {all, all, sites, all, nothing, nothing, "devices:read"},
+	ReadEvents:       {all, all, sites, all, nothing, nothing, "events:read"},
+	ReadGroups:       {all, all, all, all, own, nothing, "groups:read"},
+	ReadSchedules:    {all, all, all, all, own, nothing, "schedules:read"},
+	ReadCredentials:  {all, all, own, all, own, nothing, "credentials:read"},
+	ReadVisits:       {all, all, sites, all, own, nothing, "visits:read"},
+	ReadAreas:        {all, all, sites, all, nothing, nothing, "areas:read"},
+	ReadLockdowns:    {all, all, sites, all, own, nothing, "lockdowns:read"},
+	ReadAccess:       {all, all, sites, all, own, nothing, "access:read"},
+	ReadWebhooks:     {all, all, nothing, all, nothing, nothing, "webhooks:read"},
+	WriteSites:       {all, all, nothing, nothing, nothing, nothing, "sites:write"},
+	WriteDoors:       {all, all, sites, nothing, nothing, nothing, "doors:write"},
+	WriteUsers:       {all, all, nothing, nothing, nothing, nothing, "users:write"},
+	WriteOwners:      {all, nothing, nothing, nothing, nothing, nothing, "users:write"},
+	WriteKeys:        {all, all, sites, nothing, nothing, nothing, "keys:write"},
+	WriteDevices:     {all, all, sites, nothing, nothing, nothing, "devices:write"},
+	WriteTokens:      {all, all, own, nothing, own, nothing, "tokens:write"},
+	WriteWebhooks:    {all, all, nothing, nothing, nothing, nothing, "webhooks:write"},
+	WriteGroups:      {all, all, nothing, nothing, nothing, nothing, "groups:write"},
+	WriteSchedules:   {all, all, nothing, nothing, nothing, nothing, "schedules:write"},
+	WriteCredentials: {all, all, nothing, nothing, nothing, nothing, "credentials:write"},
+	WriteVisits:      {all, all, sites, nothing, own, nothing, "visits:write"},
+	WriteAreas:       {all, all, sites, nothing, nothing, nothing, "areas:write"},
+	WriteLockdowns:   {all, all, nothing, nothing, nothing, nothing, "lockdowns:write"},
+	TriggerLockdowns: {all, all, sites, nothing, own, nothing, "lockdowns:trigger"},
+	ShareKeys:        {all, all, sites, nothing, own, nothing, "keys:share"},
+	CommandDoors:     {own, own, own, nothing, own, own, "doors:unlock"},
+	OperateDoors:     {all, all, sites, nothing, nothing, nothing, "doors:operate"},
+}
+
+func (r right) of(role actor.Role) extent {
+	switch role {
+	case actor.RoleOwner:
+		return r.owner
+	case actor.RoleAdmin:
+		return r.admin
+	case actor.RoleManager:
+		return r.manager
+	case actor.RoleAuditor:
+		return r.auditor
+	case actor.RoleMember:
+		return r.member
+	case actor.RoleGuest:
+		return r.guest
+	}
+	return nothing
 }
 
 // Authorize fails with FORBIDDEN if the actor may not do this at all, and with rule.ErrNoActor
-// without one. Where it succeeds for what is the actor's own only, the Visible… predicates narrow.
+// without one. Where it succeeds for less than the whole organization, predicates narrow: Visible…
+// what is read, and their kin what a change may find.
 func Authorize(ctx context.Context, action Action) error {
 	_, err := reach(ctx, action)
 	return err
 }
 
+// Everywhere says whether the action reaches the whole organization for the actor of ctx.
+func Everywhere(ctx context.Context, action Action) bool {
+	reached, err := reach(ctx, action)
+	return err == nil && reached == all
+}
+
 // reach returns how far the action reaches for the actor of ctx.
-func reach(ctx context.Context, action Action) (scope, error) {
+func reach(ctx context.Context, action Action) (extent, error) {
 	by, ok := actor.FromContext(ctx)
 	if !ok {
 		return nothing, rule.ErrNoActor
@@ -117,10 +156,31 @@ func reach(ctx context.Context, action Action) (scope, error) {
 	case actor.KindSystem:
 		return all, nil
 	case actor.KindUser, actor.KindToken:
-		if s := policy[action][by.Role]; s != nothing {
-			return s, nil
-		}
+		return reachOf(by, action)
 	case actor.KindDevice:
 	}
 	return nothing, errForbidden
+}
+
+// reachOf is reach for a person or a token: what the role gives, at most what a manager may if the
+// token is confined to sites, and nothing without the scope.
+func reachOf(by actor.Actor, action Action) (extent, error) {
+	row := policy[action]
+	reached := row.of(by.Role)
+	if by.Confined {
+		reached = min(reached, row.manager)
+	}
+	switch {
+	case reached == nothing:
+		return nothing, errForbidden
+	case by.Scopes != nil && !slices.Contains(by.Scopes, row.scope):
+		return nothing, Error{CodeForbidden, "the token lacks the scope " + string(row.scope), ""}
+	}
+	return reached, nil
+}
+
+// governs says whether the action, which reaches so far, reaches all of a site, whosever it is.
+func governs(ctx context.Context, reached extent, at typeid.Site) bool {
+	by, _ := actor.FromContext(ctx)
+	return reached == all || reached == sites && slices.Contains(by.Sites, at)
 }

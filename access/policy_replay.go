@@ -13,6 +13,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -52,7 +53,8 @@ type PolicyReplayPage struct {
 func (s *Service) PolicyReplay(
 	ctx context.Context, in AccessChangeInput, from, to time.Time, after *ReplayPlace, limit int,
 ) (*PolicyReplayPage, error) {
-	if err := Authorize(ctx, ReadEvents); err != nil {
+	visible, err := s.VisibleEvents(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := s.asked(ctx, typeid.User{}, nil); err != nil {
@@ -67,7 +69,7 @@ func (s *Service) PolicyReplay(
 	}
 	page := &PolicyReplayPage{Last: after}
 	for page.More = true; page.More && len(page.Found) < limit && page.Examined < maxReplayed; {
-		events, err := s.decisions(ctx, from, to, page.Last, replayBatch+1)
+		events, err := s.decisions(ctx, visible, from, to, page.Last, replayBatch+1)
 		if err != nil {
 			return nil, err
 		}
@@ -91,13 +93,13 @@ func checkReplay(from, to time.Time) error {
 	return f.err()
 }
 
-// decisions lists grants and denials in the order in which they happened.
+// decisions lists grants and denials that the actor sees in the order in which they happened.
 func (s *Service) decisions(
-	ctx context.Context, from, to time.Time, after *ReplayPlace, most int,
+	ctx context.Context, visible predicate.Event, from, to time.Time, after *ReplayPlace, most int,
 ) ([]*ent.Event, error) {
 	rows, err := s.db.Event.Query().
 		Where(event.TypeIn("access.granted", "access.denied"), event.OccurredAtGTE(from),
-			event.OccurredAtLT(to), func(q *entsql.Selector) {
+			event.OccurredAtLT(to), visible, func(q *entsql.Selector) {
 				if after != nil {
 					q.Where(entsql.CompositeGT(q.Columns(event.FieldOccurredAt, event.FieldSeq),
 						after.At, after.Sequence))

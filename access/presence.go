@@ -111,7 +111,7 @@ func (p passage) empty(
 	return reset, events, err
 }
 
-// holdArea locks an area, and a person of the organization before it, if one is named.
+// holdArea locks an area that the actor may operate, and a person of the organization before it, if one is named.
 func holdArea(
 	ctx context.Context, tx *ent.Tx, id typeid.Area, who *typeid.User,
 ) (*ent.Area, error) {
@@ -120,6 +120,10 @@ func holdArea(
 			return nil, found(err, "user", "userId")
 		}
 	}
-	a, err := tx.Area.Query().Where(area.ID(id), forChange).Only(ctx)
+	at, err := areasAt(ctx, OperateDoors)
+	if err != nil {
+		return nil, err
+	}
+	a, err := tx.Area.Query().Where(area.ID(id), at, forChange).Only(ctx)
 	return a, found(err, "area", "areaId")
 }

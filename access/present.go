@@ -13,6 +13,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
+	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/journal"
@@ -62,12 +63,14 @@ const presentTimeout = 10 * time.Second
 func (s *Service) PresentCredential(
 	ctx context.Context, in PresentCredentialInput,
 ) (*PresentCredentialPayload, error) {
-	if err := Authorize(ctx, OperateDoors); err != nil {
+	at, err := doorsAt(ctx, OperateDoors)
+	if err != nil {
 		return nil, err
 	}
 	o := order{
 		verb: command.VerbUNLOCK, door: in.DoorID, idempotencyKey: in.IdempotencyKey,
-		clientContext: in.ClientContext, manner: verdict.AtDoor, method: in.Credential.method(),
+		clientContext: in.ClientContext, at: at,
+		manner: verdict.AtDoor, method: in.Credential.method(),
 	}
 	if err := in.check(o); err != nil {
 		return nil, err
@@ -77,7 +80,7 @@ func (s *Service) PresentCredential(
 	if first, err := s.firstWithKey(ctx, o); first != nil || err != nil {
 		return presented(first), err
 	}
-	d, err := s.db.Door.Get(ctx, in.DoorID)
+	d, err := s.db.Door.Query().Where(door.ID(in.DoorID), at).Only(ctx)
 	if err != nil {
 		return nil, found(err, "door", "doorId")
 	}

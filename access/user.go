@@ -16,15 +16,16 @@ import (
 
 // CreateUserInput describes a new user.
 type CreateUserInput struct {
-	Name  string
-	Email string
-	Role  *actor.Role // nil: MEMBER
+	Name    string
+	Email   string
+	Role    *actor.Role   // nil: MEMBER
+	SiteIDs []typeid.Site // those that a MANAGER manages
 }
 
 // CreateUserPayload holds the new user.
 type CreateUserPayload struct{ User *ent.User }
 
-// CreateUser makes a user. E-mail addresses are unique in the organization.
+// CreateUser makes a user. E-mail addresses are unique in the organization. Owners make owners.
 func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err
@@ -32,7 +33,14 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUs
 	var f faults
 	f.text("name", in.Name, 200)
 	f.email("email", in.Email)
+	f.managed(in.Role, in.SiteIDs)
+	if in.SiteIDs != nil && in.Role == nil {
+		f.add("siteIds", "only a MANAGER manages sites")
+	}
 	if err := f.err(); err != nil {
+		return nil, err
+	}
+	if err := mayGive(ctx, in.Role); err != nil {
 		return nil, err
 	}
 	var u *ent.User
@@ -40,6 +48,9 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUs
 		u, err = tx.User.Create().SetName(in.Name).SetEmail(normalEmail(in.Email)).
 			SetNillableRole(in.Role).Save(ctx)
 		if err != nil {
+			return nil, err
+		}
+		if _, err := manage(ctx, tx, u, in.SiteIDs); err != nil {
 			return nil, err
 		}
 		return []journal.Event{{Type: "user.created", User: u.ID}}, nil
@@ -52,11 +63,12 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUs
 
 // UpdateUserInput changes what it holds and leaves the rest.
 type UpdateUserInput struct {
-	ID     typeid.User
-	Name   *string
-	Email  *string
-	Role   *actor.Role
-	Status *user.Status
+	ID      typeid.User
+	Name    *string
+	Email   *string
+	Role    *actor.Role
+	SiteIDs []typeid.Site // those that a MANAGER manages from now on; nil: as they are
+	Status  *user.Status
 
 	ConfirmationToken *string `json:"-"`
 }
@@ -64,7 +76,8 @@ type UpdateUserInput struct {
 // UpdateUserPayload holds the user as they are now.
 type UpdateUserPayload struct{ User *ent.User }
 
-// UpdateUser changes a user. The last active administrator can be neither demoted nor suspended.
+// UpdateUser changes a user. Only owners change owners, and make them. The last active one can be
+// neither suspended nor given another role.
 func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err
@@ -72,35 +85,67 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	email := in.Email
-	if email != nil {
-		email = new(normalEmail(*email))
-	}
 	var u *ent.User
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
+		if err := mayChangeUser(ctx, tx.Client(), in.ID, in.Role); err != nil {
+			return nil, err
+		}
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
-		if in.Role != nil || in.Status != nil {
-			if _, err := lockAdmins(ctx, tx); err != nil {
-				return nil, err
-			}
-		}
-		update := tx.User.UpdateOneID(in.ID).SetNillableName(in.Name).SetNillableEmail(email).
-			SetNillableRole(in.Role).SetNillableStatus(in.Status)
-		change := changed(update.Mutation())
-		if u, err = update.Save(ctx); err != nil {
-			return nil, found(err, "user", "id")
-		}
-		if err := keepAdmin(ctx, tx); err != nil {
-			return nil, err
-		}
-		return []journal.Event{{Type: "user.updated", User: u.ID, Data: change}}, nil
+		u, events, err = updateUser(ctx, tx, in)
+		return events, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &UpdateUserPayload{u}, nil
+}
+
+func updateUser(
+	ctx context.Context, tx *ent.Tx, in UpdateUserInput,
+) (*ent.User, []journal.Event, error) {
+	if in.Role != nil || in.Status != nil {
+		if _, err := lockOwners(ctx, tx); err != nil {
+			return nil, nil, err
+		}
+	}
+	before, err := tx.User.Query().Where(user.ID(in.ID), forChange).Only(ctx)
+	if err != nil {
+		return nil, nil, found(err, "user", "id")
+	}
+	if before.Role == actor.RoleOwner { // as it is now that nobody else changes it
+		if err := Authorize(ctx, WriteOwners); err != nil {
+			return nil, nil, err
+		}
+	}
+	update := tx.User.UpdateOne(before).SetNillableName(in.Name).SetNillableRole(in.Role).
+		SetNillableStatus(in.Status)
+	if in.Email != nil {
+		update.SetEmail(normalEmail(*in.Email))
+	}
+	change := changed(update.Mutation())
+	after, err := update.Save(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	moved, err := manage(ctx, tx, after, in.SiteIDs)
+	if err != nil {
+		return nil, nil, err
+	}
+	events := []journal.Event{{Type: "user.updated", User: after.ID, Data: change}}
+	if after.Role != before.Role || moved {
+		events = append(events, roleChanged(before, after, in.SiteIDs))
+	}
+	return after, events, keepOwner(ctx, tx)
+}
+
+func roleChanged(before, after *ent.User, manages []typeid.Site) journal.Event {
+	facts := map[string]any{"from": before.Role, "to": after.Role}
+	if manages != nil {
+		facts["siteIds"] = manages
+	}
+	return journal.Event{Type: "user.role_changed", User: after.ID, Data: dataOf(facts)}
 }
 
 func (in UpdateUserInput) check() error {
@@ -109,6 +154,7 @@ func (in UpdateUserInput) check() error {
 	if in.Email != nil {
 		f.email("email", *in.Email)
 	}
+	f.managed(in.Role, in.SiteIDs)
 	return f.err()
 }
 
@@ -122,22 +168,30 @@ type DeleteUserInput struct {
 type DeleteUserPayload struct{ DeletedID typeid.User }
 
 // DeleteUser deletes a user with their keys, with those that they shared, and with their tokens.
-// Unlocks by those keys that are still on their way are cancelled. The last active administrator
-// stays.
+// Unlocks by those keys that are still on their way are cancelled. Only owners delete owners, and the
+// last active one stays.
 func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := mayChangeUser(ctx, tx.Client(), in.ID, nil); err != nil {
+			return nil, err
+		}
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
-		if _, err := lockAdmins(ctx, tx); err != nil {
+		if _, err := lockOwners(ctx, tx); err != nil {
 			return nil, err
 		}
 		u, err := tx.User.Query().Where(user.ID(in.ID)).ForUpdate().Only(ctx)
 		if err != nil {
 			return nil, found(err, "user", "id")
+		}
+		if u.Role == actor.RoleOwner { // perhaps only since it was looked at
+			if err := Authorize(ctx, WriteOwners); err != nil {
+				return nil, err
+			}
 		}
 		events, err := s.endAll(ctx, tx, key.Or(key.UserID(u.ID), key.SharedByID(u.ID)))
 		if err != nil {
@@ -146,7 +200,7 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		if err := tx.User.DeleteOne(u).Exec(ctx); err != nil {
 			return nil, fmt.Errorf("delete user: %w", err)
 		}
-		if err := keepAdmin(ctx, tx); err != nil {
+		if err := keepOwner(ctx, tx); err != nil {
 			return nil, err
 		}
 		return append(events, journal.Event{Type: "user.deleted", User: u.ID}), nil
@@ -155,27 +209,6 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		return nil, err
 	}
 	return &DeleteUserPayload{in.ID}, nil
-}
-
-// lockAdmins locks the active administrators, before any of them is changed: two cannot remove each
-// other at once, nor wait for each other.
-func lockAdmins(ctx context.Context, tx *ent.Tx) ([]*ent.User, error) {
-	admins, err := tx.User.Query().
-		Where(user.RoleEQ(actor.RoleAdmin), user.StatusEQ(user.StatusACTIVE), forChange).
-		Order(user.ByID()).All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("lock administrators: %w", err)
-	}
-	return admins, nil
-}
-
-// keepAdmin fails if the change left no active administrator.
-func keepAdmin(ctx context.Context, tx *ent.Tx) error {
-	left, err := lockAdmins(ctx, tx)
-	if err == nil && len(left) == 0 {
-		err = Error{CodeConflict, "the organization would be left without an administrator", ""}
-	}
-	return err
 }
 
 // email checks an address such as front-desk@example.com.

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,11 @@ import (
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/doorgroupdoor"
+	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/lockdown"
+	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
@@ -24,6 +27,7 @@ import (
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
 	"github.com/cardea/cardea/ent/usergroupmember"
+	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -32,21 +36,27 @@ import (
 
 // VisibleSites are those of the doors that the actor sees.
 func (s *Service) VisibleSites(ctx context.Context) (predicate.Site, error) {
-	return narrow(ctx, ReadSites, func(me typeid.User) predicate.Site {
+	mine := func(me typeid.User) predicate.Site {
 		doors, now := sql.Table(door.Table).As("own"), s.now()
 		return func(q *sql.Selector) {
 			q.Where(sql.In(q.C(site.FieldID), sql.Select(doors.C(door.FieldSiteID)).From(doors).
 				Where(opens(doors.C, me, now))))
 		}
-	})
+	}
+	return narrowTo(ctx, ReadSites, mine, siteAt)
 }
 
 // VisibleDoors are those that a valid key of the actor opens.
 func (s *Service) VisibleDoors(ctx context.Context) (predicate.Door, error) {
-	return narrow(ctx, ReadDoors, func(me typeid.User) predicate.Door {
+	return s.doorsFor(ctx, ReadDoors)
+}
+
+// doorsFor are the doors that an action reaches of which one's own are those that a valid key opens.
+func (s *Service) doorsFor(ctx context.Context, action Action) (predicate.Door, error) {
+	return narrowTo(ctx, action, func(me typeid.User) predicate.Door {
 		now := s.now()
 		return func(q *sql.Selector) { q.Where(opens(q.C, me, now)) }
-	})
+	}, doorAt)
 }
 
 // VisibleUsers are the actor themselves.
@@ -56,9 +66,14 @@ func (s *Service) VisibleUsers(ctx context.Context) (predicate.User, error) {
 
 // VisibleKeys are the actor's, those of the groups that they are in now, and those that they shared.
 func (s *Service) VisibleKeys(ctx context.Context) (predicate.Key, error) {
-	return narrow(ctx, ReadKeys, func(me typeid.User) predicate.Key {
+	return s.keysFor(ctx, ReadKeys)
+}
+
+// keysFor are the keys that an action may find.
+func (s *Service) keysFor(ctx context.Context, action Action) (predicate.Key, error) {
+	return narrowTo(ctx, action, func(me typeid.User) predicate.Key {
 		return key.Or(s.held(me), key.SharedByID(me))
-	})
+	}, keyAt)
 }
 
 // held are the keys of a person, and of the groups that they are in now.
@@ -72,12 +87,22 @@ func (s *Service) held(by typeid.User) predicate.Key {
 
 // VisibleSchedules are those of keys that are the actor's or their groups', unless revoked.
 func (s *Service) VisibleSchedules(ctx context.Context) (predicate.Schedule, error) {
-	return narrow(ctx, ReadSchedules, func(me typeid.User) predicate.Schedule {
-		now := s.now()
-		return func(q *sql.Selector) {
-			q.Where(among(q.C(schedule.FieldID), schedulesOfUser, me, me, me, now, now))
-		}
-	})
+	return s.schedulesFor(ctx, ReadSchedules)
+}
+
+// schedulesFor are the schedules that may be named in an action: those of one's keys for one's own.
+func (s *Service) schedulesFor(
+	ctx context.Context, action Action,
+) (predicate.Schedule, error) {
+	reached, err := reach(ctx, action)
+	if err != nil || reached != own {
+		return func(*sql.Selector) {}, err
+	}
+	by, _ := actor.FromContext(ctx)
+	me, now := by.User, s.now()
+	return func(q *sql.Selector) {
+		q.Where(among(q.C(schedule.FieldID), schedulesOfUser, me, me, me, now, now))
+	}, nil
 }
 
 // VisibleHolidayCalendars are those of the sites of the doors that the actor sees.
@@ -98,7 +123,7 @@ func (s *Service) VisibleHolidayCalendars(
 
 // VisibleCommands are those that the actor asked for.
 func (s *Service) VisibleCommands(ctx context.Context) (predicate.Command, error) {
-	return narrow(ctx, ReadCommands, command.RequesterUserID)
+	return narrowTo(ctx, ReadCommands, command.RequesterUserID, commandAt)
 }
 
 // VisibleCredentials are the actor's, but for those that tell of duress: whoever forces somebody to
@@ -111,13 +136,17 @@ func (s *Service) VisibleCredentials(ctx context.Context) (predicate.Credential,
 
 // SeesDuress says whether the actor may know which credentials tell of duress.
 func (s *Service) SeesDuress(ctx context.Context) bool {
-	reached, err := reach(ctx, ReadCredentials)
-	return err == nil && reached == all
+	return Everywhere(ctx, WriteCredentials)
 }
 
 // VisibleTokens are the actor's.
 func (s *Service) VisibleTokens(ctx context.Context) (predicate.APIToken, error) {
-	return narrow(ctx, ReadTokens, apitoken.UserID)
+	return tokensFor(ctx, ReadTokens)
+}
+
+// tokensFor are the tokens that an action may find.
+func tokensFor(ctx context.Context, action Action) (predicate.APIToken, error) {
+	return narrow(ctx, action, apitoken.UserID)
 }
 
 // VisibleUserGroups are those that the actor is in now, directly or through a part.
@@ -150,37 +179,133 @@ func (s *Service) VisibleDoorGroups(ctx context.Context) (predicate.DoorGroup, e
 
 // VisibleDoorGroupDoors are the places in groups of the doors that the actor sees.
 func (s *Service) VisibleDoorGroupDoors(ctx context.Context) (predicate.DoorGroupDoor, error) {
-	return narrow(ctx, ReadGroups, func(me typeid.User) predicate.DoorGroupDoor {
-		doors, now := sql.Table(door.Table).As("own"), s.now()
-		return func(q *sql.Selector) {
-			q.Where(sql.In(q.C(doorgroupdoor.FieldDoorID), sql.Select(doors.C(door.FieldID)).From(doors).
-				Where(opens(doors.C, me, now))))
-		}
-	})
+	if err := Authorize(ctx, ReadGroups); err != nil {
+		return nil, err
+	}
+	visible, err := s.VisibleDoors(ctx)
+	if err != nil || Everywhere(ctx, ReadDoors) {
+		return func(*sql.Selector) {}, err
+	}
+	return func(q *sql.Selector) {
+		doors := sql.Table(door.Table).As("seen")
+		of := sql.Select(doors.C(door.FieldID)).From(doors)
+		visible(of)
+		q.Where(sql.In(q.C(doorgroupdoor.FieldDoorID), of))
+	}, nil
 }
 
 // VisibleLockdownPlans are those that a group of the actor may trigger or release.
 func (s *Service) VisibleLockdownPlans(ctx context.Context) (predicate.LockdownPlan, error) {
-	return narrow(ctx, ReadLockdowns, func(me typeid.User) predicate.LockdownPlan {
+	return s.plansFor(ctx, ReadLockdowns)
+}
+
+// plansFor are the plans that an action may find.
+func (s *Service) plansFor(
+	ctx context.Context, action Action,
+) (predicate.LockdownPlan, error) {
+	there, err := s.plansThere(ctx, action)
+	if err != nil {
+		return nil, err
+	}
+	return narrowTo(ctx, action, func(me typeid.User) predicate.LockdownPlan {
 		now := s.now()
 		return func(q *sql.Selector) {
 			q.Where(sql.Or(
 				among(q.C(lockdownplan.FieldTriggerGroupID), "SELECT "+groupsOfUser, me, now, now),
 				among(q.C(lockdownplan.FieldReleaseGroupID), "SELECT "+groupsOfUser, me, now, now)))
 		}
+	}, func([]typeid.Site) predicate.LockdownPlan {
+		return func(q *sql.Selector) { q.Where(anyOf(q.C(lockdownplan.FieldID), there)) }
 	})
 }
 
 // VisibleLockdowns are those of the plans that the actor sees.
 func (s *Service) VisibleLockdowns(ctx context.Context) (predicate.Lockdown, error) {
-	return narrow(ctx, ReadLockdowns, func(me typeid.User) predicate.Lockdown {
+	return s.lockdownsFor(ctx, ReadLockdowns)
+}
+
+// lockdownsFor are the lockdowns that an action may find.
+func (s *Service) lockdownsFor(
+	ctx context.Context, action Action,
+) (predicate.Lockdown, error) {
+	there, err := s.plansThere(ctx, action)
+	if err != nil {
+		return nil, err
+	}
+	return narrowTo(ctx, action, func(me typeid.User) predicate.Lockdown {
 		now := s.now()
 		return func(q *sql.Selector) {
-			q.Where(among(q.C(lockdown.FieldPlanID), `SELECT p.id FROM lockdown_plans p
-				JOIN (SELECT `+groupsOfUser+`) AS own (id)
-				  ON own.id IN (p.trigger_group_id, p.release_group_id)`, me, now, now))
+			q.Where(among(q.C(lockdown.FieldPlanID), plansOfUser, me, now, now))
 		}
+	}, func([]typeid.Site) predicate.Lockdown {
+		return func(q *sql.Selector) { q.Where(anyOf(q.C(lockdown.FieldPlanID), there)) }
 	})
+}
+
+// plansThere are the plans that close anything at the actor's sites, if the action needs to know.
+func (s *Service) plansThere(
+	ctx context.Context, action Action,
+) ([]typeid.LockdownPlan, error) {
+	reached, err := reach(ctx, action)
+	by, _ := actor.FromContext(ctx)
+	if err != nil || reached == all || by.Sites == nil {
+		return nil, err
+	}
+	return s.plansAt(ctx, by.Sites)
+}
+
+// VisibleLockdownDoors are, of the lockdowns that the actor sees, those that they close: all doors for
+// whoever is in a group that a plan names, and else those at the actor's sites.
+func (s *Service) VisibleLockdownDoors(ctx context.Context) (predicate.LockdownDoor, error) {
+	return narrowTo(ctx, ReadLockdowns, func(me typeid.User) predicate.LockdownDoor {
+		now := s.now()
+		return func(q *sql.Selector) {
+			q.Where(among(q.C(lockdowndoor.FieldLockdownID),
+				"SELECT l.id FROM lockdowns l WHERE l.plan_id IN ("+plansOfUser+")", me, now, now))
+		}
+	}, lockdownDoorAt)
+}
+
+// VisibleClosedDoors are the doors of those: who may close a door may know which one it is.
+func (s *Service) VisibleClosedDoors(ctx context.Context) (predicate.Door, error) {
+	return narrowTo(ctx, ReadLockdowns, func(me typeid.User) predicate.Door {
+		now := s.now()
+		return func(q *sql.Selector) {
+			q.Where(among(q.C(door.FieldID), `SELECT c.door_id FROM lockdown_doors c
+				JOIN lockdowns l ON l.org_id = c.org_id AND l.id = c.lockdown_id
+				WHERE l.plan_id IN (`+plansOfUser+")", me, now, now))
+		}
+	}, doorAt)
+}
+
+// VisibleDevices are those of the actor's sites; nobody owns one.
+func (s *Service) VisibleDevices(ctx context.Context) (predicate.Device, error) {
+	return devicesAt(ctx, ReadDevices)
+}
+
+// VisibleAreas are likewise.
+func (s *Service) VisibleAreas(ctx context.Context) (predicate.Area, error) {
+	return areasAt(ctx, ReadAreas)
+}
+
+// VisiblePresences are those in the areas that the actor sees.
+func (s *Service) VisiblePresences(ctx context.Context) (predicate.Presence, error) {
+	return narrowTo(ctx, ReadAreas, nil, presenceAt)
+}
+
+// VisibleEvents are those that name one of the actor's sites, and those about the actor.
+func (s *Service) VisibleEvents(ctx context.Context) (predicate.Event, error) {
+	return narrowTo(ctx, ReadEvents, event.UserID, func(ids []typeid.Site) predicate.Event {
+		return func(q *sql.Selector) { q.Where(anyOf(q.C(event.FieldSiteID), ids)) }
+	})
+}
+
+// SeesEvent says whether VisibleEvents is true of an event.
+func SeesEvent(ctx context.Context, e *journal.Event) bool {
+	reached, err := reach(ctx, ReadEvents)
+	by, _ := actor.FromContext(ctx)
+	return err == nil && (reached == all || slices.Contains(by.Sites, e.Site) ||
+		!by.Confined && e.User == by.User)
 }
 
 // ofMember is true of groups that the person is in.
@@ -188,21 +313,6 @@ func ofMember(who typeid.User, now time.Time) predicate.UserGroup {
 	return func(q *sql.Selector) {
 		q.Where(among(q.C(usergroup.FieldID), "SELECT "+groupsOfUser, who, now, now))
 	}
-}
-
-// narrow returns the predicate for an action: none for all, mine for the actor's own.
-func narrow[P ~func(*sql.Selector)](
-	ctx context.Context, action Action, mine func(typeid.User) P,
-) (P, error) {
-	reached, err := reach(ctx, action)
-	if err != nil {
-		return nil, err
-	}
-	if reached == all {
-		return func(*sql.Selector) {}, nil
-	}
-	by, _ := actor.FromContext(ctx)
-	return mine(by.User), nil
 }
 
 // opens is true of doors (whose columns c names) that a valid key of the user, or of a group that
@@ -225,16 +335,27 @@ func opens(c func(string) string, me typeid.User, now time.Time) *sql.Predicate 
 // among is: column IN (query), with ? for each argument.
 func among(column, query string, args ...any) *sql.Predicate {
 	return sql.P(func(b *sql.Builder) {
-		b.Ident(column).WriteString(" IN (")
+		b.Ident(column).WriteString(" IN (").Join(condition(query, args...)).WriteByte(')')
+	})
+}
+
+// condition is SQL as it is written, with ? for each argument.
+func condition(query string, args ...any) *sql.Predicate {
+	return sql.P(func(b *sql.Builder) {
 		for i, part := range strings.Split(query, "?") {
 			if i > 0 {
 				b.Arg(args[i-1])
 			}
 			b.WriteString(part)
 		}
-		b.WriteByte(')')
 	})
 }
+
+// plansOfUser is the lockdown plans that name a group of a user. Its arguments are the user, and the
+// instant twice.
+const plansOfUser = `SELECT p.id FROM lockdown_plans p
+	JOIN (SELECT ` + groupsOfUser + `) AS own (id)
+	  ON own.id IN (p.trigger_group_id, p.release_group_id)`
 
 // schedulesOfUser is the schedules of keys of a user and of their groups. Its arguments are the user
 // thrice, and the instant twice.

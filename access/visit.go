@@ -55,7 +55,7 @@ func (s *Service) InviteVisitor(
 	if in.HostID != nil {
 		host = *in.HostID
 	}
-	if reached == own && host != by.User {
+	if host != by.User && !governs(ctx, reached, in.SiteID) {
 		return nil, Error{CodeForbidden, "host yourself", "hostId"}
 	}
 	opens, f := visitTargets(in.DoorIDs, in.DoorGroupIDs)
@@ -110,8 +110,9 @@ func visitTargets(doors []typeid.Door, groups []typeid.DoorGroup) (t targets, f 
 	return t, f
 }
 
-// mayHost fails unless the actor may invite to these doors of the site: an administrator to all,
-// others to those that a key of theirs opens now. Groups of doors change, so they are administrators'.
+// mayHost fails unless the actor may invite to these doors of the site: an administrator to all, a
+// manager to those of their sites, others to those that a key of theirs opens now. Groups of doors
+// change, so they are for the former.
 func (s *Service) mayHost(
 	ctx context.Context, tx *ent.Tx, at typeid.Site, t targets,
 ) error {
@@ -119,15 +120,18 @@ func (s *Service) mayHost(
 	if err != nil {
 		return err
 	}
-	if reached == own && len(t.groups) > 0 {
+	inCharge := governs(ctx, reached, at)
+	if !inCharge && len(t.groups) > 0 {
 		return Error{CodeForbidden, "only administrators invite to groups of doors", "doorGroupIds"}
 	}
-	if err := t.exist(ctx, tx); err != nil {
-		return err
-	}
-	visible, err := s.VisibleDoors(ctx)
+	visible, err := s.doorsFor(ctx, WriteVisits)
 	if err != nil {
 		return err
+	}
+	if inCharge {
+		if err := t.exist(ctx, tx, WriteVisits); err != nil {
+			return err
+		}
 	}
 	doors, err := tx.Door.Query().Where(door.IDIn(t.doors...), door.SiteID(at), visible).
 		Order(door.ByID()).ForShare().All(ctx)
@@ -136,7 +140,7 @@ func (s *Service) mayHost(
 		return fmt.Errorf("load doors: %w", err)
 	case len(doors) != len(t.doors):
 		return Error{CodeNotFound, "no such door of the site", "doorIds"}
-	case reached == all:
+	case inCharge:
 		return nil
 	}
 	return s.mayOpen(ctx, tx, doors)
@@ -287,10 +291,7 @@ func (s *Service) changeVisit(
 		context.Context, *ent.Tx, *ent.Visit, []*ent.Key,
 	) (*ent.Visit, []journal.Event, error),
 ) (v *ent.Visit, err error) {
-	if err := Authorize(ctx, WriteVisits); err != nil {
-		return nil, err
-	}
-	visible, err := s.VisibleVisits(ctx)
+	visible, err := visitsFor(ctx, WriteVisits)
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +319,12 @@ func (s *Service) changeVisit(
 
 // VisibleVisits are those that the actor hosts.
 func (s *Service) VisibleVisits(ctx context.Context) (predicate.Visit, error) {
-	return narrow(ctx, ReadVisits, visit.HostID)
+	return visitsFor(ctx, ReadVisits)
+}
+
+// visitsFor are the visits that an action may find.
+func visitsFor(ctx context.Context, action Action) (predicate.Visit, error) {
+	return narrowTo(ctx, action, visit.HostID, visitAt)
 }
 
 // visitEvent tells of a visit: its host is the person that it is about.

@@ -11,6 +11,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/cardea/cardea/access/verdict"
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/typeid"
@@ -53,7 +54,11 @@ func (s *Service) WhoCanOpen(
 	if err != nil {
 		return nil, verdict.Mode{}, err
 	}
-	d, err := s.db.Door.Query().Where(door.ID(where)).Only(ctx)
+	visible, err := s.askedOf(ctx, typeid.User{})
+	if err != nil {
+		return nil, verdict.Mode{}, err
+	}
+	d, err := s.db.Door.Query().Where(door.ID(where), visible).Only(ctx)
 	if err != nil {
 		return nil, verdict.Mode{}, found(err, "door", "doorId")
 	}
@@ -85,7 +90,7 @@ func (s *Service) WhoCanOpen(
 }
 
 // DoorsFor lists the doors that a person may open at an instant. Who may not see others may ask about
-// themself, and is told of the doors that they see.
+// themself, and is told of the doors that they see; a manager is told of those of their sites.
 func (s *Service) DoorsFor(
 	ctx context.Context, who typeid.User, at *time.Time, after typeid.Door, limit int,
 ) (*AccessPage[typeid.Door, *DoorAccess], error) {
@@ -184,7 +189,10 @@ func (l factLoader) whoOpens(
 func (l factLoader) opensWhich(
 	ctx context.Context, who typeid.User, doors []typeid.Door,
 ) (granted []*DoorAccess, err error) {
-	visible, err := l.s.VisibleDoors(ctx)
+	visible, err := l.s.doorsFor(ctx, ReadAccess)
+	if by, _ := actor.FromContext(ctx); err == nil && who != by.User {
+		visible, err = l.s.askedOf(ctx, who)
+	}
 	if err != nil {
 		return nil, err
 	}

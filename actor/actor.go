@@ -11,6 +11,8 @@ package actor
 import (
 	"context"
 	"crypto/rand"
+	"reflect"
+	"slices"
 
 	"github.com/cardea/cardea/typeid"
 )
@@ -36,15 +38,23 @@ type Role string
 
 // The roles.
 const (
-	RoleAdmin  Role = "ADMIN"
-	RoleMember Role = "MEMBER"
-	RoleGuest  Role = "GUEST" // a person without an account, by a key that was shared to them
+	RoleOwner   Role = "OWNER"   // an administrator who may also give and take this role
+	RoleAdmin   Role = "ADMIN"   // of the whole organization
+	RoleManager Role = "MANAGER" // of some sites
+	RoleAuditor Role = "AUDITOR" // reads everything and changes nothing
+	RoleMember  Role = "MEMBER"
+	RoleGuest   Role = "GUEST" // a person without an account, by a key that was shared to them
 )
 
 // Values lists every role; it makes Role usable as an Ent enumeration.
 func (Role) Values() []string {
-	return []string{string(RoleAdmin), string(RoleMember), string(RoleGuest)}
+	return []string{string(RoleOwner), string(RoleAdmin), string(RoleManager), string(RoleAuditor),
+		string(RoleMember), string(RoleGuest)}
 }
+
+// Scope is a part of the API that a token may be narrowed to, such as doors:unlock; access/policy.go
+// says what each is for.
+type Scope string
 
 // Actor is who acts. Make one with User, Token, Device or System.
 type Actor struct {
@@ -55,6 +65,13 @@ type Actor struct {
 	Token        typeid.APIToken
 	Device       typeid.Device
 	Part         string // the part of the system
+	// Sites are those that a manager manages, or that a token is confined to, by identifier; nil for
+	// actors who are not narrowed to sites.
+	Sites []typeid.Site
+	// Confined says that nothing beyond Sites is reached, not even what is the user's own.
+	Confined bool
+	// Scopes are all that the token may be used for; nil: for whatever its user may do.
+	Scopes []Scope
 }
 
 // User is a person signed in.
@@ -74,6 +91,33 @@ func Device(org typeid.Organization, device typeid.Device) Actor {
 
 // System is a named part of the system, over all organizations.
 func System(part string) Actor { return Actor{Kind: KindSystem, Part: part} }
+
+// WithSites says which sites the actor manages.
+func (a Actor) WithSites(sites []typeid.Site) Actor {
+	a.Sites = append([]typeid.Site{}, sites...) // none is not the same as nil
+	return a
+}
+
+// ConfinedTo narrows the actor to sites: of those that a manager manages, to these.
+func (a Actor) ConfinedTo(sites []typeid.Site) Actor {
+	within := []typeid.Site{}
+	for _, id := range sites {
+		if a.Role != RoleManager || slices.Contains(a.Sites, id) {
+			within = append(within, id)
+		}
+	}
+	a.Sites, a.Confined = within, true
+	return a
+}
+
+// WithScopes narrows the actor to parts of the API; nil does not.
+func (a Actor) WithScopes(scopes []Scope) Actor {
+	a.Scopes = slices.Clone(scopes)
+	return a
+}
+
+// Equal says that two actors are the same one with the same rights.
+func (a Actor) Equal(b Actor) bool { return reflect.DeepEqual(a, b) }
 
 // Within narrows a system actor to one organization.
 func (a Actor) Within(org typeid.Organization) Actor {

@@ -31,6 +31,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
@@ -84,6 +85,8 @@ type Client struct {
 	LockdownDoor *LockdownDoorClient
 	// LockdownPlan is the client for interacting with the LockdownPlan builders.
 	LockdownPlan *LockdownPlanClient
+	// ManagedSite is the client for interacting with the ManagedSite builders.
+	ManagedSite *ManagedSiteClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
 	// Presence is the client for interacting with the Presence builders.
@@ -135,6 +138,7 @@ func (c *Client) init() {
 	c.Lockdown = NewLockdownClient(c.config)
 	c.LockdownDoor = NewLockdownDoorClient(c.config)
 	c.LockdownPlan = NewLockdownPlanClient(c.config)
+	c.ManagedSite = NewManagedSiteClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
 	c.Presence = NewPresenceClient(c.config)
 	c.Schedule = NewScheduleClient(c.config)
@@ -255,6 +259,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Lockdown:        NewLockdownClient(cfg),
 		LockdownDoor:    NewLockdownDoorClient(cfg),
 		LockdownPlan:    NewLockdownPlanClient(cfg),
+		ManagedSite:     NewManagedSiteClient(cfg),
 		Organization:    NewOrganizationClient(cfg),
 		Presence:        NewPresenceClient(cfg),
 		Schedule:        NewScheduleClient(cfg),
@@ -302,6 +307,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Lockdown:        NewLockdownClient(cfg),
 		LockdownDoor:    NewLockdownDoorClient(cfg),
 		LockdownPlan:    NewLockdownPlanClient(cfg),
+		ManagedSite:     NewManagedSiteClient(cfg),
 		Organization:    NewOrganizationClient(cfg),
 		Presence:        NewPresenceClient(cfg),
 		Schedule:        NewScheduleClient(cfg),
@@ -345,9 +351,10 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
 		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
-		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.Organization, c.Presence,
-		c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember, c.Visit,
-		c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
+		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
+		c.Presence, c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember,
+		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
+		c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -359,9 +366,10 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
 		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
-		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.Organization, c.Presence,
-		c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember, c.Visit,
-		c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
+		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
+		c.Presence, c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember,
+		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
+		c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -402,6 +410,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.LockdownDoor.mutate(ctx, m)
 	case *LockdownPlanMutation:
 		return c.LockdownPlan.mutate(ctx, m)
+	case *ManagedSiteMutation:
+		return c.ManagedSite.mutate(ctx, m)
 	case *OrganizationMutation:
 		return c.Organization.mutate(ctx, m)
 	case *PresenceMutation:
@@ -2559,6 +2569,139 @@ func (c *LockdownPlanClient) mutate(ctx context.Context, m *LockdownPlanMutation
 	}
 }
 
+// ManagedSiteClient is a client for the ManagedSite schema.
+type ManagedSiteClient struct {
+	config
+}
+
+// NewManagedSiteClient returns a client for the ManagedSite from the given config.
+func NewManagedSiteClient(c config) *ManagedSiteClient {
+	return &ManagedSiteClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `managedsite.Hooks(f(g(h())))`.
+func (c *ManagedSiteClient) Use(hooks ...Hook) {
+	c.hooks.ManagedSite = append(c.hooks.ManagedSite, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `managedsite.Intercept(f(g(h())))`.
+func (c *ManagedSiteClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ManagedSite = append(c.inters.ManagedSite, interceptors...)
+}
+
+// Create returns a builder for creating a ManagedSite entity.
+func (c *ManagedSiteClient) Create() *ManagedSiteCreate {
+	mutation := newManagedSiteMutation(c.config, OpCreate)
+	return &ManagedSiteCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ManagedSite entities.
+func (c *ManagedSiteClient) CreateBulk(builders ...*ManagedSiteCreate) *ManagedSiteCreateBulk {
+	return &ManagedSiteCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ManagedSiteClient) MapCreateBulk(slice any, setFunc func(*ManagedSiteCreate, int)) *ManagedSiteCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ManagedSiteCreateBulk{err: fmt.Errorf("calling to ManagedSiteClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ManagedSiteCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ManagedSiteCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ManagedSite.
+func (c *ManagedSiteClient) Update() *ManagedSiteUpdate {
+	mutation := newManagedSiteMutation(c.config, OpUpdate)
+	return &ManagedSiteUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ManagedSiteClient) UpdateOne(_m *ManagedSite) *ManagedSiteUpdateOne {
+	mutation := newManagedSiteMutation(c.config, OpUpdateOne, withManagedSite(_m))
+	return &ManagedSiteUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ManagedSiteClient) UpdateOneID(id typeid.ManagedSite) *ManagedSiteUpdateOne {
+	mutation := newManagedSiteMutation(c.config, OpUpdateOne, withManagedSiteID(id))
+	return &ManagedSiteUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ManagedSite.
+func (c *ManagedSiteClient) Delete() *ManagedSiteDelete {
+	mutation := newManagedSiteMutation(c.config, OpDelete)
+	return &ManagedSiteDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ManagedSiteClient) DeleteOne(_m *ManagedSite) *ManagedSiteDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ManagedSiteClient) DeleteOneID(id typeid.ManagedSite) *ManagedSiteDeleteOne {
+	builder := c.Delete().Where(managedsite.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ManagedSiteDeleteOne{builder}
+}
+
+// Query returns a query builder for ManagedSite.
+func (c *ManagedSiteClient) Query() *ManagedSiteQuery {
+	return &ManagedSiteQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeManagedSite},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ManagedSite entity by its id.
+func (c *ManagedSiteClient) Get(ctx context.Context, id typeid.ManagedSite) (*ManagedSite, error) {
+	return c.Query().Where(managedsite.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ManagedSiteClient) GetX(ctx context.Context, id typeid.ManagedSite) *ManagedSite {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ManagedSiteClient) Hooks() []Hook {
+	return c.hooks.ManagedSite
+}
+
+// Interceptors returns the client interceptors.
+func (c *ManagedSiteClient) Interceptors() []Interceptor {
+	return c.inters.ManagedSite
+}
+
+func (c *ManagedSiteClient) mutate(ctx context.Context, m *ManagedSiteMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ManagedSiteCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ManagedSiteUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ManagedSiteUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ManagedSiteDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ManagedSite mutation op: %q", m.Op())
+	}
+}
+
 // OrganizationClient is a client for the Organization schema.
 type OrganizationClient struct {
 	config
@@ -4160,16 +4303,16 @@ type (
 	hooks struct {
 		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
 		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, Organization, Presence, Schedule, Site, User, UserGroup,
-		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
-		WebhookEndpoint []ent.Hook
+		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Site, User,
+		UserGroup, UserGroupMember, Visit, WebhookAttempt, WebhookCursor,
+		WebhookDelivery, WebhookEndpoint []ent.Hook
 	}
 	inters struct {
 		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
 		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, Organization, Presence, Schedule, Site, User, UserGroup,
-		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
-		WebhookEndpoint []ent.Interceptor
+		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Site, User,
+		UserGroup, UserGroupMember, Visit, WebhookAttempt, WebhookCursor,
+		WebhookDelivery, WebhookEndpoint []ent.Interceptor
 	}
 )
 

@@ -28,6 +28,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
@@ -116,6 +117,7 @@ func checkColumn(t, c string) error {
 			lockdown.Table:        lockdown.ValidColumn,
 			lockdowndoor.Table:    lockdowndoor.ValidColumn,
 			lockdownplan.Table:    lockdownplan.ValidColumn,
+			managedsite.Table:     managedsite.ValidColumn,
 			organization.Table:    organization.ValidColumn,
 			presence.Table:        presence.ValidColumn,
 			schedule.Table:        schedule.ValidColumn,

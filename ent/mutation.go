@@ -29,6 +29,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/presence"
@@ -71,6 +72,7 @@ const (
 	TypeLockdown        = "Lockdown"
 	TypeLockdownDoor    = "LockdownDoor"
 	TypeLockdownPlan    = "LockdownPlan"
+	TypeManagedSite     = "ManagedSite"
 	TypeOrganization    = "Organization"
 	TypePresence        = "Presence"
 	TypeSchedule        = "Schedule"
@@ -17980,6 +17982,446 @@ func (m *LockdownPlanMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *LockdownPlanMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown LockdownPlan edge %s", name)
+}
+
+// ManagedSiteMutation represents an operation that mutates the ManagedSite nodes in the graph.
+type ManagedSiteMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *typeid.ManagedSite
+	org_id        *typeid.Organization
+	user_id       *typeid.User
+	site_id       *typeid.Site
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ManagedSite, error)
+	predicates    []predicate.ManagedSite
+}
+
+var _ ent.Mutation = (*ManagedSiteMutation)(nil)
+
+// managedsiteOption allows management of the mutation configuration using functional options.
+type managedsiteOption func(*ManagedSiteMutation)
+
+// newManagedSiteMutation creates new mutation for the ManagedSite entity.
+func newManagedSiteMutation(c config, op Op, opts ...managedsiteOption) *ManagedSiteMutation {
+	m := &ManagedSiteMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeManagedSite,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withManagedSiteID sets the ID field of the mutation.
+func withManagedSiteID(id typeid.ManagedSite) managedsiteOption {
+	return func(m *ManagedSiteMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ManagedSite
+		)
+		m.oldValue = func(ctx context.Context) (*ManagedSite, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ManagedSite.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withManagedSite sets the old ManagedSite of the mutation.
+func withManagedSite(node *ManagedSite) managedsiteOption {
+	return func(m *ManagedSiteMutation) {
+		m.oldValue = func(context.Context) (*ManagedSite, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ManagedSiteMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ManagedSiteMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ManagedSite entities.
+func (m *ManagedSiteMutation) SetID(id typeid.ManagedSite) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ManagedSiteMutation) ID() (id typeid.ManagedSite, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ManagedSiteMutation) IDs(ctx context.Context) ([]typeid.ManagedSite, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []typeid.ManagedSite{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ManagedSite.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *ManagedSiteMutation) SetOrgID(t typeid.Organization) {
+	m.org_id = &t
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *ManagedSiteMutation) OrgID() (r typeid.Organization, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the ManagedSite entity.
+// If the ManagedSite object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ManagedSiteMutation) OldOrgID(ctx context.Context) (v typeid.Organization, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *ManagedSiteMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetUserID sets the "user_id" field.
+func (m *ManagedSiteMutation) SetUserID(t typeid.User) {
+	m.user_id = &t
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *ManagedSiteMutation) UserID() (r typeid.User, exists bool) {
+	v := m.user_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the ManagedSite entity.
+// If the ManagedSite object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ManagedSiteMutation) OldUserID(ctx context.Context) (v typeid.User, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *ManagedSiteMutation) ResetUserID() {
+	m.user_id = nil
+}
+
+// SetSiteID sets the "site_id" field.
+func (m *ManagedSiteMutation) SetSiteID(t typeid.Site) {
+	m.site_id = &t
+}
+
+// SiteID returns the value of the "site_id" field in the mutation.
+func (m *ManagedSiteMutation) SiteID() (r typeid.Site, exists bool) {
+	v := m.site_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteID returns the old "site_id" field's value of the ManagedSite entity.
+// If the ManagedSite object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ManagedSiteMutation) OldSiteID(ctx context.Context) (v typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteID: %w", err)
+	}
+	return oldValue.SiteID, nil
+}
+
+// ResetSiteID resets all changes to the "site_id" field.
+func (m *ManagedSiteMutation) ResetSiteID() {
+	m.site_id = nil
+}
+
+// Where appends a list predicates to the ManagedSiteMutation builder.
+func (m *ManagedSiteMutation) Where(ps ...predicate.ManagedSite) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ManagedSiteMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ManagedSiteMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ManagedSite, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ManagedSiteMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ManagedSiteMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ManagedSite).
+func (m *ManagedSiteMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ManagedSiteMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.org_id != nil {
+		fields = append(fields, managedsite.FieldOrgID)
+	}
+	if m.user_id != nil {
+		fields = append(fields, managedsite.FieldUserID)
+	}
+	if m.site_id != nil {
+		fields = append(fields, managedsite.FieldSiteID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ManagedSiteMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case managedsite.FieldOrgID:
+		return m.OrgID()
+	case managedsite.FieldUserID:
+		return m.UserID()
+	case managedsite.FieldSiteID:
+		return m.SiteID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ManagedSiteMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case managedsite.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case managedsite.FieldUserID:
+		return m.OldUserID(ctx)
+	case managedsite.FieldSiteID:
+		return m.OldSiteID(ctx)
+	}
+	return nil, fmt.Errorf("unknown ManagedSite field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ManagedSiteMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case managedsite.FieldOrgID:
+		v, ok := value.(typeid.Organization)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case managedsite.FieldUserID:
+		v, ok := value.(typeid.User)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case managedsite.FieldSiteID:
+		v, ok := value.(typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ManagedSite field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ManagedSiteMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ManagedSiteMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ManagedSiteMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown ManagedSite numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ManagedSiteMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ManagedSiteMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ManagedSiteMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ManagedSite nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ManagedSiteMutation) ResetField(name string) error {
+	switch name {
+	case managedsite.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case managedsite.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case managedsite.FieldSiteID:
+		m.ResetSiteID()
+		return nil
+	}
+	return fmt.Errorf("unknown ManagedSite field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ManagedSiteMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ManagedSiteMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ManagedSiteMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ManagedSiteMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ManagedSiteMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ManagedSiteMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ManagedSiteMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ManagedSite unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ManagedSiteMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ManagedSite edge %s", name)
 }
 
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.

@@ -21,6 +21,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
@@ -551,6 +552,12 @@ func init() {
 	lockdownplanDescID := lockdownplanFields[0].Descriptor()
 	// lockdownplan.DefaultID holds the default value on creation for the id field.
 	lockdownplan.DefaultID = lockdownplanDescID.Default.(func() typeid.LockdownPlan)
+	managedsiteFields := schema.ManagedSite{}.Fields()
+	_ = managedsiteFields
+	// managedsiteDescID is the schema descriptor for id field.
+	managedsiteDescID := managedsiteFields[0].Descriptor()
+	// managedsite.DefaultID holds the default value on creation for the id field.
+	managedsite.DefaultID = managedsiteDescID.Default.(func() typeid.ManagedSite)
 	organizationMixin := schema.Organization{}.Mixin()
 	organizationMixinFields0 := organizationMixin[0].Fields()
 	_ = organizationMixinFields0

@@ -46,6 +46,8 @@ type Tx struct {
 	LockdownDoor *LockdownDoorClient
 	// LockdownPlan is the client for interacting with the LockdownPlan builders.
 	LockdownPlan *LockdownPlanClient
+	// ManagedSite is the client for interacting with the ManagedSite builders.
+	ManagedSite *ManagedSiteClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
 	// Presence is the client for interacting with the Presence builders.
@@ -217,6 +219,7 @@ func (tx *Tx) init() {
 	tx.Lockdown = NewLockdownClient(tx.config)
 	tx.LockdownDoor = NewLockdownDoorClient(tx.config)
 	tx.LockdownPlan = NewLockdownPlanClient(tx.config)
+	tx.ManagedSite = NewManagedSiteClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
 	tx.Presence = NewPresenceClient(tx.config)
 	tx.Schedule = NewScheduleClient(tx.config)

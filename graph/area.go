@@ -17,13 +17,14 @@ import (
 )
 
 func (r *resolver) readAreas(ctx context.Context) (*ent.AreaQuery, error) {
-	return r.db.Area.Query(), access.Authorize(ctx, access.ReadAreas)
+	visible, err := r.access.VisibleAreas(ctx)
+	return r.db.Area.Query().Where(visible), err
 }
 
 // readPresent opens a query over who is in some area.
 func (r *resolver) readPresent(ctx context.Context) (*ent.PresenceQuery, error) {
-	q := r.db.Presence.Query().Where(presence.StateEQ(presence.StateIN))
-	return q, access.Authorize(ctx, access.ReadAreas)
+	visible, err := r.access.VisiblePresences(ctx)
+	return r.db.Presence.Query().Where(presence.StateEQ(presence.StateIN), visible), err
 }
 
 func (r *resolver) areasOfSites(

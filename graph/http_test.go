@@ -69,7 +69,7 @@ func TestHTTPMethods(t *testing.T) {
 		t.Helper()
 		return w.request(w.admin, http.MethodGet, "?query="+url.QueryEscape(query), "")
 	}
-	equal(t, get(`{ viewer { role } }`).ok().text("viewer.role"), "ADMIN")
+	equal(t, get(`{ viewer { role } }`).ok().text("viewer.role"), "OWNER")
 	variables := "&variables=" + url.QueryEscape(`{"id": "`+w.org.String()+`"}`)
 	named := w.request(w.admin, http.MethodGet, "?operationName=B&query="+url.QueryEscape(
 		`query A { __typename } query B($id: ID!) { node(id: $id) { id } }`)+variables, "")

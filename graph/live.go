@@ -104,7 +104,7 @@ func (r *resolver) follow(
 	by, _ := actor.FromContext(ctx)
 	var checked int64
 	for e := range sub.Events() {
-		if e.Sequence > checked && concerns(e, by) {
+		if e.Sequence > checked && concerns(ctx, e) {
 			head, err := r.db.JournalHead.Query().Where(journalhead.ID(by.Organization)).Only(ctx)
 			if err != nil {
 				return fmt.Errorf("read journal head: %w", err)
@@ -124,7 +124,7 @@ func (r *resolver) follow(
 // rightsEvents may change what somebody may see. Their user is whom they are about; without one,
 // they are about a group, or a door, and so about whoever does not see everything.
 var rightsEvents = map[string]bool{
-	"user.updated": true, "user.deleted": true, "api_token.revoked": true,
+	"user.updated": true, "user.deleted": true, "user.role_changed": true, "api_token.revoked": true,
 	"key.created": true, "key.updated": true, "key.suspended": true, "key.resumed": true,
 	"key.shared": true, "key.redeemed": true, "key.revoked": true,
 	"user_group.updated": true, "user_group.deleted": true,
@@ -133,10 +133,11 @@ var rightsEvents = map[string]bool{
 	"door_group.door_added": true, "door_group.door_removed": true,
 }
 
-func concerns(e *journal.Event, by actor.Actor) bool {
+func concerns(ctx context.Context, e *journal.Event) bool {
 	if e.User.IsZero() {
-		return rightsEvents[e.Type] && by.Role != actor.RoleAdmin
+		return rightsEvents[e.Type] && !access.Everywhere(ctx, access.ReadDoors)
 	}
+	by, _ := actor.FromContext(ctx)
 	return rightsEvents[e.Type] && e.User == by.User
 }
 
@@ -157,12 +158,13 @@ func (s session) renew(ctx context.Context, by actor.Actor) (actor.Actor, error)
 	return s.authenticate(ctx, s.token)
 }
 
-// stillEntitled fails unless the actor of ctx is who they were, with the same role.
+// stillEntitled fails unless the actor of ctx is who they were, with the same role and at the same
+// sites.
 func stillEntitled(ctx context.Context) error {
 	by, _ := actor.FromContext(ctx)
 	s, _ := ctx.Value(sessionKey).(session)
 	now, err := s.renew(ctx, by)
-	if err == nil && now != by {
+	if err == nil && !now.Equal(by) {
 		err = errRights
 	}
 	return err

@@ -70,6 +70,7 @@ type loaders struct {
 	scheduleDoors      *loader[nested[typeid.Schedule], *shape.DoorConnection]
 	calendarSites      *loader[nested[typeid.HolidayCalendar], *shape.SiteConnection]
 	endpointDeliveries *loader[nested[typeid.WebhookEndpoint], *shape.WebhookDeliveryConnection]
+	managedSites       *loader[nested[typeid.User], *shape.SiteConnection]
 	userGroupsOf       *loader[nested[typeid.User], *shape.UserGroupConnection]
 	userGroupParts     *loader[nested[typeid.UserGroup], *shape.UserGroupConnection]
 	userGroupMembers   *loader[nested[typeid.UserGroup], *shape.UserGroupMemberConnection]
@@ -141,6 +142,7 @@ func (r *resolver) newLoaders() *loaders {
 		scheduleDoors:      newNested(r.doorsOfSchedules),
 		calendarSites:      newNested(r.sitesOfCalendars),
 		endpointDeliveries: newNested(r.deliveriesOfEndpoints),
+		managedSites:       newNested(r.sitesOfManagers),
 		userGroupsOf:       newNested(r.groupsOfUsers),
 		userGroupParts:     newNested(r.partsOfUserGroups),
 		userGroupMembers:   newNested(r.membersOfUserGroups),
@@ -303,6 +305,27 @@ func (r *resolver) sitesOfCalendars(
 		return nil, err
 	}
 	return paginateEach(ctx, sites, asked.page, q, of, childOf(site.FieldHolidayCalendarID))
+}
+
+func (r *resolver) sitesOfManagers(
+	ctx context.Context, asked nested[typeid.User], of []typeid.User,
+) (map[typeid.User]*shape.SiteConnection, error) {
+	q, err := r.readSites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, sites, asked.page, q, of, isManagedBy)
+}
+
+// isManagedBy is true of sites that a person manages.
+func isManagedBy(s *sql.Selector, of operand) *sql.Predicate {
+	org, id := s.C(site.FieldOrgID), s.C(site.FieldID)
+	return sql.P(func(b *sql.Builder) {
+		b.WriteByte('(').Ident(org).Comma().Ident(id).WriteString(
+			") IN (SELECT m.org_id, m.site_id FROM managed_sites AS m WHERE m.user_id = ")
+		of(b)
+		b.WriteByte(')')
+	})
 }
 
 func (r *resolver) credentialsOfUsers(

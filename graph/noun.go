@@ -237,9 +237,11 @@ func (r *resolver) eventsOf(
 	return loadersOf(ctx).doorEvents.load(ctx, asked)
 }
 
-// note is why the right to operate doors was invoked; nil for others than administrators.
+// note is why the right to operate doors was invoked; nil for who may neither do so nor see all that
+// was ordered.
 func note(ctx context.Context, c *ent.Command) *string {
-	if access.Authorize(ctx, access.OperateDoors) != nil {
+	if access.Authorize(ctx, access.OperateDoors) != nil &&
+		!access.Everywhere(ctx, access.ReadCommands) {
 		return nil
 	}
 	return c.Note

@@ -76,14 +76,14 @@ func (r *resolver) readLockdowns(ctx context.Context) (*ent.LockdownQuery, error
 	return r.db.Lockdown.Query().Where(visible), err
 }
 
-// readLockdownDoors is of lockdowns that the viewer has been shown.
 func (r *resolver) readLockdownDoors(ctx context.Context) (*ent.LockdownDoorQuery, error) {
-	return r.db.LockdownDoor.Query(), access.Authorize(ctx, access.ReadLockdowns)
+	visible, err := r.access.VisibleLockdownDoors(ctx)
+	return r.db.LockdownDoor.Query().Where(visible), err
 }
 
-// readClosedDoors is the doors of such lockdowns: who may close a door may know which one it is.
 func (r *resolver) readClosedDoors(ctx context.Context) (*ent.DoorQuery, error) {
-	return r.db.Door.Query(), access.Authorize(ctx, access.ReadLockdowns)
+	visible, err := r.access.VisibleClosedDoors(ctx)
+	return r.db.Door.Query().Where(visible), err
 }
 
 func (r *resolver) readCommands(ctx context.Context) (*ent.CommandQuery, error) {
@@ -106,11 +106,13 @@ func (r *resolver) readOrganizations(ctx context.Context) (*ent.OrganizationQuer
 }
 
 func (r *resolver) readDevices(ctx context.Context) (*ent.DeviceQuery, error) {
-	return r.db.Device.Query(), access.Authorize(ctx, access.ReadDevices)
+	visible, err := r.access.VisibleDevices(ctx)
+	return r.db.Device.Query().Where(visible), err
 }
 
 func (r *resolver) readEvents(ctx context.Context) (*ent.EventQuery, error) {
-	return r.db.Event.Query(), access.Authorize(ctx, access.ReadEvents)
+	visible, err := r.access.VisibleEvents(ctx)
+	return r.db.Event.Query().Where(visible), err
 }
 
 func (r *resolver) readEndpoints(ctx context.Context) (*ent.WebhookEndpointQuery, error) {

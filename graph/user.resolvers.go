@@ -51,6 +51,14 @@ func (r *userResolver) Groups(ctx context.Context, obj *ent.User, first *int, af
 	return loadersOf(ctx).userGroupsOf.load(ctx, nested[typeid.User]{parent: obj.ID, page: p})
 }
 
+func (r *userResolver) ManagedSites(ctx context.Context, obj *ent.User, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Site], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).managedSites.load(ctx, nested[typeid.User]{parent: obj.ID, page: p})
+}
+
 func (r *resolver) User() generated.UserResolver { return &userResolver{r} }
 
 type userResolver struct{ *resolver }

@@ -225,7 +225,7 @@ func (s *socket) init(payload json.RawMessage) error {
 	defer cancel()
 	by, err := s.session.renew(ctx, by)
 	switch {
-	case access.IsCode(err, access.CodeUnauthenticated) || err == nil && by == (actor.Actor{}):
+	case access.IsCode(err, access.CodeUnauthenticated) || err == nil && by.Equal(actor.Actor{}):
 		return errForbidden
 	case err != nil:
 		_ = s.mask(ctx, err)

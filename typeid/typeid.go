@@ -48,6 +48,8 @@ type (
 	Key struct{ of[key] }
 	// KeyTarget identifies something that a key opens.
 	KeyTarget struct{ of[keyTarget] }
+	// ManagedSite identifies a site that somebody manages.
+	ManagedSite struct{ of[managedSite] }
 	// UserGroup identifies a group of people.
 	UserGroup struct{ of[userGroup] }
 	// UserGroupMember identifies one person of a group.
@@ -96,6 +98,7 @@ type (
 	user            struct{}
 	key             struct{}
 	keyTarget       struct{}
+	managedSite     struct{}
 	userGroup       struct{}
 	userGroupMember struct{}
 	doorGroup       struct{}
@@ -124,6 +127,7 @@ func (device) prefix() string          { return "device" }
 func (user) prefix() string            { return "user" }
 func (key) prefix() string             { return "key" }
 func (keyTarget) prefix() string       { return "keytarget" }
+func (managedSite) prefix() string     { return "managedsite" }
 func (userGroup) prefix() string       { return "usergroup" }
 func (userGroupMember) prefix() string { return "usergroupmember" }
 func (doorGroup) prefix() string       { return "doorgroup" }

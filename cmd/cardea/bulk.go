@@ -89,7 +89,7 @@ func loadOrganization(
 			role, status := actor.RoleMember, "ACTIVE"
 			switch {
 			case i == 0:
-				role = actor.RoleAdmin
+				role = actor.RoleOwner
 			case i%25 == 24 && size.rules != (rulesSize{}):
 				status = "SUSPENDED"
 			}

@@ -75,7 +75,7 @@ func loadEstate(tb testing.TB, size bulkSize) *estate {
 		if i%(size.users/100) == 0 {
 			e.users = append(e.users, u.ID)
 		}
-		if u.Role == actor.RoleAdmin {
+		if u.Role == actor.RoleOwner {
 			e.admin = actor.User(org.ID, u.ID, u.Role)
 		}
 	}

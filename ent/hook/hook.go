@@ -201,6 +201,18 @@ func (f LockdownPlanFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LockdownPlanMutation", m)
 }
 
+// The ManagedSiteFunc type is an adapter to allow the use of ordinary
+// function as ManagedSite mutator.
+type ManagedSiteFunc func(context.Context, *ent.ManagedSiteMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ManagedSiteFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ManagedSiteMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ManagedSiteMutation", m)
+}
+
 // The OrganizationFunc type is an adapter to allow the use of ordinary
 // function as Organization mutator.
 type OrganizationFunc func(context.Context, *ent.OrganizationMutation) (ent.Value, error)

@@ -24,6 +24,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/presence"
@@ -527,6 +528,33 @@ func (f TraverseLockdownPlan) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.LockdownPlanQuery", q)
 }
 
+// The ManagedSiteFunc type is an adapter to allow the use of ordinary function as a Querier.
+type ManagedSiteFunc func(context.Context, *ent.ManagedSiteQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f ManagedSiteFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.ManagedSiteQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.ManagedSiteQuery", q)
+}
+
+// The TraverseManagedSite type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseManagedSite func(context.Context, *ent.ManagedSiteQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseManagedSite) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseManagedSite) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ManagedSiteQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.ManagedSiteQuery", q)
+}
+
 // The OrganizationFunc type is an adapter to allow the use of ordinary function as a Querier.
 type OrganizationFunc func(context.Context, *ent.OrganizationQuery) (ent.Value, error)
 
@@ -886,6 +914,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.LockdownDoorQuery, predicate.LockdownDoor, lockdowndoor.OrderOption]{typ: ent.TypeLockdownDoor, tq: q}, nil
 	case *ent.LockdownPlanQuery:
 		return &query[*ent.LockdownPlanQuery, predicate.LockdownPlan, lockdownplan.OrderOption]{typ: ent.TypeLockdownPlan, tq: q}, nil
+	case *ent.ManagedSiteQuery:
+		return &query[*ent.ManagedSiteQuery, predicate.ManagedSite, managedsite.OrderOption]{typ: ent.TypeManagedSite, tq: q}, nil
 	case *ent.OrganizationQuery:
 		return &query[*ent.OrganizationQuery, predicate.Organization, organization.OrderOption]{typ: ent.TypeOrganization, tq: q}, nil
 	case *ent.PresenceQuery:

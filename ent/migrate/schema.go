@@ -768,6 +768,36 @@ var (
 			},
 		},
 	}
+	// ManagedSitesColumns holds the columns for the "managed_sites" table.
+	ManagedSitesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "site_id", Type: field.TypeUUID},
+	}
+	// ManagedSitesTable holds the schema information for the "managed_sites" table.
+	ManagedSitesTable = &schema.Table{
+		Name:       "managed_sites",
+		Columns:    ManagedSitesColumns,
+		PrimaryKey: []*schema.Column{ManagedSitesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "managedsite_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{ManagedSitesColumns[1], ManagedSitesColumns[0]},
+			},
+			{
+				Name:    "managedsite_org_id_user_id_site_id",
+				Unique:  true,
+				Columns: []*schema.Column{ManagedSitesColumns[1], ManagedSitesColumns[2], ManagedSitesColumns[3]},
+			},
+			{
+				Name:    "managedsite_org_id_site_id",
+				Unique:  false,
+				Columns: []*schema.Column{ManagedSitesColumns[1], ManagedSitesColumns[3]},
+			},
+		},
+	}
 	// OrganizationsColumns holds the columns for the "organizations" table.
 	OrganizationsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -884,7 +914,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "email", Type: field.TypeString, Nullable: true, Size: 254},
-		{Name: "role", Type: field.TypeEnum, Enums: []string{"ADMIN", "MEMBER", "GUEST"}, Default: "MEMBER"},
+		{Name: "role", Type: field.TypeEnum, Enums: []string{"OWNER", "ADMIN", "MANAGER", "AUDITOR", "MEMBER", "GUEST"}, Default: "MEMBER"},
 		{Name: "status", Type: field.TypeEnum, Enums: []string{"ACTIVE", "SUSPENDED"}, Default: "ACTIVE"},
 	}
 	// UsersTable holds the schema information for the "users" table.
@@ -1167,6 +1197,7 @@ var (
 		LockdownsTable,
 		LockdownDoorsTable,
 		LockdownPlansTable,
+		ManagedSitesTable,
 		OrganizationsTable,
 		PresencesTable,
 		SchedulesTable,

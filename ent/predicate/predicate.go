@@ -54,6 +54,9 @@ type LockdownDoor func(*sql.Selector)
 // LockdownPlan is the predicate function for lockdownplan builders.
 type LockdownPlan func(*sql.Selector)
 
+// ManagedSite is the predicate function for managedsite builders.
+type ManagedSite func(*sql.Selector)
+
 // Organization is the predicate function for organization builders.
 type Organization func(*sql.Selector)
 

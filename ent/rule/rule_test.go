@@ -39,6 +39,7 @@ var nouns = map[string]struct {
 	"User":            {"name", "taken over"},
 	"Key":             {"revoked_at", time.Unix(0, 0)},
 	"KeyTarget":       {"user_id", typeid.User{}},
+	"ManagedSite":     {}, // never changes
 	"UserGroup":       {"name", "taken over"},
 	"UserGroupMember": {"valid_until", time.Unix(0, 0)},
 	"DoorGroup":       {"name", "taken over"},
@@ -89,6 +90,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 	user := c.User.Create().SetName("Front desk").SetEmail("desk@example.com").SaveX(ctx)
 	key := c.Key.Create().SetUserID(user.ID).SaveX(ctx)
 	target := c.KeyTarget.Create().SetKeyID(key.ID).SetDoorID(door.ID).SaveX(ctx)
+	managed := c.ManagedSite.Create().SetUserID(user.ID).SetSiteID(site.ID).SaveX(ctx)
 	people := c.UserGroup.Create().SetName("Night shift").SaveX(ctx)
 	member := c.UserGroupMember.Create().SetUserGroupID(people.ID).SetUserID(user.ID).SaveX(ctx)
 	doors := c.DoorGroup.Create().SetName("Gates").SaveX(ctx)
@@ -127,7 +129,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
 		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
 		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
-		"UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,
+		"ManagedSite": managed.ID, "UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,
 		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
 		"LockdownPlan": closing.ID, "Lockdown": closed.ID, "LockdownDoor": closedDoor.ID,
 		"Area": area.ID, "Presence": present.ID, "Credential": pin.ID, "Visit": visit.ID,

@@ -76,7 +76,7 @@ const DefaultRole actor.Role = "MEMBER"
 // RoleValidator is a validator for the "role" field enum values. It is called by the builders before save.
 func RoleValidator(r actor.Role) error {
 	switch r {
-	case "ADMIN", "MEMBER", "GUEST":
+	case "OWNER", "ADMIN", "MANAGER", "AUDITOR", "MEMBER", "GUEST":
 		return nil
 	default:
 		return fmt.Errorf("user: invalid enum value for role field: %q", r)

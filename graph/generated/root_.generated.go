@@ -3950,7 +3950,7 @@ type DeleteSitePayload {
     "The person."
     id: ID!
   ): User
-  "The organization's people by name. Other than administrators see themselves."
+  "The organization's people by name. Members see themselves."
   users(
     "Length of the page, from its start."
     first: Int
@@ -4025,12 +4025,29 @@ type User implements Node {
     "Only what precedes this cursor."
     before: Cursor
   ): UserGroupConnection!
+  "The sites that a MANAGER manages, by name, as far as the viewer sees them."
+  managedSites(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): SiteConnection!
 }
 
-"What a person may do."
+"What a person may do. ` + "`" + `viewer.permissions` + "`" + ` tells it action by action."
 enum Role {
-  "Everything in the organization."
+  "What an ADMIN may; and only owners change who is OWNER. An organization always has an active one."
+  OWNER
+  "Everything in the organization, but for its owners."
   ADMIN
+  "Run some sites: their doors, devices, areas, visits, keys and lockdowns. Sees people, groups and schedules."
+  MANAGER
+  "See everything, and ask about anybody's access. Changes nothing and opens nothing from afar."
+  AUDITOR
   "Open the doors of their keys, and see what is theirs."
   MEMBER
   "A person without an account, who has a key that was shared to them."
@@ -4069,8 +4086,10 @@ input CreateUserInput {
   name: String!
   "The e-mail address, unique within the organization."
   email: String!
-  "What the person may do; MEMBER if absent."
+  "What the person may do; MEMBER if absent. Only an OWNER makes an OWNER."
   role: Role
+  "The sites that a MANAGER manages, at most 200; for no other role."
+  siteIds: [ID!]
 }
 
 "The person who was created."
@@ -4087,8 +4106,10 @@ input UpdateUserInput {
   name: String
   "The new e-mail address."
   email: String
-  "The new role."
+  "The new role. Only an OWNER makes an OWNER, or changes one."
   role: Role
+  "The sites that a MANAGER manages from now on, at most 200; needed for whoever becomes one."
+  siteIds: [ID!]
   "The new status."
   status: UserStatus
   "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
@@ -6586,6 +6607,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_keys(ctx, field)
 	case "groups":
 		return ec.fieldContext_User_groups(ctx, field)
+	case "managedSites":
+		return ec.fieldContext_User_managedSites(ctx, field)
 	case "credentials":
 		return ec.fieldContext_User_credentials(ctx, field)
 	}

@@ -161,7 +161,7 @@ func (b *bench) makeWorld(ctx context.Context, s *access.Service) error {
 func (b *bench) tenants(ctx context.Context) (all []tenant, err error) {
 	rows, err := b.db.QueryContext(ctx, `
 		SELECT DISTINCT ON (o.name, o.id) o.id, u.id
-		FROM organizations o JOIN users u ON u.org_id = o.id AND u.role = 'ADMIN'
+		FROM organizations o JOIN users u ON u.org_id = o.id AND u.role = 'OWNER'
 		ORDER BY o.name, o.id, u.id`)
 	if err != nil {
 		return nil, fmt.Errorf("read organizations: %w", err)
