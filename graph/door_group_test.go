@@ -8,13 +8,9 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-func (w *world) doorGroup(p person, name string, parent *ent.DoorGroup) *ent.DoorGroup {
+func (w *world) doorGroup(p person, name string) *ent.DoorGroup {
 	w.t.Helper()
-	in := access.CreateDoorGroupInput{Name: name}
-	if parent != nil {
-		in.ParentID = &parent.ID
-	}
-	made, err := w.access.CreateDoorGroup(p.ctx, in)
+	made, err := w.access.CreateDoorGroup(p.ctx, access.CreateDoorGroupInput{Name: name})
 	must(w.t, err)
 	return made.DoorGroup
 }
@@ -83,7 +79,7 @@ func TestDoorGroup(t *testing.T) {
 	equal(t, w.ask(w.admin, read, vars{"id": whole}).ok().text("doorGroup.keys.nodes.0.id"),
 		key.ID.String())
 	const list = `query($s: String) { doorGroups(search: $s) { nodes { name } } }`
-	w.doorGroup(w.admin, "Inside", nil)
+	w.doorGroup(w.admin, "Inside")
 	equal(t, len(w.ask(w.member, list).ok().at("doorGroups.nodes").([]any)), 2)
 	equal(t, len(w.ask(w.admin, list).ok().at("doorGroups.nodes").([]any)), 3)
 	equal(t, len(w.ask(w.admin, list, vars{"s": "GAT"}).ok().at("doorGroups.nodes").([]any)), 1)

@@ -22,7 +22,7 @@ const defaultExplained = 20
 // The orders of the lists that access finds by deciding: by identifier, forward only.
 var (
 	whoCanOpen = list[*access.UserAccess]{
-		code: 'P', columns: []string{user.FieldID},
+		code: 'W', columns: []string{user.FieldID},
 		key: func(a *access.UserAccess) []any { return []any{rawID(a.User)} },
 	}
 	doorsFor = list[*access.DoorAccess]{

@@ -20,7 +20,7 @@ func TestImpactAndConfirmation(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	gate := w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
-	crew, floor := w.group("Crew", w.crowd(51)...), w.doorGroup(w.admin, "Floor", nil)
+	crew, floor := w.group("Crew", w.crowd(51)...), w.doorGroup(w.admin, "Floor")
 	k := w.groupKey(crew, floor, gate)
 	w.gather(floor, gate)
 	revoke := vars{"change": vars{"revokeKey": vars{"id": k.ID}}}
@@ -74,7 +74,7 @@ func TestEveryPreviewedMutationAsks(t *testing.T) {
 	site := w.site(w.admin, "Harbour")
 	gate := w.door(w.admin, site, "Gate")
 	people := w.crowd(51)
-	crew, floor := w.group("Crew", people...), w.doorGroup(w.admin, "Floor", nil)
+	crew, floor := w.group("Crew", people...), w.doorGroup(w.admin, "Floor")
 	k := w.groupKey(crew, floor)
 	w.gather(floor, gate)
 	plan := w.always(w.admin)
@@ -156,7 +156,7 @@ func TestImpactOfNonsense(t *testing.T) {
 			"unlockScheduleId": w.always(w.stranger).ID}},
 			[]string{"NOT_FOUND change.updateDoor.unlockScheduleId"}},
 		"a stranger's door": {w.admin, vars{"removeDoorGroupDoors": vars{
-			"doorGroupId": w.doorGroup(w.admin, "Floor", nil).ID, "doorIds": []any{gate.ID, far.ID}}},
+			"doorGroupId": w.doorGroup(w.admin, "Floor").ID, "doorIds": []any{gate.ID, far.ID}}},
 			[]string{"NOT_FOUND change.removeDoorGroupDoors.doorIds"}},
 		"a new schedule": {w.admin, vars{"importSchedule": vars{"name": "x", "siteId": gate.SiteID,
 			"ical": ""}}, []string{"BAD_USER_INPUT change.importSchedule.scheduleId"}},
@@ -312,7 +312,7 @@ func TestImpactIsAFewStatements(t *testing.T) {
 	w := setup(t)
 	site := w.site(w.admin, "Harbour")
 	gate := w.door(w.admin, site, "Gate")
-	crew, floor := w.group("Crew", w.crowd(40)...), w.doorGroup(w.admin, "Floor", nil)
+	crew, floor := w.group("Crew", w.crowd(40)...), w.doorGroup(w.admin, "Floor")
 	k := w.groupKey(crew, floor)
 	w.gather(floor, gate, w.door(w.admin, site, "Cellar"), w.door(w.admin, site, "Shed"))
 	asked := vars{"change": vars{"revokeKey": vars{"id": k.ID}}}
