@@ -16,11 +16,15 @@ import (
 // maxTokenLife is the longest that a token may live.
 const maxTokenLife = 366 * 24 * time.Hour
 
-// CreateAPITokenInput describes a token that acts for a user.
+// CreateAPITokenInput describes a token that acts for a user. What it leaves open is as the token in
+// use has it, if any.
 type CreateAPITokenInput struct {
 	Name      string
-	UserID    *typeid.User // nil: the actor's own
-	ExpiresAt *time.Time   // at most a year from now; nil: a year
+	UserID    *typeid.User  // nil: the actor's own
+	ExpiresAt *time.Time    // at most a year from now; nil: a year
+	Scopes    []actor.Scope // nil: whatever the user may do
+	SiteIDs   []typeid.Site // nil: not confined to sites
+	Addresses []string      // where it may come from: addresses and networks; nil: anywhere
 }
 
 // CreateAPITokenPayload holds the token and its secret, which is shown this once.
@@ -29,7 +33,8 @@ type CreateAPITokenPayload struct {
 	Secret string
 }
 
-// CreateAPIToken makes a token. Members may make their own only.
+// CreateAPIToken makes a token. Members may make their own only, and a token none that may do more than
+// it may itself.
 func (s *Service) CreateAPIToken(
 	ctx context.Context, in CreateAPITokenInput,
 ) (*CreateAPITokenPayload, error) {
@@ -45,7 +50,41 @@ func (s *Service) CreateAPIToken(
 	if reached == own && owner != by.User {
 		return nil, errForbidden
 	}
-	now := s.now()
+	wanted, expires, err := in.check(s.now())
+	if err != nil {
+		return nil, err
+	}
+	secret := newSecret(tokenPrefix)
+	var token *ent.APIToken
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := placesExist(ctx, tx, wanted.sites, nil); err != nil {
+			return nil, err
+		}
+		if err := forUser(ctx, tx, owner); err != nil {
+			return nil, err
+		}
+		limits, err := limitsOf(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if wanted, err = limits.narrowed(wanted); err != nil {
+			return nil, err
+		}
+		create := tx.APIToken.Create().SetUserID(owner).SetName(in.Name).
+			SetHash(hashSecret(secret)).SetExpiresAt(expires)
+		if token, err = wanted.set(create).Save(ctx); err != nil {
+			return nil, err
+		}
+		return []journal.Event{tokenEvent("api_token.created", token)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &CreateAPITokenPayload{token, secret}, nil
+}
+
+// check returns what the token is narrowed to, and until when it is good.
+func (in CreateAPITokenInput) check(now time.Time) (limits, time.Time, error) {
 	expires := now.Add(maxTokenLife - 24*time.Hour)
 	if in.ExpiresAt != nil {
 		expires = *in.ExpiresAt
@@ -55,26 +94,18 @@ func (s *Service) CreateAPIToken(
 	if !expires.After(now) || expires.After(now.Add(maxTokenLife)) {
 		f.add("expiresAt", "must be in the next year")
 	}
-	if err := f.err(); err != nil {
-		return nil, err
+	return in.limits(&f), expires, f.err()
+}
+
+// forUser fails unless the user is there, and is one whom the actor may let others act for.
+func forUser(ctx context.Context, tx *ent.Tx, id typeid.User) error {
+	if _, err := tx.User.Query().Where(user.ID(id)).ForShare().Only(ctx); err != nil {
+		return found(err, "user", "userId")
 	}
-	secret := newSecret(tokenPrefix)
-	var token *ent.APIToken
-	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		if _, err := tx.User.Query().Where(user.ID(owner)).ForShare().Only(ctx); err != nil {
-			return nil, found(err, "user", "userId")
-		}
-		token, err = tx.APIToken.Create().SetUserID(owner).SetName(in.Name).
-			SetHash(hashSecret(secret)).SetExpiresAt(expires).Save(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return []journal.Event{tokenEvent("api_token.created", token)}, nil
-	})
-	if err != nil {
-		return nil, err
+	if by, _ := actor.FromContext(ctx); id == by.User {
+		return nil
 	}
-	return &CreateAPITokenPayload{token, secret}, nil
+	return mayChangeUser(ctx, tx.Client(), id, nil)
 }
 
 // RevokeAPITokenInput names a token.
@@ -97,6 +128,9 @@ func (s *Service) RevokeAPIToken(
 		if err != nil || token.RevokedAt != nil {
 			return nil, found(err, "token", "id")
 		}
+		if err := forUser(ctx, tx, token.UserID); err != nil {
+			return nil, err
+		}
 		if token, err = tx.APIToken.UpdateOne(token).SetRevokedAt(s.now()).Save(ctx); err != nil {
 			return nil, err
 		}
@@ -112,28 +146,102 @@ func tokenEvent(kind string, token *ent.APIToken) journal.Event {
 	return journal.Event{Type: kind, User: token.UserID, Data: data("tokenId", token.ID)}
 }
 
+// maxOverlap is how long the secret before a rotation is good at most.
+const maxOverlap = 7 * 24 * time.Hour
+
+// RotateAPITokenInput names a token.
+type RotateAPITokenInput struct {
+	ID             typeid.APIToken
+	OverlapSeconds *int // how long the old secret is good too, at most 7 days; nil: not at all
+}
+
+// RotateAPITokenPayload holds the token and its new secret, which is shown this once.
+type RotateAPITokenPayload struct {
+	Token  *ent.APIToken
+	Secret string
+}
+
+// RotateAPIToken gives a token another secret. The old one is good until the overlap ends; one from
+// before that is void at once.
+func (s *Service) RotateAPIToken(
+	ctx context.Context, in RotateAPITokenInput,
+) (*RotateAPITokenPayload, error) {
+	visible, err := tokensFor(ctx, WriteTokens)
+	if err != nil {
+		return nil, err
+	}
+	var f faults
+	f.within("overlapSeconds", in.OverlapSeconds, 0, int(maxOverlap/time.Second))
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	secret, now := newSecret(tokenPrefix), s.now()
+	until := now.Add(time.Duration(orZero(in.OverlapSeconds)) * time.Second)
+	var token *ent.APIToken
+	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		token, err = tx.APIToken.Query().Where(apitoken.ID(in.ID), visible, forChange).Only(ctx)
+		if err != nil {
+			return nil, found(err, "token", "id")
+		}
+		if err := mayRotate(ctx, tx, token, now); err != nil {
+			return nil, err
+		}
+		token, err = tx.APIToken.UpdateOne(token).SetPreviousHash(token.Hash).SetPreviousUntil(until).
+			SetHash(hashSecret(secret)).Save(ctx)
+		if err != nil {
+			return nil, err
+		}
+		told := tokenEvent("api_token.rotated", token)
+		told.Data = dataOf(map[string]any{"tokenId": token.ID, "until": until})
+		return []journal.Event{told}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &RotateAPITokenPayload{token, secret}, nil
+}
+
+// mayRotate fails unless the token is good and the actor may have its secret: with a token in use, that
+// is its own, and that of one that may do no more.
+func mayRotate(ctx context.Context, tx *ent.Tx, token *ent.APIToken, now time.Time) error {
+	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) {
+		return Error{CodeConflict, "the token is not good any more", "id"}
+	}
+	by, _ := actor.FromContext(ctx)
+	if token.ID == by.Token {
+		return nil
+	}
+	if err := forUser(ctx, tx, token.UserID); err != nil {
+		return err
+	}
+	limits, err := limitsOf(ctx, tx)
+	if err == nil && !limits.cover(limitsOfToken(token)) {
+		err = errForbidden
+	}
+	return err
+}
+
 var errUnauthenticated = Error{CodeUnauthenticated, "the token is not valid", ""}
 
-// lastUsedStep is how fine last_used_at is kept, so that a busy token costs few writes.
-const lastUsedStep = time.Minute
-
 // Authenticate returns the actor that a token's secret stands for. It fails with UNAUTHENTICATED if
-// the secret is malformed (without asking the database), unknown, expired or revoked, or its user
-// suspended.
+// the secret is malformed (without asking the database), unknown, expired or revoked, comes from where
+// it may not (actor.Address), or its user is suspended.
 func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor, error) {
 	if !wellFormed(tokenPrefix, secret) {
 		return actor.Actor{}, errUnauthenticated
 	}
 	ctx = actor.NewContext(ctx, actor.System("authenticate"))
-	token, err := s.reserve.APIToken.Query().Where(apitoken.Hash(hashSecret(secret))).Only(ctx)
+	hash, now := hashSecret(secret), s.now()
+	token, err := s.reserve.APIToken.Query().Where(apitoken.Or(apitoken.Hash(hash),
+		apitoken.And(apitoken.PreviousHash(hash), apitoken.PreviousUntilGT(now)))).Only(ctx)
 	if ent.IsNotFound(err) {
 		return actor.Actor{}, errUnauthenticated
 	}
 	if err != nil {
 		return actor.Actor{}, fmt.Errorf("load token: %w", err)
 	}
-	now := s.now()
-	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) {
+	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) ||
+		!mayComeFrom(token, actor.Address(ctx)) {
 		return actor.Actor{}, errUnauthenticated
 	}
 	u, err := s.reserve.User.Query().Where(user.ID(token.UserID)).Only(ctx)
@@ -143,10 +251,13 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 	if err != nil {
 		return actor.Actor{}, fmt.Errorf("load user: %w", err)
 	}
-	if token.LastUsedAt == nil || now.Sub(*token.LastUsedAt) >= lastUsedStep {
-		if err := s.reserve.APIToken.UpdateOne(token).SetLastUsedAt(now).Exec(ctx); err != nil {
-			return actor.Actor{}, fmt.Errorf("note use of token: %w", err)
-		}
+	by, err := s.as(ctx, actor.Token(token.OrgID, token.ID, u.ID, u.Role))
+	if err != nil {
+		return actor.Actor{}, err
 	}
-	return s.as(ctx, actor.Token(token.OrgID, token.ID, u.ID, u.Role))
+	by = by.WithScopes(token.Scopes)
+	if token.SiteIds != nil {
+		by = by.ConfinedTo(token.SiteIds)
+	}
+	return by, s.noteUse(actor.NewContext(ctx, by), token)
 }

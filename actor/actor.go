@@ -11,6 +11,7 @@ package actor
 import (
 	"context"
 	"crypto/rand"
+	"net/netip"
 	"reflect"
 	"slices"
 
@@ -148,6 +149,7 @@ type contextKey int
 const (
 	actorKey contextKey = iota
 	requestKey
+	addressKey
 )
 
 // NewContext returns a context that carries the actor.
@@ -167,6 +169,17 @@ func NewRequestID() string { return rand.Text() }
 // WithRequestID returns a context that carries the ID of the request that it serves.
 func WithRequestID(ctx context.Context, request string) context.Context {
 	return context.WithValue(ctx, requestKey, request)
+}
+
+// WithAddress returns a context that carries the address of the client that it serves.
+func WithAddress(ctx context.Context, from netip.Addr) context.Context {
+	return context.WithValue(ctx, addressKey, from)
+}
+
+// Address returns the address of the context's client; not valid where there is none.
+func Address(ctx context.Context) netip.Addr {
+	from, _ := ctx.Value(addressKey).(netip.Addr)
+	return from
 }
 
 // RequestID returns the context's request ID, or "".

@@ -3,12 +3,15 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/typeid"
 )
@@ -30,13 +33,27 @@ type APIToken struct {
 	Name string `json:"name,omitempty"`
 	// SHA-256 of the secret
 	Hash []byte `json:"-"`
+	// of the secret before the last rotation
+	PreviousHash *[]byte `json:"-"`
+	// until when that one is good too
+	PreviousUntil *time.Time `json:"previous_until,omitempty"`
+	// null: whatever its user may do
+	Scopes []actor.Scope `json:"scopes,omitempty"`
+	// null: not confined to sites
+	SiteIds []typeid.Site `json:"site_ids,omitempty"`
+	// where it may come from; null: anywhere
+	Addresses []netip.Prefix `json:"addresses,omitempty"`
 	// ExpiresAt holds the value of the "expires_at" field.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// RevokedAt holds the value of the "revoked_at" field.
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 	// LastUsedAt holds the value of the "last_used_at" field.
-	LastUsedAt   *time.Time `json:"last_used_at,omitempty"`
-	selectValues sql.SelectValues
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	// LastUsedAddress holds the value of the "last_used_address" field.
+	LastUsedAddress *string `json:"last_used_address,omitempty"`
+	// the last that it came from, newest last
+	KnownAddresses []netip.Prefix `json:"known_addresses,omitempty"`
+	selectValues   sql.SelectValues
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -44,11 +61,11 @@ func (*APIToken) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case apitoken.FieldHash:
+		case apitoken.FieldHash, apitoken.FieldPreviousHash, apitoken.FieldScopes, apitoken.FieldSiteIds, apitoken.FieldAddresses, apitoken.FieldKnownAddresses:
 			values[i] = new([]byte)
-		case apitoken.FieldName:
+		case apitoken.FieldName, apitoken.FieldLastUsedAddress:
 			values[i] = new(sql.NullString)
-		case apitoken.FieldCreatedAt, apitoken.FieldUpdatedAt, apitoken.FieldExpiresAt, apitoken.FieldRevokedAt, apitoken.FieldLastUsedAt:
+		case apitoken.FieldCreatedAt, apitoken.FieldUpdatedAt, apitoken.FieldPreviousUntil, apitoken.FieldExpiresAt, apitoken.FieldRevokedAt, apitoken.FieldLastUsedAt:
 			values[i] = new(sql.NullTime)
 		case apitoken.FieldID:
 			values[i] = new(typeid.APIToken)
@@ -113,6 +130,43 @@ func (_m *APIToken) assignValues(columns []string, values []any) error {
 			} else if value != nil {
 				_m.Hash = *value
 			}
+		case apitoken.FieldPreviousHash:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field previous_hash", values[i])
+			} else if value != nil {
+				_m.PreviousHash = value
+			}
+		case apitoken.FieldPreviousUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field previous_until", values[i])
+			} else if value.Valid {
+				_m.PreviousUntil = new(time.Time)
+				*_m.PreviousUntil = value.Time
+			}
+		case apitoken.FieldScopes:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field scopes", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Scopes); err != nil {
+					return fmt.Errorf("unmarshal field scopes: %w", err)
+				}
+			}
+		case apitoken.FieldSiteIds:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field site_ids", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.SiteIds); err != nil {
+					return fmt.Errorf("unmarshal field site_ids: %w", err)
+				}
+			}
+		case apitoken.FieldAddresses:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field addresses", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Addresses); err != nil {
+					return fmt.Errorf("unmarshal field addresses: %w", err)
+				}
+			}
 		case apitoken.FieldExpiresAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field expires_at", values[i])
@@ -133,6 +187,21 @@ func (_m *APIToken) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.LastUsedAt = new(time.Time)
 				*_m.LastUsedAt = value.Time
+			}
+		case apitoken.FieldLastUsedAddress:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field last_used_address", values[i])
+			} else if value.Valid {
+				_m.LastUsedAddress = new(string)
+				*_m.LastUsedAddress = value.String
+			}
+		case apitoken.FieldKnownAddresses:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field known_addresses", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.KnownAddresses); err != nil {
+					return fmt.Errorf("unmarshal field known_addresses: %w", err)
+				}
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -187,6 +256,22 @@ func (_m *APIToken) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("hash=<sensitive>")
 	builder.WriteString(", ")
+	builder.WriteString("previous_hash=<sensitive>")
+	builder.WriteString(", ")
+	if v := _m.PreviousUntil; v != nil {
+		builder.WriteString("previous_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("scopes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Scopes))
+	builder.WriteString(", ")
+	builder.WriteString("site_ids=")
+	builder.WriteString(fmt.Sprintf("%v", _m.SiteIds))
+	builder.WriteString(", ")
+	builder.WriteString("addresses=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Addresses))
+	builder.WriteString(", ")
 	if v := _m.ExpiresAt; v != nil {
 		builder.WriteString("expires_at=")
 		builder.WriteString(v.Format(time.ANSIC))
@@ -201,6 +286,14 @@ func (_m *APIToken) String() string {
 		builder.WriteString("last_used_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
+	builder.WriteString(", ")
+	if v := _m.LastUsedAddress; v != nil {
+		builder.WriteString("last_used_address=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("known_addresses=")
+	builder.WriteString(fmt.Sprintf("%v", _m.KnownAddresses))
 	builder.WriteByte(')')
 	return builder.String()
 }

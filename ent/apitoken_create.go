@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/typeid"
 )
@@ -73,6 +75,44 @@ func (_c *APITokenCreate) SetHash(v []byte) *APITokenCreate {
 	return _c
 }
 
+// SetPreviousHash sets the "previous_hash" field.
+func (_c *APITokenCreate) SetPreviousHash(v []byte) *APITokenCreate {
+	_c.mutation.SetPreviousHash(v)
+	return _c
+}
+
+// SetPreviousUntil sets the "previous_until" field.
+func (_c *APITokenCreate) SetPreviousUntil(v time.Time) *APITokenCreate {
+	_c.mutation.SetPreviousUntil(v)
+	return _c
+}
+
+// SetNillablePreviousUntil sets the "previous_until" field if the given value is not nil.
+func (_c *APITokenCreate) SetNillablePreviousUntil(v *time.Time) *APITokenCreate {
+	if v != nil {
+		_c.SetPreviousUntil(*v)
+	}
+	return _c
+}
+
+// SetScopes sets the "scopes" field.
+func (_c *APITokenCreate) SetScopes(v []actor.Scope) *APITokenCreate {
+	_c.mutation.SetScopes(v)
+	return _c
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (_c *APITokenCreate) SetSiteIds(v []typeid.Site) *APITokenCreate {
+	_c.mutation.SetSiteIds(v)
+	return _c
+}
+
+// SetAddresses sets the "addresses" field.
+func (_c *APITokenCreate) SetAddresses(v []netip.Prefix) *APITokenCreate {
+	_c.mutation.SetAddresses(v)
+	return _c
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (_c *APITokenCreate) SetExpiresAt(v time.Time) *APITokenCreate {
 	_c.mutation.SetExpiresAt(v)
@@ -112,6 +152,26 @@ func (_c *APITokenCreate) SetNillableLastUsedAt(v *time.Time) *APITokenCreate {
 	if v != nil {
 		_c.SetLastUsedAt(*v)
 	}
+	return _c
+}
+
+// SetLastUsedAddress sets the "last_used_address" field.
+func (_c *APITokenCreate) SetLastUsedAddress(v string) *APITokenCreate {
+	_c.mutation.SetLastUsedAddress(v)
+	return _c
+}
+
+// SetNillableLastUsedAddress sets the "last_used_address" field if the given value is not nil.
+func (_c *APITokenCreate) SetNillableLastUsedAddress(v *string) *APITokenCreate {
+	if v != nil {
+		_c.SetLastUsedAddress(*v)
+	}
+	return _c
+}
+
+// SetKnownAddresses sets the "known_addresses" field.
+func (_c *APITokenCreate) SetKnownAddresses(v []netip.Prefix) *APITokenCreate {
+	_c.mutation.SetKnownAddresses(v)
 	return _c
 }
 
@@ -262,6 +322,26 @@ func (_c *APITokenCreate) createSpec() (*APIToken, *sqlgraph.CreateSpec) {
 		_spec.SetField(apitoken.FieldHash, field.TypeBytes, value)
 		_node.Hash = value
 	}
+	if value, ok := _c.mutation.PreviousHash(); ok {
+		_spec.SetField(apitoken.FieldPreviousHash, field.TypeBytes, value)
+		_node.PreviousHash = &value
+	}
+	if value, ok := _c.mutation.PreviousUntil(); ok {
+		_spec.SetField(apitoken.FieldPreviousUntil, field.TypeTime, value)
+		_node.PreviousUntil = &value
+	}
+	if value, ok := _c.mutation.Scopes(); ok {
+		_spec.SetField(apitoken.FieldScopes, field.TypeJSON, value)
+		_node.Scopes = value
+	}
+	if value, ok := _c.mutation.SiteIds(); ok {
+		_spec.SetField(apitoken.FieldSiteIds, field.TypeJSON, value)
+		_node.SiteIds = value
+	}
+	if value, ok := _c.mutation.Addresses(); ok {
+		_spec.SetField(apitoken.FieldAddresses, field.TypeJSON, value)
+		_node.Addresses = value
+	}
 	if value, ok := _c.mutation.ExpiresAt(); ok {
 		_spec.SetField(apitoken.FieldExpiresAt, field.TypeTime, value)
 		_node.ExpiresAt = &value
@@ -273,6 +353,14 @@ func (_c *APITokenCreate) createSpec() (*APIToken, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.LastUsedAt(); ok {
 		_spec.SetField(apitoken.FieldLastUsedAt, field.TypeTime, value)
 		_node.LastUsedAt = &value
+	}
+	if value, ok := _c.mutation.LastUsedAddress(); ok {
+		_spec.SetField(apitoken.FieldLastUsedAddress, field.TypeString, value)
+		_node.LastUsedAddress = &value
+	}
+	if value, ok := _c.mutation.KnownAddresses(); ok {
+		_spec.SetField(apitoken.FieldKnownAddresses, field.TypeJSON, value)
+		_node.KnownAddresses = value
 	}
 	return _node, _spec
 }

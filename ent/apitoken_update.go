@@ -6,13 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/typeid"
 )
 
 // APITokenUpdate is the builder for updating APIToken entities.
@@ -46,6 +50,98 @@ func (_u *APITokenUpdate) SetNillableName(v *string) *APITokenUpdate {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetHash sets the "hash" field.
+func (_u *APITokenUpdate) SetHash(v []byte) *APITokenUpdate {
+	_u.mutation.SetHash(v)
+	return _u
+}
+
+// SetPreviousHash sets the "previous_hash" field.
+func (_u *APITokenUpdate) SetPreviousHash(v []byte) *APITokenUpdate {
+	_u.mutation.SetPreviousHash(v)
+	return _u
+}
+
+// ClearPreviousHash clears the value of the "previous_hash" field.
+func (_u *APITokenUpdate) ClearPreviousHash() *APITokenUpdate {
+	_u.mutation.ClearPreviousHash()
+	return _u
+}
+
+// SetPreviousUntil sets the "previous_until" field.
+func (_u *APITokenUpdate) SetPreviousUntil(v time.Time) *APITokenUpdate {
+	_u.mutation.SetPreviousUntil(v)
+	return _u
+}
+
+// SetNillablePreviousUntil sets the "previous_until" field if the given value is not nil.
+func (_u *APITokenUpdate) SetNillablePreviousUntil(v *time.Time) *APITokenUpdate {
+	if v != nil {
+		_u.SetPreviousUntil(*v)
+	}
+	return _u
+}
+
+// ClearPreviousUntil clears the value of the "previous_until" field.
+func (_u *APITokenUpdate) ClearPreviousUntil() *APITokenUpdate {
+	_u.mutation.ClearPreviousUntil()
+	return _u
+}
+
+// SetScopes sets the "scopes" field.
+func (_u *APITokenUpdate) SetScopes(v []actor.Scope) *APITokenUpdate {
+	_u.mutation.SetScopes(v)
+	return _u
+}
+
+// AppendScopes appends value to the "scopes" field.
+func (_u *APITokenUpdate) AppendScopes(v []actor.Scope) *APITokenUpdate {
+	_u.mutation.AppendScopes(v)
+	return _u
+}
+
+// ClearScopes clears the value of the "scopes" field.
+func (_u *APITokenUpdate) ClearScopes() *APITokenUpdate {
+	_u.mutation.ClearScopes()
+	return _u
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (_u *APITokenUpdate) SetSiteIds(v []typeid.Site) *APITokenUpdate {
+	_u.mutation.SetSiteIds(v)
+	return _u
+}
+
+// AppendSiteIds appends value to the "site_ids" field.
+func (_u *APITokenUpdate) AppendSiteIds(v []typeid.Site) *APITokenUpdate {
+	_u.mutation.AppendSiteIds(v)
+	return _u
+}
+
+// ClearSiteIds clears the value of the "site_ids" field.
+func (_u *APITokenUpdate) ClearSiteIds() *APITokenUpdate {
+	_u.mutation.ClearSiteIds()
+	return _u
+}
+
+// SetAddresses sets the "addresses" field.
+func (_u *APITokenUpdate) SetAddresses(v []netip.Prefix) *APITokenUpdate {
+	_u.mutation.SetAddresses(v)
+	return _u
+}
+
+// AppendAddresses appends value to the "addresses" field.
+func (_u *APITokenUpdate) AppendAddresses(v []netip.Prefix) *APITokenUpdate {
+	_u.mutation.AppendAddresses(v)
+	return _u
+}
+
+// ClearAddresses clears the value of the "addresses" field.
+func (_u *APITokenUpdate) ClearAddresses() *APITokenUpdate {
+	_u.mutation.ClearAddresses()
 	return _u
 }
 
@@ -106,6 +202,44 @@ func (_u *APITokenUpdate) SetNillableLastUsedAt(v *time.Time) *APITokenUpdate {
 // ClearLastUsedAt clears the value of the "last_used_at" field.
 func (_u *APITokenUpdate) ClearLastUsedAt() *APITokenUpdate {
 	_u.mutation.ClearLastUsedAt()
+	return _u
+}
+
+// SetLastUsedAddress sets the "last_used_address" field.
+func (_u *APITokenUpdate) SetLastUsedAddress(v string) *APITokenUpdate {
+	_u.mutation.SetLastUsedAddress(v)
+	return _u
+}
+
+// SetNillableLastUsedAddress sets the "last_used_address" field if the given value is not nil.
+func (_u *APITokenUpdate) SetNillableLastUsedAddress(v *string) *APITokenUpdate {
+	if v != nil {
+		_u.SetLastUsedAddress(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedAddress clears the value of the "last_used_address" field.
+func (_u *APITokenUpdate) ClearLastUsedAddress() *APITokenUpdate {
+	_u.mutation.ClearLastUsedAddress()
+	return _u
+}
+
+// SetKnownAddresses sets the "known_addresses" field.
+func (_u *APITokenUpdate) SetKnownAddresses(v []netip.Prefix) *APITokenUpdate {
+	_u.mutation.SetKnownAddresses(v)
+	return _u
+}
+
+// AppendKnownAddresses appends value to the "known_addresses" field.
+func (_u *APITokenUpdate) AppendKnownAddresses(v []netip.Prefix) *APITokenUpdate {
+	_u.mutation.AppendKnownAddresses(v)
+	return _u
+}
+
+// ClearKnownAddresses clears the value of the "known_addresses" field.
+func (_u *APITokenUpdate) ClearKnownAddresses() *APITokenUpdate {
+	_u.mutation.ClearKnownAddresses()
 	return _u
 }
 
@@ -184,6 +318,54 @@ func (_u *APITokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(apitoken.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Hash(); ok {
+		_spec.SetField(apitoken.FieldHash, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.PreviousHash(); ok {
+		_spec.SetField(apitoken.FieldPreviousHash, field.TypeBytes, value)
+	}
+	if _u.mutation.PreviousHashCleared() {
+		_spec.ClearField(apitoken.FieldPreviousHash, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.PreviousUntil(); ok {
+		_spec.SetField(apitoken.FieldPreviousUntil, field.TypeTime, value)
+	}
+	if _u.mutation.PreviousUntilCleared() {
+		_spec.ClearField(apitoken.FieldPreviousUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Scopes(); ok {
+		_spec.SetField(apitoken.FieldScopes, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedScopes(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldScopes, value)
+		})
+	}
+	if _u.mutation.ScopesCleared() {
+		_spec.ClearField(apitoken.FieldScopes, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.SiteIds(); ok {
+		_spec.SetField(apitoken.FieldSiteIds, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedSiteIds(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldSiteIds, value)
+		})
+	}
+	if _u.mutation.SiteIdsCleared() {
+		_spec.ClearField(apitoken.FieldSiteIds, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.Addresses(); ok {
+		_spec.SetField(apitoken.FieldAddresses, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAddresses(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldAddresses, value)
+		})
+	}
+	if _u.mutation.AddressesCleared() {
+		_spec.ClearField(apitoken.FieldAddresses, field.TypeJSON)
+	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(apitoken.FieldExpiresAt, field.TypeTime, value)
 	}
@@ -201,6 +383,23 @@ func (_u *APITokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.LastUsedAtCleared() {
 		_spec.ClearField(apitoken.FieldLastUsedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LastUsedAddress(); ok {
+		_spec.SetField(apitoken.FieldLastUsedAddress, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedAddressCleared() {
+		_spec.ClearField(apitoken.FieldLastUsedAddress, field.TypeString)
+	}
+	if value, ok := _u.mutation.KnownAddresses(); ok {
+		_spec.SetField(apitoken.FieldKnownAddresses, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedKnownAddresses(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldKnownAddresses, value)
+		})
+	}
+	if _u.mutation.KnownAddressesCleared() {
+		_spec.ClearField(apitoken.FieldKnownAddresses, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -241,6 +440,98 @@ func (_u *APITokenUpdateOne) SetNillableName(v *string) *APITokenUpdateOne {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetHash sets the "hash" field.
+func (_u *APITokenUpdateOne) SetHash(v []byte) *APITokenUpdateOne {
+	_u.mutation.SetHash(v)
+	return _u
+}
+
+// SetPreviousHash sets the "previous_hash" field.
+func (_u *APITokenUpdateOne) SetPreviousHash(v []byte) *APITokenUpdateOne {
+	_u.mutation.SetPreviousHash(v)
+	return _u
+}
+
+// ClearPreviousHash clears the value of the "previous_hash" field.
+func (_u *APITokenUpdateOne) ClearPreviousHash() *APITokenUpdateOne {
+	_u.mutation.ClearPreviousHash()
+	return _u
+}
+
+// SetPreviousUntil sets the "previous_until" field.
+func (_u *APITokenUpdateOne) SetPreviousUntil(v time.Time) *APITokenUpdateOne {
+	_u.mutation.SetPreviousUntil(v)
+	return _u
+}
+
+// SetNillablePreviousUntil sets the "previous_until" field if the given value is not nil.
+func (_u *APITokenUpdateOne) SetNillablePreviousUntil(v *time.Time) *APITokenUpdateOne {
+	if v != nil {
+		_u.SetPreviousUntil(*v)
+	}
+	return _u
+}
+
+// ClearPreviousUntil clears the value of the "previous_until" field.
+func (_u *APITokenUpdateOne) ClearPreviousUntil() *APITokenUpdateOne {
+	_u.mutation.ClearPreviousUntil()
+	return _u
+}
+
+// SetScopes sets the "scopes" field.
+func (_u *APITokenUpdateOne) SetScopes(v []actor.Scope) *APITokenUpdateOne {
+	_u.mutation.SetScopes(v)
+	return _u
+}
+
+// AppendScopes appends value to the "scopes" field.
+func (_u *APITokenUpdateOne) AppendScopes(v []actor.Scope) *APITokenUpdateOne {
+	_u.mutation.AppendScopes(v)
+	return _u
+}
+
+// ClearScopes clears the value of the "scopes" field.
+func (_u *APITokenUpdateOne) ClearScopes() *APITokenUpdateOne {
+	_u.mutation.ClearScopes()
+	return _u
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (_u *APITokenUpdateOne) SetSiteIds(v []typeid.Site) *APITokenUpdateOne {
+	_u.mutation.SetSiteIds(v)
+	return _u
+}
+
+// AppendSiteIds appends value to the "site_ids" field.
+func (_u *APITokenUpdateOne) AppendSiteIds(v []typeid.Site) *APITokenUpdateOne {
+	_u.mutation.AppendSiteIds(v)
+	return _u
+}
+
+// ClearSiteIds clears the value of the "site_ids" field.
+func (_u *APITokenUpdateOne) ClearSiteIds() *APITokenUpdateOne {
+	_u.mutation.ClearSiteIds()
+	return _u
+}
+
+// SetAddresses sets the "addresses" field.
+func (_u *APITokenUpdateOne) SetAddresses(v []netip.Prefix) *APITokenUpdateOne {
+	_u.mutation.SetAddresses(v)
+	return _u
+}
+
+// AppendAddresses appends value to the "addresses" field.
+func (_u *APITokenUpdateOne) AppendAddresses(v []netip.Prefix) *APITokenUpdateOne {
+	_u.mutation.AppendAddresses(v)
+	return _u
+}
+
+// ClearAddresses clears the value of the "addresses" field.
+func (_u *APITokenUpdateOne) ClearAddresses() *APITokenUpdateOne {
+	_u.mutation.ClearAddresses()
 	return _u
 }
 
@@ -301,6 +592,44 @@ func (_u *APITokenUpdateOne) SetNillableLastUsedAt(v *time.Time) *APITokenUpdate
 // ClearLastUsedAt clears the value of the "last_used_at" field.
 func (_u *APITokenUpdateOne) ClearLastUsedAt() *APITokenUpdateOne {
 	_u.mutation.ClearLastUsedAt()
+	return _u
+}
+
+// SetLastUsedAddress sets the "last_used_address" field.
+func (_u *APITokenUpdateOne) SetLastUsedAddress(v string) *APITokenUpdateOne {
+	_u.mutation.SetLastUsedAddress(v)
+	return _u
+}
+
+// SetNillableLastUsedAddress sets the "last_used_address" field if the given value is not nil.
+func (_u *APITokenUpdateOne) SetNillableLastUsedAddress(v *string) *APITokenUpdateOne {
+	if v != nil {
+		_u.SetLastUsedAddress(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedAddress clears the value of the "last_used_address" field.
+func (_u *APITokenUpdateOne) ClearLastUsedAddress() *APITokenUpdateOne {
+	_u.mutation.ClearLastUsedAddress()
+	return _u
+}
+
+// SetKnownAddresses sets the "known_addresses" field.
+func (_u *APITokenUpdateOne) SetKnownAddresses(v []netip.Prefix) *APITokenUpdateOne {
+	_u.mutation.SetKnownAddresses(v)
+	return _u
+}
+
+// AppendKnownAddresses appends value to the "known_addresses" field.
+func (_u *APITokenUpdateOne) AppendKnownAddresses(v []netip.Prefix) *APITokenUpdateOne {
+	_u.mutation.AppendKnownAddresses(v)
+	return _u
+}
+
+// ClearKnownAddresses clears the value of the "known_addresses" field.
+func (_u *APITokenUpdateOne) ClearKnownAddresses() *APITokenUpdateOne {
+	_u.mutation.ClearKnownAddresses()
 	return _u
 }
 
@@ -409,6 +738,54 @@ func (_u *APITokenUpdateOne) sqlSave(ctx context.Context) (_node *APIToken, err 
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(apitoken.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Hash(); ok {
+		_spec.SetField(apitoken.FieldHash, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.PreviousHash(); ok {
+		_spec.SetField(apitoken.FieldPreviousHash, field.TypeBytes, value)
+	}
+	if _u.mutation.PreviousHashCleared() {
+		_spec.ClearField(apitoken.FieldPreviousHash, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.PreviousUntil(); ok {
+		_spec.SetField(apitoken.FieldPreviousUntil, field.TypeTime, value)
+	}
+	if _u.mutation.PreviousUntilCleared() {
+		_spec.ClearField(apitoken.FieldPreviousUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Scopes(); ok {
+		_spec.SetField(apitoken.FieldScopes, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedScopes(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldScopes, value)
+		})
+	}
+	if _u.mutation.ScopesCleared() {
+		_spec.ClearField(apitoken.FieldScopes, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.SiteIds(); ok {
+		_spec.SetField(apitoken.FieldSiteIds, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedSiteIds(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldSiteIds, value)
+		})
+	}
+	if _u.mutation.SiteIdsCleared() {
+		_spec.ClearField(apitoken.FieldSiteIds, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.Addresses(); ok {
+		_spec.SetField(apitoken.FieldAddresses, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAddresses(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldAddresses, value)
+		})
+	}
+	if _u.mutation.AddressesCleared() {
+		_spec.ClearField(apitoken.FieldAddresses, field.TypeJSON)
+	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(apitoken.FieldExpiresAt, field.TypeTime, value)
 	}
@@ -426,6 +803,23 @@ func (_u *APITokenUpdateOne) sqlSave(ctx context.Context) (_node *APIToken, err 
 	}
 	if _u.mutation.LastUsedAtCleared() {
 		_spec.ClearField(apitoken.FieldLastUsedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LastUsedAddress(); ok {
+		_spec.SetField(apitoken.FieldLastUsedAddress, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedAddressCleared() {
+		_spec.ClearField(apitoken.FieldLastUsedAddress, field.TypeString)
+	}
+	if value, ok := _u.mutation.KnownAddresses(); ok {
+		_spec.SetField(apitoken.FieldKnownAddresses, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedKnownAddresses(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apitoken.FieldKnownAddresses, value)
+		})
+	}
+	if _u.mutation.KnownAddressesCleared() {
+		_spec.ClearField(apitoken.FieldKnownAddresses, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &APIToken{config: _u.config}

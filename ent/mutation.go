@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -90,22 +91,33 @@ const (
 // APITokenMutation represents an operation that mutates the APIToken nodes in the graph.
 type APITokenMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *typeid.APIToken
-	org_id        *typeid.Organization
-	created_at    *time.Time
-	updated_at    *time.Time
-	user_id       *typeid.User
-	name          *string
-	hash          *[]byte
-	expires_at    *time.Time
-	revoked_at    *time.Time
-	last_used_at  *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*APIToken, error)
-	predicates    []predicate.APIToken
+	op                    Op
+	typ                   string
+	id                    *typeid.APIToken
+	org_id                *typeid.Organization
+	created_at            *time.Time
+	updated_at            *time.Time
+	user_id               *typeid.User
+	name                  *string
+	hash                  *[]byte
+	previous_hash         *[]byte
+	previous_until        *time.Time
+	scopes                *[]actor.Scope
+	appendscopes          []actor.Scope
+	site_ids              *[]typeid.Site
+	appendsite_ids        []typeid.Site
+	addresses             *[]netip.Prefix
+	appendaddresses       []netip.Prefix
+	expires_at            *time.Time
+	revoked_at            *time.Time
+	last_used_at          *time.Time
+	last_used_address     *string
+	known_addresses       *[]netip.Prefix
+	appendknown_addresses []netip.Prefix
+	clearedFields         map[string]struct{}
+	done                  bool
+	oldValue              func(context.Context) (*APIToken, error)
+	predicates            []predicate.APIToken
 }
 
 var _ ent.Mutation = (*APITokenMutation)(nil)
@@ -428,6 +440,299 @@ func (m *APITokenMutation) ResetHash() {
 	m.hash = nil
 }
 
+// SetPreviousHash sets the "previous_hash" field.
+func (m *APITokenMutation) SetPreviousHash(b []byte) {
+	m.previous_hash = &b
+}
+
+// PreviousHash returns the value of the "previous_hash" field in the mutation.
+func (m *APITokenMutation) PreviousHash() (r []byte, exists bool) {
+	v := m.previous_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousHash returns the old "previous_hash" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldPreviousHash(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousHash: %w", err)
+	}
+	return oldValue.PreviousHash, nil
+}
+
+// ClearPreviousHash clears the value of the "previous_hash" field.
+func (m *APITokenMutation) ClearPreviousHash() {
+	m.previous_hash = nil
+	m.clearedFields[apitoken.FieldPreviousHash] = struct{}{}
+}
+
+// PreviousHashCleared returns if the "previous_hash" field was cleared in this mutation.
+func (m *APITokenMutation) PreviousHashCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldPreviousHash]
+	return ok
+}
+
+// ResetPreviousHash resets all changes to the "previous_hash" field.
+func (m *APITokenMutation) ResetPreviousHash() {
+	m.previous_hash = nil
+	delete(m.clearedFields, apitoken.FieldPreviousHash)
+}
+
+// SetPreviousUntil sets the "previous_until" field.
+func (m *APITokenMutation) SetPreviousUntil(t time.Time) {
+	m.previous_until = &t
+}
+
+// PreviousUntil returns the value of the "previous_until" field in the mutation.
+func (m *APITokenMutation) PreviousUntil() (r time.Time, exists bool) {
+	v := m.previous_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousUntil returns the old "previous_until" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldPreviousUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousUntil: %w", err)
+	}
+	return oldValue.PreviousUntil, nil
+}
+
+// ClearPreviousUntil clears the value of the "previous_until" field.
+func (m *APITokenMutation) ClearPreviousUntil() {
+	m.previous_until = nil
+	m.clearedFields[apitoken.FieldPreviousUntil] = struct{}{}
+}
+
+// PreviousUntilCleared returns if the "previous_until" field was cleared in this mutation.
+func (m *APITokenMutation) PreviousUntilCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldPreviousUntil]
+	return ok
+}
+
+// ResetPreviousUntil resets all changes to the "previous_until" field.
+func (m *APITokenMutation) ResetPreviousUntil() {
+	m.previous_until = nil
+	delete(m.clearedFields, apitoken.FieldPreviousUntil)
+}
+
+// SetScopes sets the "scopes" field.
+func (m *APITokenMutation) SetScopes(a []actor.Scope) {
+	m.scopes = &a
+	m.appendscopes = nil
+}
+
+// Scopes returns the value of the "scopes" field in the mutation.
+func (m *APITokenMutation) Scopes() (r []actor.Scope, exists bool) {
+	v := m.scopes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScopes returns the old "scopes" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldScopes(ctx context.Context) (v []actor.Scope, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScopes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScopes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScopes: %w", err)
+	}
+	return oldValue.Scopes, nil
+}
+
+// AppendScopes adds a to the "scopes" field.
+func (m *APITokenMutation) AppendScopes(a []actor.Scope) {
+	m.appendscopes = append(m.appendscopes, a...)
+}
+
+// AppendedScopes returns the list of values that were appended to the "scopes" field in this mutation.
+func (m *APITokenMutation) AppendedScopes() ([]actor.Scope, bool) {
+	if len(m.appendscopes) == 0 {
+		return nil, false
+	}
+	return m.appendscopes, true
+}
+
+// ClearScopes clears the value of the "scopes" field.
+func (m *APITokenMutation) ClearScopes() {
+	m.scopes = nil
+	m.appendscopes = nil
+	m.clearedFields[apitoken.FieldScopes] = struct{}{}
+}
+
+// ScopesCleared returns if the "scopes" field was cleared in this mutation.
+func (m *APITokenMutation) ScopesCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldScopes]
+	return ok
+}
+
+// ResetScopes resets all changes to the "scopes" field.
+func (m *APITokenMutation) ResetScopes() {
+	m.scopes = nil
+	m.appendscopes = nil
+	delete(m.clearedFields, apitoken.FieldScopes)
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (m *APITokenMutation) SetSiteIds(t []typeid.Site) {
+	m.site_ids = &t
+	m.appendsite_ids = nil
+}
+
+// SiteIds returns the value of the "site_ids" field in the mutation.
+func (m *APITokenMutation) SiteIds() (r []typeid.Site, exists bool) {
+	v := m.site_ids
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteIds returns the old "site_ids" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldSiteIds(ctx context.Context) (v []typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteIds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteIds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteIds: %w", err)
+	}
+	return oldValue.SiteIds, nil
+}
+
+// AppendSiteIds adds t to the "site_ids" field.
+func (m *APITokenMutation) AppendSiteIds(t []typeid.Site) {
+	m.appendsite_ids = append(m.appendsite_ids, t...)
+}
+
+// AppendedSiteIds returns the list of values that were appended to the "site_ids" field in this mutation.
+func (m *APITokenMutation) AppendedSiteIds() ([]typeid.Site, bool) {
+	if len(m.appendsite_ids) == 0 {
+		return nil, false
+	}
+	return m.appendsite_ids, true
+}
+
+// ClearSiteIds clears the value of the "site_ids" field.
+func (m *APITokenMutation) ClearSiteIds() {
+	m.site_ids = nil
+	m.appendsite_ids = nil
+	m.clearedFields[apitoken.FieldSiteIds] = struct{}{}
+}
+
+// SiteIdsCleared returns if the "site_ids" field was cleared in this mutation.
+func (m *APITokenMutation) SiteIdsCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldSiteIds]
+	return ok
+}
+
+// ResetSiteIds resets all changes to the "site_ids" field.
+func (m *APITokenMutation) ResetSiteIds() {
+	m.site_ids = nil
+	m.appendsite_ids = nil
+	delete(m.clearedFields, apitoken.FieldSiteIds)
+}
+
+// SetAddresses sets the "addresses" field.
+func (m *APITokenMutation) SetAddresses(n []netip.Prefix) {
+	m.addresses = &n
+	m.appendaddresses = nil
+}
+
+// Addresses returns the value of the "addresses" field in the mutation.
+func (m *APITokenMutation) Addresses() (r []netip.Prefix, exists bool) {
+	v := m.addresses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAddresses returns the old "addresses" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldAddresses(ctx context.Context) (v []netip.Prefix, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAddresses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAddresses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAddresses: %w", err)
+	}
+	return oldValue.Addresses, nil
+}
+
+// AppendAddresses adds n to the "addresses" field.
+func (m *APITokenMutation) AppendAddresses(n []netip.Prefix) {
+	m.appendaddresses = append(m.appendaddresses, n...)
+}
+
+// AppendedAddresses returns the list of values that were appended to the "addresses" field in this mutation.
+func (m *APITokenMutation) AppendedAddresses() ([]netip.Prefix, bool) {
+	if len(m.appendaddresses) == 0 {
+		return nil, false
+	}
+	return m.appendaddresses, true
+}
+
+// ClearAddresses clears the value of the "addresses" field.
+func (m *APITokenMutation) ClearAddresses() {
+	m.addresses = nil
+	m.appendaddresses = nil
+	m.clearedFields[apitoken.FieldAddresses] = struct{}{}
+}
+
+// AddressesCleared returns if the "addresses" field was cleared in this mutation.
+func (m *APITokenMutation) AddressesCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldAddresses]
+	return ok
+}
+
+// ResetAddresses resets all changes to the "addresses" field.
+func (m *APITokenMutation) ResetAddresses() {
+	m.addresses = nil
+	m.appendaddresses = nil
+	delete(m.clearedFields, apitoken.FieldAddresses)
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (m *APITokenMutation) SetExpiresAt(t time.Time) {
 	m.expires_at = &t
@@ -575,6 +880,120 @@ func (m *APITokenMutation) ResetLastUsedAt() {
 	delete(m.clearedFields, apitoken.FieldLastUsedAt)
 }
 
+// SetLastUsedAddress sets the "last_used_address" field.
+func (m *APITokenMutation) SetLastUsedAddress(s string) {
+	m.last_used_address = &s
+}
+
+// LastUsedAddress returns the value of the "last_used_address" field in the mutation.
+func (m *APITokenMutation) LastUsedAddress() (r string, exists bool) {
+	v := m.last_used_address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastUsedAddress returns the old "last_used_address" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldLastUsedAddress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastUsedAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastUsedAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastUsedAddress: %w", err)
+	}
+	return oldValue.LastUsedAddress, nil
+}
+
+// ClearLastUsedAddress clears the value of the "last_used_address" field.
+func (m *APITokenMutation) ClearLastUsedAddress() {
+	m.last_used_address = nil
+	m.clearedFields[apitoken.FieldLastUsedAddress] = struct{}{}
+}
+
+// LastUsedAddressCleared returns if the "last_used_address" field was cleared in this mutation.
+func (m *APITokenMutation) LastUsedAddressCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldLastUsedAddress]
+	return ok
+}
+
+// ResetLastUsedAddress resets all changes to the "last_used_address" field.
+func (m *APITokenMutation) ResetLastUsedAddress() {
+	m.last_used_address = nil
+	delete(m.clearedFields, apitoken.FieldLastUsedAddress)
+}
+
+// SetKnownAddresses sets the "known_addresses" field.
+func (m *APITokenMutation) SetKnownAddresses(n []netip.Prefix) {
+	m.known_addresses = &n
+	m.appendknown_addresses = nil
+}
+
+// KnownAddresses returns the value of the "known_addresses" field in the mutation.
+func (m *APITokenMutation) KnownAddresses() (r []netip.Prefix, exists bool) {
+	v := m.known_addresses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKnownAddresses returns the old "known_addresses" field's value of the APIToken entity.
+// If the APIToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APITokenMutation) OldKnownAddresses(ctx context.Context) (v []netip.Prefix, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKnownAddresses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKnownAddresses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKnownAddresses: %w", err)
+	}
+	return oldValue.KnownAddresses, nil
+}
+
+// AppendKnownAddresses adds n to the "known_addresses" field.
+func (m *APITokenMutation) AppendKnownAddresses(n []netip.Prefix) {
+	m.appendknown_addresses = append(m.appendknown_addresses, n...)
+}
+
+// AppendedKnownAddresses returns the list of values that were appended to the "known_addresses" field in this mutation.
+func (m *APITokenMutation) AppendedKnownAddresses() ([]netip.Prefix, bool) {
+	if len(m.appendknown_addresses) == 0 {
+		return nil, false
+	}
+	return m.appendknown_addresses, true
+}
+
+// ClearKnownAddresses clears the value of the "known_addresses" field.
+func (m *APITokenMutation) ClearKnownAddresses() {
+	m.known_addresses = nil
+	m.appendknown_addresses = nil
+	m.clearedFields[apitoken.FieldKnownAddresses] = struct{}{}
+}
+
+// KnownAddressesCleared returns if the "known_addresses" field was cleared in this mutation.
+func (m *APITokenMutation) KnownAddressesCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldKnownAddresses]
+	return ok
+}
+
+// ResetKnownAddresses resets all changes to the "known_addresses" field.
+func (m *APITokenMutation) ResetKnownAddresses() {
+	m.known_addresses = nil
+	m.appendknown_addresses = nil
+	delete(m.clearedFields, apitoken.FieldKnownAddresses)
+}
+
 // Where appends a list predicates to the APITokenMutation builder.
 func (m *APITokenMutation) Where(ps ...predicate.APIToken) {
 	m.predicates = append(m.predicates, ps...)
@@ -609,7 +1028,7 @@ func (m *APITokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *APITokenMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 16)
 	if m.org_id != nil {
 		fields = append(fields, apitoken.FieldOrgID)
 	}
@@ -628,6 +1047,21 @@ func (m *APITokenMutation) Fields() []string {
 	if m.hash != nil {
 		fields = append(fields, apitoken.FieldHash)
 	}
+	if m.previous_hash != nil {
+		fields = append(fields, apitoken.FieldPreviousHash)
+	}
+	if m.previous_until != nil {
+		fields = append(fields, apitoken.FieldPreviousUntil)
+	}
+	if m.scopes != nil {
+		fields = append(fields, apitoken.FieldScopes)
+	}
+	if m.site_ids != nil {
+		fields = append(fields, apitoken.FieldSiteIds)
+	}
+	if m.addresses != nil {
+		fields = append(fields, apitoken.FieldAddresses)
+	}
 	if m.expires_at != nil {
 		fields = append(fields, apitoken.FieldExpiresAt)
 	}
@@ -636,6 +1070,12 @@ func (m *APITokenMutation) Fields() []string {
 	}
 	if m.last_used_at != nil {
 		fields = append(fields, apitoken.FieldLastUsedAt)
+	}
+	if m.last_used_address != nil {
+		fields = append(fields, apitoken.FieldLastUsedAddress)
+	}
+	if m.known_addresses != nil {
+		fields = append(fields, apitoken.FieldKnownAddresses)
 	}
 	return fields
 }
@@ -657,12 +1097,26 @@ func (m *APITokenMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case apitoken.FieldHash:
 		return m.Hash()
+	case apitoken.FieldPreviousHash:
+		return m.PreviousHash()
+	case apitoken.FieldPreviousUntil:
+		return m.PreviousUntil()
+	case apitoken.FieldScopes:
+		return m.Scopes()
+	case apitoken.FieldSiteIds:
+		return m.SiteIds()
+	case apitoken.FieldAddresses:
+		return m.Addresses()
 	case apitoken.FieldExpiresAt:
 		return m.ExpiresAt()
 	case apitoken.FieldRevokedAt:
 		return m.RevokedAt()
 	case apitoken.FieldLastUsedAt:
 		return m.LastUsedAt()
+	case apitoken.FieldLastUsedAddress:
+		return m.LastUsedAddress()
+	case apitoken.FieldKnownAddresses:
+		return m.KnownAddresses()
 	}
 	return nil, false
 }
@@ -684,12 +1138,26 @@ func (m *APITokenMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldName(ctx)
 	case apitoken.FieldHash:
 		return m.OldHash(ctx)
+	case apitoken.FieldPreviousHash:
+		return m.OldPreviousHash(ctx)
+	case apitoken.FieldPreviousUntil:
+		return m.OldPreviousUntil(ctx)
+	case apitoken.FieldScopes:
+		return m.OldScopes(ctx)
+	case apitoken.FieldSiteIds:
+		return m.OldSiteIds(ctx)
+	case apitoken.FieldAddresses:
+		return m.OldAddresses(ctx)
 	case apitoken.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
 	case apitoken.FieldRevokedAt:
 		return m.OldRevokedAt(ctx)
 	case apitoken.FieldLastUsedAt:
 		return m.OldLastUsedAt(ctx)
+	case apitoken.FieldLastUsedAddress:
+		return m.OldLastUsedAddress(ctx)
+	case apitoken.FieldKnownAddresses:
+		return m.OldKnownAddresses(ctx)
 	}
 	return nil, fmt.Errorf("unknown APIToken field %s", name)
 }
@@ -741,6 +1209,41 @@ func (m *APITokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetHash(v)
 		return nil
+	case apitoken.FieldPreviousHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousHash(v)
+		return nil
+	case apitoken.FieldPreviousUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousUntil(v)
+		return nil
+	case apitoken.FieldScopes:
+		v, ok := value.([]actor.Scope)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScopes(v)
+		return nil
+	case apitoken.FieldSiteIds:
+		v, ok := value.([]typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteIds(v)
+		return nil
+	case apitoken.FieldAddresses:
+		v, ok := value.([]netip.Prefix)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAddresses(v)
+		return nil
 	case apitoken.FieldExpiresAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -761,6 +1264,20 @@ func (m *APITokenMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetLastUsedAt(v)
+		return nil
+	case apitoken.FieldLastUsedAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastUsedAddress(v)
+		return nil
+	case apitoken.FieldKnownAddresses:
+		v, ok := value.([]netip.Prefix)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKnownAddresses(v)
 		return nil
 	}
 	return fmt.Errorf("unknown APIToken field %s", name)
@@ -792,6 +1309,21 @@ func (m *APITokenMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *APITokenMutation) ClearedFields() []string {
 	var fields []string
+	if m.FieldCleared(apitoken.FieldPreviousHash) {
+		fields = append(fields, apitoken.FieldPreviousHash)
+	}
+	if m.FieldCleared(apitoken.FieldPreviousUntil) {
+		fields = append(fields, apitoken.FieldPreviousUntil)
+	}
+	if m.FieldCleared(apitoken.FieldScopes) {
+		fields = append(fields, apitoken.FieldScopes)
+	}
+	if m.FieldCleared(apitoken.FieldSiteIds) {
+		fields = append(fields, apitoken.FieldSiteIds)
+	}
+	if m.FieldCleared(apitoken.FieldAddresses) {
+		fields = append(fields, apitoken.FieldAddresses)
+	}
 	if m.FieldCleared(apitoken.FieldExpiresAt) {
 		fields = append(fields, apitoken.FieldExpiresAt)
 	}
@@ -800,6 +1332,12 @@ func (m *APITokenMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(apitoken.FieldLastUsedAt) {
 		fields = append(fields, apitoken.FieldLastUsedAt)
+	}
+	if m.FieldCleared(apitoken.FieldLastUsedAddress) {
+		fields = append(fields, apitoken.FieldLastUsedAddress)
+	}
+	if m.FieldCleared(apitoken.FieldKnownAddresses) {
+		fields = append(fields, apitoken.FieldKnownAddresses)
 	}
 	return fields
 }
@@ -815,6 +1353,21 @@ func (m *APITokenMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *APITokenMutation) ClearField(name string) error {
 	switch name {
+	case apitoken.FieldPreviousHash:
+		m.ClearPreviousHash()
+		return nil
+	case apitoken.FieldPreviousUntil:
+		m.ClearPreviousUntil()
+		return nil
+	case apitoken.FieldScopes:
+		m.ClearScopes()
+		return nil
+	case apitoken.FieldSiteIds:
+		m.ClearSiteIds()
+		return nil
+	case apitoken.FieldAddresses:
+		m.ClearAddresses()
+		return nil
 	case apitoken.FieldExpiresAt:
 		m.ClearExpiresAt()
 		return nil
@@ -823,6 +1376,12 @@ func (m *APITokenMutation) ClearField(name string) error {
 		return nil
 	case apitoken.FieldLastUsedAt:
 		m.ClearLastUsedAt()
+		return nil
+	case apitoken.FieldLastUsedAddress:
+		m.ClearLastUsedAddress()
+		return nil
+	case apitoken.FieldKnownAddresses:
+		m.ClearKnownAddresses()
 		return nil
 	}
 	return fmt.Errorf("unknown APIToken nullable field %s", name)
@@ -850,6 +1409,21 @@ func (m *APITokenMutation) ResetField(name string) error {
 	case apitoken.FieldHash:
 		m.ResetHash()
 		return nil
+	case apitoken.FieldPreviousHash:
+		m.ResetPreviousHash()
+		return nil
+	case apitoken.FieldPreviousUntil:
+		m.ResetPreviousUntil()
+		return nil
+	case apitoken.FieldScopes:
+		m.ResetScopes()
+		return nil
+	case apitoken.FieldSiteIds:
+		m.ResetSiteIds()
+		return nil
+	case apitoken.FieldAddresses:
+		m.ResetAddresses()
+		return nil
 	case apitoken.FieldExpiresAt:
 		m.ResetExpiresAt()
 		return nil
@@ -858,6 +1432,12 @@ func (m *APITokenMutation) ResetField(name string) error {
 		return nil
 	case apitoken.FieldLastUsedAt:
 		m.ResetLastUsedAt()
+		return nil
+	case apitoken.FieldLastUsedAddress:
+		m.ResetLastUsedAddress()
+		return nil
+	case apitoken.FieldKnownAddresses:
+		m.ResetKnownAddresses()
 		return nil
 	}
 	return fmt.Errorf("unknown APIToken field %s", name)

@@ -124,7 +124,7 @@ func (r *resolver) follow(
 // rightsEvents may change what somebody may see. Their user is whom they are about; without one,
 // they are about a group, or a door, and so about whoever does not see everything.
 var rightsEvents = map[string]bool{
-	"user.updated": true, "user.deleted": true, "user.role_changed": true, "api_token.revoked": true,
+	"user.updated": true, "user.deleted": true, "user.role_changed": true, "api_token.revoked": true, "api_token.rotated": true,
 	"key.created": true, "key.updated": true, "key.suspended": true, "key.resumed": true,
 	"key.shared": true, "key.redeemed": true, "key.revoked": true,
 	"user_group.updated": true, "user_group.deleted": true,

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
@@ -235,6 +236,18 @@ func (r *resolver) eventsOf(
 	}
 	asked := nested[typeid.Door]{parent: where, page: p, filter: key}
 	return loadersOf(ctx).doorEvents.load(ctx, asked)
+}
+
+// networks is addresses and networks as text; nil for nil.
+func networks(prefixes []netip.Prefix) (texts []string) {
+	for _, p := range prefixes {
+		if p.IsSingleIP() {
+			texts = append(texts, p.Addr().String())
+		} else {
+			texts = append(texts, p.String())
+		}
+	}
+	return texts
 }
 
 // note is why the right to operate doors was invoked; nil for who may neither do so nor see all that

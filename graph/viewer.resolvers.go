@@ -28,6 +28,10 @@ func (r *viewerResolver) User(ctx context.Context, obj *actor.Actor) (*ent.User,
 	return require(ctx, obj.User, loadersOf(ctx).users)
 }
 
+func (r *viewerResolver) Permissions(ctx context.Context, obj *actor.Actor) ([]*access.Permission, error) {
+	return access.Permissions(ctx), nil
+}
+
 func (r *viewerResolver) Organization(ctx context.Context, obj *actor.Actor) (*ent.Organization, error) {
 	return r.ownOrganization(ctx)
 }

@@ -134,6 +134,10 @@ var Types = []Type{
 		info, false},
 	{"visitor.no_show", "A guest did not come. data.visitId names the visit.", info, false},
 	{"api_token.created", "An API token was created. data.tokenId names it.", notice, false},
+	{"api_token.rotated", "An API token got another secret. data.tokenId names it, data.until says until " +
+		"when the one before is good.", notice, false},
+	{"api_token.used_from_new_address", "An API token was used from an address that it was not used " +
+		"from lately. data.tokenId names it.", warning, false},
 	{"api_token.revoked", "An API token was revoked. data.tokenId names it.", notice, false},
 	{"webhook_endpoint.created", "A webhook endpoint was created. data.endpointId names it.",
 		notice, false},

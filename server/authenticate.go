@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/cardea/cardea/actor"
@@ -17,6 +18,7 @@ var ErrBadToken = errors.New("token is not valid")
 // and next refuses what nobody may do. A token that is sent has to be good.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(actor.WithAddress(r.Context(), addressOf(r)))
 		token, sent := bearer(r.Header)
 		if !sent {
 			next.ServeHTTP(w, r)
@@ -42,6 +44,15 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(actor.NewContext(r.Context(), who)))
 		}
 	})
+}
+
+// addressOf is where a request comes from; not valid if that cannot be told.
+func addressOf(r *http.Request) netip.Addr {
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return from.Addr().Unmap()
+	}
+	from, _ := netip.ParseAddr(r.RemoteAddr)
+	return from.Unmap()
 }
 
 // bearer returns the request's token. Sent without a token means that the client tried to

@@ -26,12 +26,26 @@ const (
 	FieldName = "name"
 	// FieldHash holds the string denoting the hash field in the database.
 	FieldHash = "hash"
+	// FieldPreviousHash holds the string denoting the previous_hash field in the database.
+	FieldPreviousHash = "previous_hash"
+	// FieldPreviousUntil holds the string denoting the previous_until field in the database.
+	FieldPreviousUntil = "previous_until"
+	// FieldScopes holds the string denoting the scopes field in the database.
+	FieldScopes = "scopes"
+	// FieldSiteIds holds the string denoting the site_ids field in the database.
+	FieldSiteIds = "site_ids"
+	// FieldAddresses holds the string denoting the addresses field in the database.
+	FieldAddresses = "addresses"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
 	FieldExpiresAt = "expires_at"
 	// FieldRevokedAt holds the string denoting the revoked_at field in the database.
 	FieldRevokedAt = "revoked_at"
 	// FieldLastUsedAt holds the string denoting the last_used_at field in the database.
 	FieldLastUsedAt = "last_used_at"
+	// FieldLastUsedAddress holds the string denoting the last_used_address field in the database.
+	FieldLastUsedAddress = "last_used_address"
+	// FieldKnownAddresses holds the string denoting the known_addresses field in the database.
+	FieldKnownAddresses = "known_addresses"
 	// Table holds the table name of the apitoken in the database.
 	Table = "api_tokens"
 )
@@ -45,9 +59,16 @@ var Columns = []string{
 	FieldUserID,
 	FieldName,
 	FieldHash,
+	FieldPreviousHash,
+	FieldPreviousUntil,
+	FieldScopes,
+	FieldSiteIds,
+	FieldAddresses,
 	FieldExpiresAt,
 	FieldRevokedAt,
 	FieldLastUsedAt,
+	FieldLastUsedAddress,
+	FieldKnownAddresses,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -106,6 +127,11 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
 }
 
+// ByPreviousUntil orders the results by the previous_until field.
+func ByPreviousUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPreviousUntil, opts...).ToFunc()
+}
+
 // ByExpiresAt orders the results by the expires_at field.
 func ByExpiresAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldExpiresAt, opts...).ToFunc()
@@ -119,4 +145,9 @@ func ByRevokedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByLastUsedAt orders the results by the last_used_at field.
 func ByLastUsedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLastUsedAt, opts...).ToFunc()
+}
+
+// ByLastUsedAddress orders the results by the last_used_address field.
+func ByLastUsedAddress(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastUsedAddress, opts...).ToFunc()
 }

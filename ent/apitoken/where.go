@@ -85,6 +85,16 @@ func Hash(v []byte) predicate.APIToken {
 	return predicate.APIToken(sql.FieldEQ(FieldHash, v))
 }
 
+// PreviousHash applies equality check predicate on the "previous_hash" field. It's identical to PreviousHashEQ.
+func PreviousHash(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldPreviousHash, v))
+}
+
+// PreviousUntil applies equality check predicate on the "previous_until" field. It's identical to PreviousUntilEQ.
+func PreviousUntil(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldPreviousUntil, v))
+}
+
 // ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
 func ExpiresAt(v time.Time) predicate.APIToken {
 	return predicate.APIToken(sql.FieldEQ(FieldExpiresAt, v))
@@ -98,6 +108,11 @@ func RevokedAt(v time.Time) predicate.APIToken {
 // LastUsedAt applies equality check predicate on the "last_used_at" field. It's identical to LastUsedAtEQ.
 func LastUsedAt(v time.Time) predicate.APIToken {
 	return predicate.APIToken(sql.FieldEQ(FieldLastUsedAt, v))
+}
+
+// LastUsedAddress applies equality check predicate on the "last_used_address" field. It's identical to LastUsedAddressEQ.
+func LastUsedAddress(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldLastUsedAddress, v))
 }
 
 // OrgIDEQ applies the EQ predicate on the "org_id" field.
@@ -365,6 +380,136 @@ func HashLTE(v []byte) predicate.APIToken {
 	return predicate.APIToken(sql.FieldLTE(FieldHash, v))
 }
 
+// PreviousHashEQ applies the EQ predicate on the "previous_hash" field.
+func PreviousHashEQ(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldPreviousHash, v))
+}
+
+// PreviousHashNEQ applies the NEQ predicate on the "previous_hash" field.
+func PreviousHashNEQ(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNEQ(FieldPreviousHash, v))
+}
+
+// PreviousHashIn applies the In predicate on the "previous_hash" field.
+func PreviousHashIn(vs ...[]byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldIn(FieldPreviousHash, vs...))
+}
+
+// PreviousHashNotIn applies the NotIn predicate on the "previous_hash" field.
+func PreviousHashNotIn(vs ...[]byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotIn(FieldPreviousHash, vs...))
+}
+
+// PreviousHashGT applies the GT predicate on the "previous_hash" field.
+func PreviousHashGT(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGT(FieldPreviousHash, v))
+}
+
+// PreviousHashGTE applies the GTE predicate on the "previous_hash" field.
+func PreviousHashGTE(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGTE(FieldPreviousHash, v))
+}
+
+// PreviousHashLT applies the LT predicate on the "previous_hash" field.
+func PreviousHashLT(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLT(FieldPreviousHash, v))
+}
+
+// PreviousHashLTE applies the LTE predicate on the "previous_hash" field.
+func PreviousHashLTE(v []byte) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLTE(FieldPreviousHash, v))
+}
+
+// PreviousHashIsNil applies the IsNil predicate on the "previous_hash" field.
+func PreviousHashIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldPreviousHash))
+}
+
+// PreviousHashNotNil applies the NotNil predicate on the "previous_hash" field.
+func PreviousHashNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldPreviousHash))
+}
+
+// PreviousUntilEQ applies the EQ predicate on the "previous_until" field.
+func PreviousUntilEQ(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldPreviousUntil, v))
+}
+
+// PreviousUntilNEQ applies the NEQ predicate on the "previous_until" field.
+func PreviousUntilNEQ(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNEQ(FieldPreviousUntil, v))
+}
+
+// PreviousUntilIn applies the In predicate on the "previous_until" field.
+func PreviousUntilIn(vs ...time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldIn(FieldPreviousUntil, vs...))
+}
+
+// PreviousUntilNotIn applies the NotIn predicate on the "previous_until" field.
+func PreviousUntilNotIn(vs ...time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotIn(FieldPreviousUntil, vs...))
+}
+
+// PreviousUntilGT applies the GT predicate on the "previous_until" field.
+func PreviousUntilGT(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGT(FieldPreviousUntil, v))
+}
+
+// PreviousUntilGTE applies the GTE predicate on the "previous_until" field.
+func PreviousUntilGTE(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGTE(FieldPreviousUntil, v))
+}
+
+// PreviousUntilLT applies the LT predicate on the "previous_until" field.
+func PreviousUntilLT(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLT(FieldPreviousUntil, v))
+}
+
+// PreviousUntilLTE applies the LTE predicate on the "previous_until" field.
+func PreviousUntilLTE(v time.Time) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLTE(FieldPreviousUntil, v))
+}
+
+// PreviousUntilIsNil applies the IsNil predicate on the "previous_until" field.
+func PreviousUntilIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldPreviousUntil))
+}
+
+// PreviousUntilNotNil applies the NotNil predicate on the "previous_until" field.
+func PreviousUntilNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldPreviousUntil))
+}
+
+// ScopesIsNil applies the IsNil predicate on the "scopes" field.
+func ScopesIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldScopes))
+}
+
+// ScopesNotNil applies the NotNil predicate on the "scopes" field.
+func ScopesNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldScopes))
+}
+
+// SiteIdsIsNil applies the IsNil predicate on the "site_ids" field.
+func SiteIdsIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldSiteIds))
+}
+
+// SiteIdsNotNil applies the NotNil predicate on the "site_ids" field.
+func SiteIdsNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldSiteIds))
+}
+
+// AddressesIsNil applies the IsNil predicate on the "addresses" field.
+func AddressesIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldAddresses))
+}
+
+// AddressesNotNil applies the NotNil predicate on the "addresses" field.
+func AddressesNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldAddresses))
+}
+
 // ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
 func ExpiresAtEQ(v time.Time) predicate.APIToken {
 	return predicate.APIToken(sql.FieldEQ(FieldExpiresAt, v))
@@ -513,6 +658,91 @@ func LastUsedAtIsNil() predicate.APIToken {
 // LastUsedAtNotNil applies the NotNil predicate on the "last_used_at" field.
 func LastUsedAtNotNil() predicate.APIToken {
 	return predicate.APIToken(sql.FieldNotNull(FieldLastUsedAt))
+}
+
+// LastUsedAddressEQ applies the EQ predicate on the "last_used_address" field.
+func LastUsedAddressEQ(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressNEQ applies the NEQ predicate on the "last_used_address" field.
+func LastUsedAddressNEQ(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNEQ(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressIn applies the In predicate on the "last_used_address" field.
+func LastUsedAddressIn(vs ...string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldIn(FieldLastUsedAddress, vs...))
+}
+
+// LastUsedAddressNotIn applies the NotIn predicate on the "last_used_address" field.
+func LastUsedAddressNotIn(vs ...string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotIn(FieldLastUsedAddress, vs...))
+}
+
+// LastUsedAddressGT applies the GT predicate on the "last_used_address" field.
+func LastUsedAddressGT(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGT(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressGTE applies the GTE predicate on the "last_used_address" field.
+func LastUsedAddressGTE(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGTE(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressLT applies the LT predicate on the "last_used_address" field.
+func LastUsedAddressLT(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLT(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressLTE applies the LTE predicate on the "last_used_address" field.
+func LastUsedAddressLTE(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLTE(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressContains applies the Contains predicate on the "last_used_address" field.
+func LastUsedAddressContains(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldContains(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressHasPrefix applies the HasPrefix predicate on the "last_used_address" field.
+func LastUsedAddressHasPrefix(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldHasPrefix(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressHasSuffix applies the HasSuffix predicate on the "last_used_address" field.
+func LastUsedAddressHasSuffix(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldHasSuffix(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressIsNil applies the IsNil predicate on the "last_used_address" field.
+func LastUsedAddressIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldLastUsedAddress))
+}
+
+// LastUsedAddressNotNil applies the NotNil predicate on the "last_used_address" field.
+func LastUsedAddressNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldLastUsedAddress))
+}
+
+// LastUsedAddressEqualFold applies the EqualFold predicate on the "last_used_address" field.
+func LastUsedAddressEqualFold(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEqualFold(FieldLastUsedAddress, v))
+}
+
+// LastUsedAddressContainsFold applies the ContainsFold predicate on the "last_used_address" field.
+func LastUsedAddressContainsFold(v string) predicate.APIToken {
+	return predicate.APIToken(sql.FieldContainsFold(FieldLastUsedAddress, v))
+}
+
+// KnownAddressesIsNil applies the IsNil predicate on the "known_addresses" field.
+func KnownAddressesIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldKnownAddresses))
+}
+
+// KnownAddressesNotNil applies the NotNil predicate on the "known_addresses" field.
+func KnownAddressesNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldKnownAddresses))
 }
 
 // And groups predicates with the AND operator between them.

@@ -18,9 +18,16 @@ var (
 		{Name: "user_id", Type: field.TypeUUID},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "hash", Type: field.TypeBytes},
+		{Name: "previous_hash", Type: field.TypeBytes, Nullable: true},
+		{Name: "previous_until", Type: field.TypeTime, Nullable: true},
+		{Name: "scopes", Type: field.TypeJSON, Nullable: true},
+		{Name: "site_ids", Type: field.TypeJSON, Nullable: true},
+		{Name: "addresses", Type: field.TypeJSON, Nullable: true},
 		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
 		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
+		{Name: "last_used_address", Type: field.TypeString, Nullable: true},
+		{Name: "known_addresses", Type: field.TypeJSON, Nullable: true},
 	}
 	// APITokensTable holds the schema information for the "api_tokens" table.
 	APITokensTable = &schema.Table{
@@ -37,6 +44,14 @@ var (
 				Name:    "apitoken_hash",
 				Unique:  false,
 				Columns: []*schema.Column{APITokensColumns[6]},
+			},
+			{
+				Name:    "apitoken_previous_hash",
+				Unique:  false,
+				Columns: []*schema.Column{APITokensColumns[7]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "previous_hash IS NOT NULL",
+				},
 			},
 			{
 				Name:    "apitoken_org_id_user_id_id",

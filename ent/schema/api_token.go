@@ -1,10 +1,14 @@
 package schema
 
 import (
+	"net/netip"
+
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -20,10 +24,19 @@ func (APIToken) Fields() []ent.Field {
 		field.UUID("id", typeid.APIToken{}).Default(typeid.New[typeid.APIToken]),
 		field.UUID("user_id", typeid.User{}).Immutable(),
 		field.String("name").NotEmpty().MaxLen(200),
-		field.Bytes("hash").Immutable().Sensitive().Comment("SHA-256 of the secret"),
+		field.Bytes("hash").Sensitive().Comment("SHA-256 of the secret"),
+		field.Bytes("previous_hash").Optional().Nillable().Sensitive().
+			Comment("of the secret before the last rotation"),
+		field.Time("previous_until").Optional().Nillable().Comment("until when that one is good too"),
+		field.JSON("scopes", []actor.Scope{}).Optional().Comment("null: whatever its user may do"),
+		field.JSON("site_ids", []typeid.Site{}).Optional().Comment("null: not confined to sites"),
+		field.JSON("addresses", []netip.Prefix{}).Optional().Comment("where it may come from; null: anywhere"),
 		field.Time("expires_at").Optional().Nillable(),
 		field.Time("revoked_at").Optional().Nillable(),
 		field.Time("last_used_at").Optional().Nillable(),
+		field.String("last_used_address").Optional().Nillable(),
+		field.JSON("known_addresses", []netip.Prefix{}).Optional().
+			Comment("the last that it came from, newest last"),
 	}
 }
 
@@ -31,6 +44,7 @@ func (APIToken) Fields() []ent.Field {
 func (APIToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("hash"),
+		index.Fields("previous_hash").Annotations(entsql.IndexWhere("previous_hash IS NOT NULL")),
 		index.Fields("org_id", "user_id", "id"),
 	}
 }

@@ -142,6 +142,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRevokeApiTokenInput,
 		ec.unmarshalInputRevokeCredentialInput,
 		ec.unmarshalInputRevokeKeyInput,
+		ec.unmarshalInputRotateApiTokenInput,
 		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputSetDoorAreasInput,
 		ec.unmarshalInputShareKeyInput,
@@ -259,6 +260,11 @@ var sources = []*ast.Source{
     "The token to create."
     input: CreateApiTokenInput!
   ): CreateApiTokenPayload!
+  "Gives an API token another secret, in place of the one that it has."
+  rotateApiToken(
+    "What to rotate."
+    input: RotateApiTokenInput!
+  ): RotateApiTokenPayload!
   "Revokes an API token, for good. Its live connections end within a second."
   revokeApiToken(
     "What to revoke."
@@ -278,8 +284,18 @@ type ApiToken implements Node {
   expiresAt: DateTime
   "When it was revoked; null if it was not."
   revokedAt: DateTime
+  "What it may be used for; null for whatever its person may do. It never does more than they may now."
+  scopes: [ApiScope!]
+  "The sites that it is confined to; null if it is not. There it does what a MANAGER may at most."
+  siteIds: [ID!]
+  "The addresses and networks that it is accepted from; null for any."
+  addresses: [String!]
   "When it was last used, to the minute or so; null if never."
   lastUsedAt: DateTime
+  "Where it was last used from, to the minute or so; null if that is not known."
+  lastUsedAddress: String
+  "Until when the secret before the last rotation is good too; null if it was never rotated."
+  previousSecretUntil: DateTime
   "When it was created."
   createdAt: DateTime!
 }
@@ -310,6 +326,12 @@ input CreateApiTokenInput {
   userId: ID
   "Until when it is good, at most a year from now; a year if absent."
   expiresAt: DateTime
+  "What it may be used for; whatever its person may do if absent."
+  scopes: [ApiScope!]
+  "The sites that it is confined to, at most 200; not at all if absent."
+  siteIds: [ID!]
+  "The addresses and networks that it is accepted from, at most 50, such as 203.0.113.0/24; any if absent."
+  addresses: [String!]
 }
 
 "The API token that was created."
@@ -317,6 +339,22 @@ type CreateApiTokenPayload {
   "The token."
   token: ApiToken!
   "The secret to send as bearer token. It is shown here and never again."
+  secret: String!
+}
+
+"An API token to rotate."
+input RotateApiTokenInput {
+  "The token."
+  id: ID!
+  "How long the old secret is good too, at most 604,800 (7 days); not at all if absent."
+  overlapSeconds: Int
+}
+
+"The API token that was rotated."
+type RotateApiTokenPayload {
+  "The token."
+  token: ApiToken!
+  "The new secret. It is shown here and never again."
   secret: String!
 }
 
@@ -330,6 +368,76 @@ input RevokeApiTokenInput {
 type RevokeApiTokenPayload {
   "The token."
   token: ApiToken!
+}
+
+"A part of the API that a token may be narrowed to."
+enum ApiScope {
+  "Ask who may open what: ` + "`" + `effectiveAccess` + "`" + `, ` + "`" + `whoCanOpen` + "`" + `, ` + "`" + `doorsFor` + "`" + `, ` + "`" + `impact` + "`" + `."
+  ACCESS_READ
+  "See areas, and who is in them."
+  AREAS_READ
+  "Change areas, and where doors lead."
+  AREAS_WRITE
+  "See PINs, cards and phones, but not what is secret of them."
+  CREDENTIALS_READ
+  "Give and end PINs, cards and phones."
+  CREDENTIALS_WRITE
+  "See devices."
+  DEVICES_READ
+  "Add and remove devices."
+  DEVICES_WRITE
+  "Unlock without a key, override modes, present credentials, record presence."
+  DOORS_OPERATE
+  "See doors, and the commands given to them."
+  DOORS_READ
+  "Unlock and lock doors, as far as keys let the person."
+  DOORS_UNLOCK
+  "Change doors."
+  DOORS_WRITE
+  "See events: the audit log and the subscription."
+  EVENTS_READ
+  "See groups of people and of doors."
+  GROUPS_READ
+  "Change groups of people and of doors."
+  GROUPS_WRITE
+  "See keys."
+  KEYS_READ
+  "Share keys, and revoke what was shared."
+  KEYS_SHARE
+  "Grant, change and suspend keys."
+  KEYS_WRITE
+  "See lockdowns and their plans."
+  LOCKDOWNS_READ
+  "Trigger and release lockdowns."
+  LOCKDOWNS_TRIGGER
+  "Change lockdown plans."
+  LOCKDOWNS_WRITE
+  "See the organization itself."
+  ORGANIZATION_READ
+  "See schedules and holiday calendars."
+  SCHEDULES_READ
+  "Change schedules and holiday calendars."
+  SCHEDULES_WRITE
+  "See sites."
+  SITES_READ
+  "Change sites."
+  SITES_WRITE
+  "See API tokens, but not their secrets."
+  TOKENS_READ
+  "Create, rotate and revoke API tokens."
+  TOKENS_WRITE
+  "See people."
+  USERS_READ
+  "Change people and their roles."
+  USERS_WRITE
+  "See visits."
+  VISITS_READ
+  "Invite guests, and change visits."
+  VISITS_WRITE
+  "See webhooks and their deliveries."
+  WEBHOOKS_READ
+  "Change webhooks."
+  WEBHOOKS_WRITE
 }
 `, BuiltIn: false},
 	{Name: "../schema/area.graphqls", Input: `extend type Query {
@@ -4370,6 +4478,10 @@ type Viewer {
   user: User!
   "What the person may do."
   role: Role!
+  "What the viewer may do now, by action: role, scopes and sites taken together. What is not here is FORBIDDEN."
+  permissions: [Permission!]!
+  "The sites that permissions with the reach SITES are about; null if the viewer is not narrowed to sites."
+  siteIds: [ID!]
   "The organization that everything here belongs to."
   organization: Organization!
   "The API token in use; null if there is none."
@@ -4398,6 +4510,26 @@ type Viewer {
     "Only keys with this status."
     status: KeyStatus
   ): KeyConnection!
+}
+
+"Something that the viewer may do."
+type Permission {
+  "What it is, such as WRITE_DOORS. There will be more."
+  action: String!
+  "The scope that an API token needs for it."
+  scope: ApiScope!
+  "How far it goes."
+  reach: Reach!
+}
+
+"How far a permission goes."
+enum Reach {
+  "What is the viewer's own: themselves, their keys, the doors that those open."
+  OWN
+  "The viewer's sites (` + "`" + `siteIds` + "`" + `), and what is their own."
+  SITES
+  "The whole organization."
+  ALL
 }
 
 "Who did something."
@@ -4985,8 +5117,18 @@ func (ec *executionContext) childFields_ApiToken(ctx context.Context, field grap
 		return ec.fieldContext_ApiToken_expiresAt(ctx, field)
 	case "revokedAt":
 		return ec.fieldContext_ApiToken_revokedAt(ctx, field)
+	case "scopes":
+		return ec.fieldContext_ApiToken_scopes(ctx, field)
+	case "siteIds":
+		return ec.fieldContext_ApiToken_siteIds(ctx, field)
+	case "addresses":
+		return ec.fieldContext_ApiToken_addresses(ctx, field)
 	case "lastUsedAt":
 		return ec.fieldContext_ApiToken_lastUsedAt(ctx, field)
+	case "lastUsedAddress":
+		return ec.fieldContext_ApiToken_lastUsedAddress(ctx, field)
+	case "previousSecretUntil":
+		return ec.fieldContext_ApiToken_previousSecretUntil(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_ApiToken_createdAt(ctx, field)
 	}
@@ -6123,6 +6265,18 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_Permission(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_Permission_action(ctx, field)
+	case "scope":
+		return ec.fieldContext_Permission_scope(ctx, field)
+	case "reach":
+		return ec.fieldContext_Permission_reach(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Permission", field.Name)
+}
+
 func (ec *executionContext) childFields_PolicyReplayConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "examined":
@@ -6321,6 +6475,16 @@ func (ec *executionContext) childFields_RevokeKeyPayload(ctx context.Context, fi
 		return ec.fieldContext_RevokeKeyPayload_key(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RotateApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_RotateApiTokenPayload_token(ctx, field)
+	case "secret":
+		return ec.fieldContext_RotateApiTokenPayload_secret(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateApiTokenPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6755,6 +6919,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_user(ctx, field)
 	case "role":
 		return ec.fieldContext_Viewer_role(ctx, field)
+	case "permissions":
+		return ec.fieldContext_Viewer_permissions(ctx, field)
+	case "siteIds":
+		return ec.fieldContext_Viewer_siteIds(ctx, field)
 	case "organization":
 		return ec.fieldContext_Viewer_organization(ctx, field)
 	case "apiToken":

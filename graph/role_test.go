@@ -1,0 +1,200 @@
+package graph_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/graph/shape"
+	"github.com/cardea/cardea/typeid"
+)
+
+// manager makes a manager of sites.
+func (w *world) manager(sites ...*ent.Site) person {
+	w.t.Helper()
+	role, ids := actor.RoleManager, make([]typeid.Site, len(sites))
+	for i, s := range sites {
+		ids[i] = s.ID
+	}
+	made, err := w.access.CreateUser(w.admin.ctx, access.CreateUserInput{
+		Name: "Night shift", Email: "night@example.com", Role: &role, SiteIDs: ids})
+	must(w.t, err)
+	token, err := w.access.CreateAPIToken(w.admin.ctx,
+		access.CreateAPITokenInput{Name: "phone", UserID: &made.User.ID})
+	must(w.t, err)
+	by, err := w.access.Authenticate(w.t.Context(), token.Secret)
+	must(w.t, err)
+	return person{user: made.User, token: token.Token, secret: token.Secret,
+		ctx: actor.NewContext(w.t.Context(), by)}
+}
+
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	harbour, yard := w.site(w.admin, "Harbour"), w.site(w.admin, "Yard")
+	gate, shed := w.door(w.admin, harbour, "Gate"), w.door(w.admin, yard, "Shed")
+	foreign := w.site(w.stranger, "Elsewhere")
+	const create = `mutation($role: Role, $sites: [ID!]) { createUser(input: {name: "Night shift",
+		email: "night@example.com", role: $role, siteIds: $sites}) {
+		user { id role managedSites { nodes { name } } } } }`
+	w.ask(w.admin, create, vars{"role": "MANAGER"}).refused("BAD_USER_INPUT siteIds")
+	w.ask(w.admin, create, vars{"sites": []any{harbour.ID}}).refused("BAD_USER_INPUT siteIds")
+	w.ask(w.admin, create, vars{"role": "MANAGER", "sites": []any{foreign.ID}}).
+		refused("NOT_FOUND siteIds")
+	w.ask(w.member, create, vars{"role": "MANAGER", "sites": []any{harbour.ID}}).refused("FORBIDDEN")
+	made := w.ask(w.admin, create, vars{"role": "MANAGER", "sites": []any{harbour.ID}}).ok()
+	equal(t, made.text("createUser.user.managedSites.nodes.0.name"), "Harbour")
+	id := made.at("createUser.user.id")
+	const update = `mutation($id: ID!, $role: Role, $sites: [ID!]) { updateUser(input: {
+		id: $id, role: $role, siteIds: $sites}) { user { role managedSites { nodes { name } } } } }`
+	both := []any{yard.ID, harbour.ID}
+	moved := w.ask(w.admin, update, vars{"id": id, "sites": both}).ok()
+	equal(t, len(moved.at("updateUser.user.managedSites.nodes").([]any)), 2)
+	w.ask(w.stranger, update, vars{"id": id, "sites": both}).refused("NOT_FOUND id")
+	w.ask(w.member, update, vars{"id": id, "sites": both}).refused("FORBIDDEN")
+	w.ask(w.admin, update, vars{"id": id, "role": "MEMBER", "sites": both}).
+		refused("BAD_USER_INPUT siteIds")
+	w.ask(w.admin, `mutation($id: ID!) { deleteUser(input: {id: $id}) { deletedId } }`, vars{"id": id}).ok()
+
+	m := w.manager(harbour)
+	seen := w.ask(m, `{ sites { nodes { name } } doors { nodes { name site { name } } }
+		users { nodes { name } } viewer { role siteIds permissions { action scope reach } } }`).ok()
+	equal(t, len(seen.at("sites.nodes").([]any)), 1)
+	equal(t, seen.text("doors.nodes.0.site.name"), "Harbour")
+	equal(t, len(seen.at("users.nodes").([]any)), 3)
+	equal(t, seen.text("viewer.siteIds.0"), harbour.ID.String())
+	reach := map[string]string{}
+	for _, p := range seen.at("viewer.permissions").([]any) {
+		p := p.(map[string]any)
+		reach[p["action"].(string)] = p["scope"].(string) + " " + p["reach"].(string)
+	}
+	for action, want := range map[string]string{
+		"READ_USERS": "USERS_READ ALL", "WRITE_DOORS": "DOORS_WRITE SITES",
+		"COMMAND_DOORS": "DOORS_UNLOCK OWN", "WRITE_USERS": "", "WRITE_OWNERS": "",
+	} {
+		equal(t, reach[action], want)
+	}
+	const rename = `mutation($id: ID!) { updateDoor(input: {id: $id, name: "Hatch"}) { door { name } } }`
+	w.ask(m, rename, vars{"id": gate.ID}).ok()
+	w.ask(m, rename, vars{"id": shed.ID}).refused("NOT_FOUND id")
+	equal(t, w.ask(m, `query($id: ID!) { door(id: $id) { name } }`, vars{"id": shed.ID}).ok().at("door"), nil)
+	equal(t, w.ask(w.admin, `{ viewer { siteIds } }`).ok().at("viewer.siteIds"), nil)
+}
+
+// TestManagerWatchesTheirSites: live subscriptions tell a manager of their sites, and end when these
+// are others.
+func TestManagerWatchesTheirSites(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	harbour, yard := w.site(w.admin, "Harbour"), w.site(w.admin, "Yard")
+	gate, shed := w.door(w.admin, harbour, "Gate"), w.door(w.admin, yard, "Shed")
+	m := w.manager(harbour)
+	doors, log := w.connectAs(m), w.connectAs(m)
+	doors.start("doors", watch)
+	doors.expect("doors", "Gate: present")
+	log.start("events", `subscription($after: Cursor) { events(after: $after) {
+		event { type door { name } } } }`, vars{"after": w.now(w.admin)})
+	w.rename(shed, "Barn")
+	w.rename(gate, "Hatch")
+	doors.expect("doors", "Hatch: door.updated")
+	equal(t, dig(t, log.next("events"), "events.event.door.name").(string), "Hatch")
+	w.door(w.admin, harbour, "Cellar")
+	doors.expect("doors", "Cellar: door.created")
+	equal(t, dig(t, log.next("events"), "events.event.type").(string), "door.created")
+
+	start := time.Now()
+	_, err := w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{ID: m.user.ID,
+		SiteIDs: []typeid.Site{yard.ID}})
+	must(t, err)
+	equal(t, doors.failed("doors"), "FORBIDDEN")
+	equal(t, log.failed("events"), "FORBIDDEN")
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("they lived on for %s", took)
+	}
+	again := w.connectAs(m)
+	again.start("doors", watch)
+	again.expect("doors", "Barn: present")
+}
+
+// TestScopesAreInTheSchema: every scope of the policy has a name in GraphQL, and no other has.
+func TestScopesAreInTheSchema(t *testing.T) {
+	t.Parallel()
+	var names []string
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	for _, value := range schema.Types["ApiScope"].EnumValues {
+		names = append(names, value.Name)
+	}
+	var want []string
+	for _, scope := range access.Scopes() {
+		want = append(want, shape.ScopeName(scope))
+	}
+	slices.Sort(names)
+	slices.Sort(want)
+	equal(t, strings.Join(names, " "), strings.Join(want, " "))
+}
+
+func TestNarrowTokens(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	harbour, yard := w.site(w.admin, "Harbour"), w.site(w.admin, "Yard")
+	gate, shed := w.door(w.admin, harbour, "Gate"), w.door(w.admin, yard, "Shed")
+	const create = `mutation($input: CreateApiTokenInput!) { createApiToken(input: $input) {
+		token { id scopes siteIds addresses } secret } }`
+	w.ask(w.admin, create, vars{"input": vars{"name": "CI", "scopes": []any{}, "siteIds": []any{},
+		"addresses": []any{"quay"}}}).
+		refused("BAD_USER_INPUT scopes", "BAD_USER_INPUT siteIds", "BAD_USER_INPUT addresses.0")
+	made := w.ask(w.admin, create, vars{"input": vars{"name": "CI",
+		"scopes": []any{"DOORS_READ", "DOORS_OPERATE"}, "siteIds": []any{harbour.ID}}}).ok()
+	equal(t, made.text("createApiToken.token.scopes.1"), "DOORS_OPERATE")
+	equal(t, made.text("createApiToken.token.siteIds.0"), harbour.ID.String())
+	equal(t, made.at("createApiToken.token.addresses"), nil)
+	ci := person{secret: made.text("createApiToken.secret")}
+	equal(t, w.ask(ci, `{ doors { nodes { name } } }`).ok().text("doors.nodes.0.name"), "Gate")
+	a := w.ask(ci, `{ users { nodes { name } } }`)
+	a.refused("FORBIDDEN")
+	if !strings.Contains(a.Errors[0].Message, "users:read") {
+		t.Errorf("the scope is not named: %s", a.raw)
+	}
+	const override = `mutation($id: ID!) { overrideDoorMode(input: {doorId: $id, mode: LOCKED}) {
+		door { name } } }`
+	w.ask(ci, override, vars{"id": gate.ID}).ok()
+	w.ask(ci, override, vars{"id": shed.ID}).refused("NOT_FOUND doorId")
+}
+
+func TestRotateAPIToken(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const rotate = `mutation($id: ID!, $overlap: Int) { rotateApiToken(input: {id: $id,
+		overlapSeconds: $overlap}) { token { id previousSecretUntil } secret } }`
+	id := w.member.token.ID
+	w.ask(w.stranger, rotate, vars{"id": id}).refused("NOT_FOUND id")
+	w.ask(w.member, rotate, vars{"id": w.admin.token.ID}).refused("NOT_FOUND id")
+	w.ask(w.member, rotate, vars{"id": id, "overlap": -1}).refused("BAD_USER_INPUT overlapSeconds")
+	auditor := actor.RoleAuditor
+	made, err := w.access.CreateUser(w.admin.ctx, access.CreateUserInput{Name: "Ledger",
+		Email: "ledger@example.com", Role: &auditor})
+	must(t, err)
+	token, err := w.access.CreateAPIToken(w.admin.ctx,
+		access.CreateAPITokenInput{Name: "phone", UserID: &made.User.ID})
+	must(t, err)
+	w.ask(person{secret: token.Secret}, rotate, vars{"id": token.Token.ID}).refused("FORBIDDEN")
+
+	socket := w.connectAs(w.member)
+	socket.start("doors", watch)
+	rotated := w.ask(w.member, rotate, vars{"id": id, "overlap": 60}).ok()
+	equal(t, rotated.text("rotateApiToken.token.id"), id.String())
+	w.ask(w.member, `{ viewer { role } }`).ok()
+	next := person{secret: rotated.text("rotateApiToken.secret")}
+	again := w.ask(next, rotate, vars{"id": id}).ok()
+	equal(t, w.ask(next, `{ viewer { role } }`).status, 401)
+	equal(t, w.ask(w.member, `{ viewer { role } }`).status, 401)
+	w.ask(person{secret: again.text("rotateApiToken.secret")}, `{ viewer { role } }`).ok()
+	if code := socket.closed(); code != 4403 {
+		t.Errorf("the socket ended with %d", code)
+	}
+}
