@@ -75,6 +75,9 @@ type Config struct {
 	// PublicURL returns where people reach this installation, such as https://doors.example.com. Links
 	// to shared keys begin with it. Nil: they are paths.
 	PublicURL func() string
+	// Send has a letter sent, some time soon. It must not block, nor take longer for some letters than
+	// for others; one to nobody is dropped. Nil: no letter is.
+	Send func(Letter)
 	// Committed is told of events right after their commit; it must not block. May be nil.
 	Committed func([]journal.Event)
 	// Now is the clock; nil means the wall clock.
@@ -91,6 +94,7 @@ type Service struct {
 	devices     Devices
 	secrets     *seal.Keyring
 	publicURL   func() string
+	send        func(Letter)
 	committed   func([]journal.Event)
 	now         func() time.Time
 	allowInside bool
@@ -115,12 +119,16 @@ func New(cfg Config) *Service {
 	if cfg.PublicURL == nil {
 		cfg.PublicURL = func() string { return "" }
 	}
+	if cfg.Send == nil {
+		cfg.Send = func(Letter) {}
+	}
 	if cfg.Committed == nil {
 		cfg.Committed = func([]journal.Event) {}
 	}
 	return &Service{
 		db: cfg.DB, reserve: cfg.Reserve, devices: cfg.Devices, secrets: cfg.Secrets,
 		publicURL:   cfg.PublicURL,
+		send:        cfg.Send,
 		committed:   cfg.Committed,
 		now:         func() time.Time { return cfg.Now().UTC().Truncate(time.Microsecond) },
 		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,

@@ -223,14 +223,21 @@ func mayRotate(ctx context.Context, tx *ent.Tx, token *ent.APIToken, now time.Ti
 
 var errUnauthenticated = Error{CodeUnauthenticated, "the token is not valid", ""}
 
-// Authenticate returns the actor that a token's secret stands for. It fails with UNAUTHENTICATED if
-// the secret is malformed (without asking the database), unknown, expired or revoked, comes from where
-// it may not (actor.Address), or its user is suspended.
+// Authenticate returns the actor that the secret of a token, or of a session, stands for. It fails
+// with UNAUTHENTICATED if the secret is malformed (without asking the database), unknown, expired,
+// revoked or ended, comes from where it may not (actor.Address), or its user is suspended.
 func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor, error) {
-	if !wellFormed(tokenPrefix, secret) {
-		return actor.Actor{}, errUnauthenticated
-	}
 	ctx = actor.NewContext(ctx, actor.System("authenticate"))
+	switch {
+	case wellFormed(tokenPrefix, secret):
+		return s.authenticateToken(ctx, secret)
+	case wellFormed(sessionPrefix, secret):
+		return s.authenticateSession(ctx, secret)
+	}
+	return actor.Actor{}, errUnauthenticated
+}
+
+func (s *Service) authenticateToken(ctx context.Context, secret string) (actor.Actor, error) {
 	hash, now := hashSecret(secret), s.now()
 	token, err := s.reserve.APIToken.Query().Where(apitoken.Or(apitoken.Hash(hash),
 		apitoken.And(apitoken.PreviousHash(hash), apitoken.PreviousUntilGT(now)))).Only(ctx)
@@ -244,12 +251,9 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 		!mayComeFrom(token, actor.Address(ctx)) {
 		return actor.Actor{}, errUnauthenticated
 	}
-	u, err := s.reserve.User.Query().Where(user.ID(token.UserID)).Only(ctx)
-	if ent.IsNotFound(err) || err == nil && u.Status != user.StatusACTIVE {
-		return actor.Actor{}, errUnauthenticated
-	}
+	u, err := s.activeUser(ctx, token.UserID)
 	if err != nil {
-		return actor.Actor{}, fmt.Errorf("load user: %w", err)
+		return actor.Actor{}, err
 	}
 	by, err := s.as(ctx, actor.Token(token.OrgID, token.ID, u.ID, u.Role))
 	if err != nil {
@@ -260,4 +264,16 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 		by = by.ConfinedTo(token.SiteIds)
 	}
 	return by, s.noteUse(actor.NewContext(ctx, by), token)
+}
+
+// activeUser is whom a token or a session acts for.
+func (s *Service) activeUser(ctx context.Context, id typeid.User) (*ent.User, error) {
+	u, err := s.reserve.User.Query().Where(user.ID(id)).Only(ctx)
+	if ent.IsNotFound(err) || err == nil && u.Status != user.StatusACTIVE {
+		return nil, errUnauthenticated
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load user: %w", err)
+	}
+	return u, nil
 }

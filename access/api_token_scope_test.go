@@ -86,7 +86,7 @@ func TestConfinedTokens(t *testing.T) {
 			}
 			if got := e.reached(elsewhere, action, own{user: o.user, door: o.door, key: o.key,
 				command: o.command, visit: o.visit, plan: o.plan, token: o.token, card: o.card,
-				schedule: o.schedule, group: o.group}); role == actor.RoleManager &&
+				session: o.session, schedule: o.schedule, group: o.group}); role == actor.RoleManager &&
 				probes[action].at != nil && got != "" {
 				t.Errorf("%s by a token of a manager at a site that is not theirs reaches %q", action, got)
 			}

@@ -22,6 +22,8 @@ const (
 	CodeNotFound        Code = "NOT_FOUND"
 	CodeBadUserInput    Code = "BAD_USER_INPUT"
 	CodeConflict        Code = "CONFLICT"
+	// CodeRateLimited is of what can be guessed, tried too often in ten minutes.
+	CodeRateLimited Code = "RATE_LIMITED"
 	// CodeConfirmationRequired is of a change that takes access away from many (see Impact).
 	CodeConfirmationRequired Code = "CONFIRMATION_REQUIRED"
 )

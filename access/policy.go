@@ -21,6 +21,7 @@ const (
 	ReadKeys         Action = "READ_KEYS"
 	ReadCommands     Action = "READ_COMMANDS"
 	ReadTokens       Action = "READ_TOKENS"
+	ReadSessions     Action = "READ_SESSIONS"
 	ReadDevices      Action = "READ_DEVICES"
 	ReadEvents       Action = "READ_EVENTS"
 	ReadGroups       Action = "READ_GROUPS"
@@ -38,6 +39,7 @@ const (
 	WriteKeys        Action = "WRITE_KEYS"
 	WriteDevices     Action = "WRITE_DEVICES"
 	WriteTokens      Action = "WRITE_TOKENS"
+	WriteSessions    Action = "WRITE_SESSIONS" // to end them
 	WriteWebhooks    Action = "WRITE_WEBHOOKS"
 	WriteGroups      Action = "WRITE_GROUPS"
 	WriteSchedules   Action = "WRITE_SCHEDULES" // and holiday calendars
@@ -84,6 +86,7 @@ var policy = map[Action]right{
 	ReadKeys:         {all, all, sites, all, own, own, "keys:read"},
 	ReadCommands:     {all, all, sites, all, own, own, "doors:read"},
 	ReadTokens:       {all, all, own, all, own, nothing, "tokens:read"},
+	ReadSessions:     {all, all, own, all, own, nothing, "tokens:read"},
 	ReadDevices:      {all, all, sites, all, nothing, nothing, "devices:read"},
 	ReadEvents:       {all, all, sites, all, nothing, nothing, "events:read"},
 	ReadGroups:       {all, all, all, all, own, nothing, "groups:read"},
@@ -101,6 +104,7 @@ var policy = map[Action]right{
 	WriteKeys:        {all, all, sites, nothing, nothing, nothing, "keys:write"},
 	WriteDevices:     {all, all, sites, nothing, nothing, nothing, "devices:write"},
 	WriteTokens:      {all, all, own, nothing, own, nothing, "tokens:write"},
+	WriteSessions:    {all, all, own, own, own, nothing, "tokens:write"},
 	WriteWebhooks:    {all, all, nothing, nothing, nothing, nothing, "webhooks:write"},
 	WriteGroups:      {all, all, nothing, nothing, nothing, nothing, "groups:write"},
 	WriteSchedules:   {all, all, nothing, nothing, nothing, nothing, "schedules:write"},

@@ -28,6 +28,7 @@ import (
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -61,6 +62,7 @@ type own struct {
 	schedule *ent.Schedule
 	group    *ent.UserGroup
 	token    *ent.APIToken
+	session  *ent.Session
 	card     *ent.Credential
 }
 
@@ -135,6 +137,9 @@ func (e *estate) own(who typeid.User) (o own) {
 	p, err := e.access.CreateAPIToken(as, access.CreateAPITokenInput{Name: "phone"})
 	must(e.t, err)
 	o.token = p.Token
+	in, err := e.access.StartSession(e.system, who, session.MethodEMAIL_CODE, access.Client{})
+	must(e.t, err)
+	o.session = in.Session
 	o.card = e.card(e.admin, who)
 	return o
 }
@@ -244,6 +249,13 @@ func (e *estate) seesCommand(ctx context.Context, id typeid.Command) error {
 	return see(err, func() int { return e.db.Command.Query().Where(p, command.ID(id)).CountX(ctx) })
 }
 
+func (e *estate) seesSession(ctx context.Context, id typeid.Session) error {
+	which, err := e.access.VisibleSessions(ctx)
+	return see(err, func() int {
+		return e.db.Session.Query().Where(which, session.ID(id)).CountX(ctx)
+	})
+}
+
 func (e *estate) seesToken(ctx context.Context, id typeid.APIToken) error {
 	p, err := e.access.VisibleTokens(ctx)
 	return see(err, func() int { return e.db.APIToken.Query().Where(p, apitoken.ID(id)).CountX(ctx) })
@@ -335,6 +347,12 @@ var probes = map[access.Action]probe{
 		mine: func(e *estate, ctx context.Context, o own) error { return e.seesCommand(ctx, o.command.ID) },
 		at:   func(e *estate, ctx context.Context, p place) error { return e.seesCommand(ctx, p.command.ID) },
 	},
+	access.ReadSessions: {
+		mine: func(e *estate, ctx context.Context, o own) error { return e.seesSession(ctx, o.session.ID) },
+		anywhere: func(e *estate, ctx context.Context) error {
+			return e.seesSession(ctx, e.other.session.ID)
+		},
+	},
 	access.ReadTokens: {
 		mine:     func(e *estate, ctx context.Context, o own) error { return e.seesToken(ctx, o.token.ID) },
 		anywhere: func(e *estate, ctx context.Context) error { return e.seesToken(ctx, e.other.token.ID) },
@@ -416,6 +434,16 @@ var probes = map[access.Action]probe{
 			access.CreateDeviceInput{SiteID: p.site.ID, Name: e.name("Panel")})
 		return err
 	}},
+	access.WriteSessions: {
+		mine: func(e *estate, ctx context.Context, o own) error {
+			_, err := e.access.EndSession(ctx, access.EndSessionInput{ID: o.session.ID})
+			return err
+		},
+		anywhere: func(e *estate, ctx context.Context) error {
+			_, err := e.access.EndSession(ctx, access.EndSessionInput{ID: e.other.session.ID})
+			return err
+		},
+	},
 	access.WriteTokens: {
 		mine: func(e *estate, ctx context.Context, _ own) error {
 			_, err := e.access.CreateAPIToken(ctx, access.CreateAPITokenInput{Name: "tablet"})
@@ -493,6 +521,7 @@ var reaches = map[access.Action][6]string{
 	access.ReadUsers:        {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
 	access.ReadKeys:         {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
 	access.ReadCommands:     {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
+	access.ReadSessions:     {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
 	access.ReadTokens:       {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
 	access.ReadDevices:      {"ALL", "ALL", "SITES", "ALL", "", ""},
 	access.ReadEvents:       {"ALL", "ALL", "SITES", "ALL", "", ""},
@@ -510,6 +539,7 @@ var reaches = map[access.Action][6]string{
 	access.WriteOwners:      {"ALL", "", "", "", "", ""},
 	access.WriteKeys:        {"ALL", "ALL", "SITES", "", "", ""},
 	access.WriteDevices:     {"ALL", "ALL", "SITES", "", "", ""},
+	access.WriteSessions:    {"ALL", "ALL", "OWN", "OWN", "OWN", ""},
 	access.WriteTokens:      {"ALL", "ALL", "OWN", "", "OWN", ""},
 	access.WriteWebhooks:    {"ALL", "ALL", "", "", "", ""},
 	access.WriteGroups:      {"ALL", "ALL", "", "", "", ""},

@@ -216,6 +216,8 @@ func (s *Service) Run(ctx context.Context) error {
 	sweeps.Go(func() { s.everySecond(ctx, "visits that are over", s.EndVisits) })
 	sweeps.Go(func() { s.everySecond(ctx, "lockdowns", s.SweepLockdowns) })
 	sweeps.Go(func() { s.everySecond(ctx, "devices to tell", s.TellDevices) })
+	sweeps.Go(func() { s.everySecond(ctx, "failed sign-ins", s.TellFailedSignIns) })
+	sweeps.Go(func() { s.everySecond(ctx, "codes of the past", s.ForgetSignIns) })
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -27,6 +28,13 @@ type CreateUserPayload struct{ User *ent.User }
 
 // CreateUser makes a user. E-mail addresses are unique in the organization. Owners make owners.
 func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUserPayload, error) {
+	return s.createUser(ctx, in)
+}
+
+// createUser makes a user, and journals what also happened to them.
+func (s *Service) createUser(
+	ctx context.Context, in CreateUserInput, also ...string,
+) (*CreateUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err
 	}
@@ -53,7 +61,11 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*CreateUs
 		if _, err := manage(ctx, tx, u, in.SiteIDs); err != nil {
 			return nil, err
 		}
-		return []journal.Event{{Type: "user.created", User: u.ID}}, nil
+		events := []journal.Event{{Type: "user.created", User: u.ID}}
+		for _, kind := range also {
+			events = append(events, journal.Event{Type: kind, User: u.ID})
+		}
+		return events, nil
 	})
 	if err != nil {
 		return nil, err
@@ -76,7 +88,7 @@ type UpdateUserInput struct {
 // UpdateUserPayload holds the user as they are now.
 type UpdateUserPayload struct{ User *ent.User }
 
-// UpdateUser changes a user. Only owners change owners, and make them. The last active one can be
+// UpdateUser changes a user. Suspending them ends their sessions, for good. Only owners change owners, and make them. The last active one can be
 // neither suspended nor given another role.
 func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
@@ -93,7 +105,7 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
 			return nil, err
 		}
-		u, events, err = updateUser(ctx, tx, in)
+		u, events, err = s.updateUser(ctx, tx, in)
 		return events, err
 	})
 	if err != nil {
@@ -102,7 +114,7 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 	return &UpdateUserPayload{u}, nil
 }
 
-func updateUser(
+func (s *Service) updateUser(
 	ctx context.Context, tx *ent.Tx, in UpdateUserInput,
 ) (*ent.User, []journal.Event, error) {
 	if in.Role != nil || in.Status != nil {
@@ -136,6 +148,13 @@ func updateUser(
 	events := []journal.Event{{Type: "user.updated", User: after.ID, Data: change}}
 	if after.Role != before.Role || moved {
 		events = append(events, roleChanged(before, after, in.SiteIDs))
+	}
+	if after.Status == user.StatusSUSPENDED {
+		_, ended, err := s.endSessions(ctx, tx, session.UserID(after.ID))
+		if err != nil {
+			return nil, nil, err
+		}
+		events = append(events, ended...)
 	}
 	return after, events, keepOwner(ctx, tx)
 }

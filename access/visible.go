@@ -23,6 +23,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -147,6 +148,16 @@ func (s *Service) VisibleTokens(ctx context.Context) (predicate.APIToken, error)
 // tokensFor are the tokens that an action may find.
 func tokensFor(ctx context.Context, action Action) (predicate.APIToken, error) {
 	return narrow(ctx, action, apitoken.UserID)
+}
+
+// VisibleSessions are the actor's.
+func (s *Service) VisibleSessions(ctx context.Context) (predicate.Session, error) {
+	return sessionsFor(ctx, ReadSessions)
+}
+
+// sessionsFor are the sessions that an action may find.
+func sessionsFor(ctx context.Context, action Action) (predicate.Session, error) {
+	return narrow(ctx, action, session.UserID)
 }
 
 // VisibleUserGroups are those that the actor is in now, directly or through a part.

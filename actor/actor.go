@@ -64,6 +64,7 @@ type Actor struct {
 	User         typeid.User         // the user, or the user that the token acts for
 	Role         Role                // of User
 	Token        typeid.APIToken
+	Session      typeid.Session // the sign-in that a user acts through, if known
 	Device       typeid.Device
 	Part         string // the part of the system
 	// Sites are those that a manager manages, or that a token is confined to, by identifier; nil for
@@ -119,6 +120,12 @@ func (a Actor) WithScopes(scopes []Scope) Actor {
 
 // Equal says that two actors are the same one with the same rights.
 func (a Actor) Equal(b Actor) bool { return reflect.DeepEqual(a, b) }
+
+// WithSession says through which sign-in a user acts.
+func (a Actor) WithSession(id typeid.Session) Actor {
+	a.Session = id
+	return a
+}
 
 // Within narrows a system actor to one organization.
 func (a Actor) Within(org typeid.Organization) Actor {

@@ -35,6 +35,9 @@ import (
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
+	"github.com/cardea/cardea/ent/session"
+	"github.com/cardea/cardea/ent/signinattempt"
+	"github.com/cardea/cardea/ent/signincode"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -93,6 +96,12 @@ type Client struct {
 	Presence *PresenceClient
 	// Schedule is the client for interacting with the Schedule builders.
 	Schedule *ScheduleClient
+	// Session is the client for interacting with the Session builders.
+	Session *SessionClient
+	// SignInAttempt is the client for interacting with the SignInAttempt builders.
+	SignInAttempt *SignInAttemptClient
+	// SignInCode is the client for interacting with the SignInCode builders.
+	SignInCode *SignInCodeClient
 	// Site is the client for interacting with the Site builders.
 	Site *SiteClient
 	// User is the client for interacting with the User builders.
@@ -142,6 +151,9 @@ func (c *Client) init() {
 	c.Organization = NewOrganizationClient(c.config)
 	c.Presence = NewPresenceClient(c.config)
 	c.Schedule = NewScheduleClient(c.config)
+	c.Session = NewSessionClient(c.config)
+	c.SignInAttempt = NewSignInAttemptClient(c.config)
+	c.SignInCode = NewSignInCodeClient(c.config)
 	c.Site = NewSiteClient(c.config)
 	c.User = NewUserClient(c.config)
 	c.UserGroup = NewUserGroupClient(c.config)
@@ -263,6 +275,9 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Organization:    NewOrganizationClient(cfg),
 		Presence:        NewPresenceClient(cfg),
 		Schedule:        NewScheduleClient(cfg),
+		Session:         NewSessionClient(cfg),
+		SignInAttempt:   NewSignInAttemptClient(cfg),
+		SignInCode:      NewSignInCodeClient(cfg),
 		Site:            NewSiteClient(cfg),
 		User:            NewUserClient(cfg),
 		UserGroup:       NewUserGroupClient(cfg),
@@ -311,6 +326,9 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Organization:    NewOrganizationClient(cfg),
 		Presence:        NewPresenceClient(cfg),
 		Schedule:        NewScheduleClient(cfg),
+		Session:         NewSessionClient(cfg),
+		SignInAttempt:   NewSignInAttemptClient(cfg),
+		SignInCode:      NewSignInCodeClient(cfg),
 		Site:            NewSiteClient(cfg),
 		User:            NewUserClient(cfg),
 		UserGroup:       NewUserGroupClient(cfg),
@@ -352,9 +370,9 @@ func (c *Client) Use(hooks ...Hook) {
 		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
 		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
 		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
-		c.Presence, c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember,
-		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
-		c.WebhookEndpoint,
+		c.Presence, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
+		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
+		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -367,9 +385,9 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
 		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
 		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
-		c.Presence, c.Schedule, c.Site, c.User, c.UserGroup, c.UserGroupMember,
-		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
-		c.WebhookEndpoint,
+		c.Presence, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
+		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
+		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -418,6 +436,12 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Presence.mutate(ctx, m)
 	case *ScheduleMutation:
 		return c.Schedule.mutate(ctx, m)
+	case *SessionMutation:
+		return c.Session.mutate(ctx, m)
+	case *SignInAttemptMutation:
+		return c.SignInAttempt.mutate(ctx, m)
+	case *SignInCodeMutation:
+		return c.SignInCode.mutate(ctx, m)
 	case *SiteMutation:
 		return c.Site.mutate(ctx, m)
 	case *UserMutation:
@@ -3101,6 +3125,405 @@ func (c *ScheduleClient) mutate(ctx context.Context, m *ScheduleMutation) (Value
 	}
 }
 
+// SessionClient is a client for the Session schema.
+type SessionClient struct {
+	config
+}
+
+// NewSessionClient returns a client for the Session from the given config.
+func NewSessionClient(c config) *SessionClient {
+	return &SessionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `session.Hooks(f(g(h())))`.
+func (c *SessionClient) Use(hooks ...Hook) {
+	c.hooks.Session = append(c.hooks.Session, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `session.Intercept(f(g(h())))`.
+func (c *SessionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Session = append(c.inters.Session, interceptors...)
+}
+
+// Create returns a builder for creating a Session entity.
+func (c *SessionClient) Create() *SessionCreate {
+	mutation := newSessionMutation(c.config, OpCreate)
+	return &SessionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Session entities.
+func (c *SessionClient) CreateBulk(builders ...*SessionCreate) *SessionCreateBulk {
+	return &SessionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SessionClient) MapCreateBulk(slice any, setFunc func(*SessionCreate, int)) *SessionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SessionCreateBulk{err: fmt.Errorf("calling to SessionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SessionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SessionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Session.
+func (c *SessionClient) Update() *SessionUpdate {
+	mutation := newSessionMutation(c.config, OpUpdate)
+	return &SessionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SessionClient) UpdateOne(_m *Session) *SessionUpdateOne {
+	mutation := newSessionMutation(c.config, OpUpdateOne, withSession(_m))
+	return &SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SessionClient) UpdateOneID(id typeid.Session) *SessionUpdateOne {
+	mutation := newSessionMutation(c.config, OpUpdateOne, withSessionID(id))
+	return &SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Session.
+func (c *SessionClient) Delete() *SessionDelete {
+	mutation := newSessionMutation(c.config, OpDelete)
+	return &SessionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SessionClient) DeleteOne(_m *Session) *SessionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SessionClient) DeleteOneID(id typeid.Session) *SessionDeleteOne {
+	builder := c.Delete().Where(session.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SessionDeleteOne{builder}
+}
+
+// Query returns a query builder for Session.
+func (c *SessionClient) Query() *SessionQuery {
+	return &SessionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSession},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Session entity by its id.
+func (c *SessionClient) Get(ctx context.Context, id typeid.Session) (*Session, error) {
+	return c.Query().Where(session.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SessionClient) GetX(ctx context.Context, id typeid.Session) *Session {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SessionClient) Hooks() []Hook {
+	return c.hooks.Session
+}
+
+// Interceptors returns the client interceptors.
+func (c *SessionClient) Interceptors() []Interceptor {
+	return c.inters.Session
+}
+
+func (c *SessionClient) mutate(ctx context.Context, m *SessionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SessionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SessionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SessionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Session mutation op: %q", m.Op())
+	}
+}
+
+// SignInAttemptClient is a client for the SignInAttempt schema.
+type SignInAttemptClient struct {
+	config
+}
+
+// NewSignInAttemptClient returns a client for the SignInAttempt from the given config.
+func NewSignInAttemptClient(c config) *SignInAttemptClient {
+	return &SignInAttemptClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `signinattempt.Hooks(f(g(h())))`.
+func (c *SignInAttemptClient) Use(hooks ...Hook) {
+	c.hooks.SignInAttempt = append(c.hooks.SignInAttempt, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `signinattempt.Intercept(f(g(h())))`.
+func (c *SignInAttemptClient) Intercept(interceptors ...Interceptor) {
+	c.inters.SignInAttempt = append(c.inters.SignInAttempt, interceptors...)
+}
+
+// Create returns a builder for creating a SignInAttempt entity.
+func (c *SignInAttemptClient) Create() *SignInAttemptCreate {
+	mutation := newSignInAttemptMutation(c.config, OpCreate)
+	return &SignInAttemptCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of SignInAttempt entities.
+func (c *SignInAttemptClient) CreateBulk(builders ...*SignInAttemptCreate) *SignInAttemptCreateBulk {
+	return &SignInAttemptCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SignInAttemptClient) MapCreateBulk(slice any, setFunc func(*SignInAttemptCreate, int)) *SignInAttemptCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SignInAttemptCreateBulk{err: fmt.Errorf("calling to SignInAttemptClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SignInAttemptCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SignInAttemptCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for SignInAttempt.
+func (c *SignInAttemptClient) Update() *SignInAttemptUpdate {
+	mutation := newSignInAttemptMutation(c.config, OpUpdate)
+	return &SignInAttemptUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SignInAttemptClient) UpdateOne(_m *SignInAttempt) *SignInAttemptUpdateOne {
+	mutation := newSignInAttemptMutation(c.config, OpUpdateOne, withSignInAttempt(_m))
+	return &SignInAttemptUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SignInAttemptClient) UpdateOneID(id typeid.SignInAttempt) *SignInAttemptUpdateOne {
+	mutation := newSignInAttemptMutation(c.config, OpUpdateOne, withSignInAttemptID(id))
+	return &SignInAttemptUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for SignInAttempt.
+func (c *SignInAttemptClient) Delete() *SignInAttemptDelete {
+	mutation := newSignInAttemptMutation(c.config, OpDelete)
+	return &SignInAttemptDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SignInAttemptClient) DeleteOne(_m *SignInAttempt) *SignInAttemptDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SignInAttemptClient) DeleteOneID(id typeid.SignInAttempt) *SignInAttemptDeleteOne {
+	builder := c.Delete().Where(signinattempt.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SignInAttemptDeleteOne{builder}
+}
+
+// Query returns a query builder for SignInAttempt.
+func (c *SignInAttemptClient) Query() *SignInAttemptQuery {
+	return &SignInAttemptQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSignInAttempt},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a SignInAttempt entity by its id.
+func (c *SignInAttemptClient) Get(ctx context.Context, id typeid.SignInAttempt) (*SignInAttempt, error) {
+	return c.Query().Where(signinattempt.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SignInAttemptClient) GetX(ctx context.Context, id typeid.SignInAttempt) *SignInAttempt {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SignInAttemptClient) Hooks() []Hook {
+	return c.hooks.SignInAttempt
+}
+
+// Interceptors returns the client interceptors.
+func (c *SignInAttemptClient) Interceptors() []Interceptor {
+	return c.inters.SignInAttempt
+}
+
+func (c *SignInAttemptClient) mutate(ctx context.Context, m *SignInAttemptMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SignInAttemptCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SignInAttemptUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SignInAttemptUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SignInAttemptDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown SignInAttempt mutation op: %q", m.Op())
+	}
+}
+
+// SignInCodeClient is a client for the SignInCode schema.
+type SignInCodeClient struct {
+	config
+}
+
+// NewSignInCodeClient returns a client for the SignInCode from the given config.
+func NewSignInCodeClient(c config) *SignInCodeClient {
+	return &SignInCodeClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `signincode.Hooks(f(g(h())))`.
+func (c *SignInCodeClient) Use(hooks ...Hook) {
+	c.hooks.SignInCode = append(c.hooks.SignInCode, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `signincode.Intercept(f(g(h())))`.
+func (c *SignInCodeClient) Intercept(interceptors ...Interceptor) {
+	c.inters.SignInCode = append(c.inters.SignInCode, interceptors...)
+}
+
+// Create returns a builder for creating a SignInCode entity.
+func (c *SignInCodeClient) Create() *SignInCodeCreate {
+	mutation := newSignInCodeMutation(c.config, OpCreate)
+	return &SignInCodeCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of SignInCode entities.
+func (c *SignInCodeClient) CreateBulk(builders ...*SignInCodeCreate) *SignInCodeCreateBulk {
+	return &SignInCodeCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SignInCodeClient) MapCreateBulk(slice any, setFunc func(*SignInCodeCreate, int)) *SignInCodeCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SignInCodeCreateBulk{err: fmt.Errorf("calling to SignInCodeClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SignInCodeCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SignInCodeCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for SignInCode.
+func (c *SignInCodeClient) Update() *SignInCodeUpdate {
+	mutation := newSignInCodeMutation(c.config, OpUpdate)
+	return &SignInCodeUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SignInCodeClient) UpdateOne(_m *SignInCode) *SignInCodeUpdateOne {
+	mutation := newSignInCodeMutation(c.config, OpUpdateOne, withSignInCode(_m))
+	return &SignInCodeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SignInCodeClient) UpdateOneID(id typeid.SignInCode) *SignInCodeUpdateOne {
+	mutation := newSignInCodeMutation(c.config, OpUpdateOne, withSignInCodeID(id))
+	return &SignInCodeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for SignInCode.
+func (c *SignInCodeClient) Delete() *SignInCodeDelete {
+	mutation := newSignInCodeMutation(c.config, OpDelete)
+	return &SignInCodeDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SignInCodeClient) DeleteOne(_m *SignInCode) *SignInCodeDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SignInCodeClient) DeleteOneID(id typeid.SignInCode) *SignInCodeDeleteOne {
+	builder := c.Delete().Where(signincode.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SignInCodeDeleteOne{builder}
+}
+
+// Query returns a query builder for SignInCode.
+func (c *SignInCodeClient) Query() *SignInCodeQuery {
+	return &SignInCodeQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSignInCode},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a SignInCode entity by its id.
+func (c *SignInCodeClient) Get(ctx context.Context, id typeid.SignInCode) (*SignInCode, error) {
+	return c.Query().Where(signincode.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SignInCodeClient) GetX(ctx context.Context, id typeid.SignInCode) *SignInCode {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SignInCodeClient) Hooks() []Hook {
+	return c.hooks.SignInCode
+}
+
+// Interceptors returns the client interceptors.
+func (c *SignInCodeClient) Interceptors() []Interceptor {
+	return c.inters.SignInCode
+}
+
+func (c *SignInCodeClient) mutate(ctx context.Context, m *SignInCodeMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SignInCodeCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SignInCodeUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SignInCodeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SignInCodeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown SignInCode mutation op: %q", m.Op())
+	}
+}
+
 // SiteClient is a client for the Site schema.
 type SiteClient struct {
 	config
@@ -4303,16 +4726,17 @@ type (
 	hooks struct {
 		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
 		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Site, User,
-		UserGroup, UserGroupMember, Visit, WebhookAttempt, WebhookCursor,
-		WebhookDelivery, WebhookEndpoint []ent.Hook
+		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Session,
+		SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember, Visit,
+		WebhookAttempt, WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Hook
 	}
 	inters struct {
 		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
 		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Site, User,
-		UserGroup, UserGroupMember, Visit, WebhookAttempt, WebhookCursor,
-		WebhookDelivery, WebhookEndpoint []ent.Interceptor
+		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Session,
+		SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember, Visit,
+		WebhookAttempt, WebhookCursor, WebhookDelivery,
+		WebhookEndpoint []ent.Interceptor
 	}
 )
 

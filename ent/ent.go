@@ -32,6 +32,9 @@ import (
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
+	"github.com/cardea/cardea/ent/session"
+	"github.com/cardea/cardea/ent/signinattempt"
+	"github.com/cardea/cardea/ent/signincode"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -121,6 +124,9 @@ func checkColumn(t, c string) error {
 			organization.Table:    organization.ValidColumn,
 			presence.Table:        presence.ValidColumn,
 			schedule.Table:        schedule.ValidColumn,
+			session.Table:         session.ValidColumn,
+			signinattempt.Table:   signinattempt.ValidColumn,
+			signincode.Table:      signincode.ValidColumn,
 			site.Table:            site.ValidColumn,
 			user.Table:            user.ValidColumn,
 			usergroup.Table:       usergroup.ValidColumn,

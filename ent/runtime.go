@@ -26,6 +26,9 @@ import (
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/ent/session"
+	"github.com/cardea/cardea/ent/signinattempt"
+	"github.com/cardea/cardea/ent/signincode"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -644,6 +647,44 @@ func init() {
 	scheduleDescID := scheduleFields[0].Descriptor()
 	// schedule.DefaultID holds the default value on creation for the id field.
 	schedule.DefaultID = scheduleDescID.Default.(func() typeid.Schedule)
+	sessionFields := schema.Session{}.Fields()
+	_ = sessionFields
+	// sessionDescAddress is the schema descriptor for address field.
+	sessionDescAddress := sessionFields[8].Descriptor()
+	// session.AddressValidator is a validator for the "address" field. It is called by the builders before save.
+	session.AddressValidator = sessionDescAddress.Validators[0].(func(string) error)
+	// sessionDescUserAgent is the schema descriptor for user_agent field.
+	sessionDescUserAgent := sessionFields[9].Descriptor()
+	// session.UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
+	session.UserAgentValidator = sessionDescUserAgent.Validators[0].(func(string) error)
+	// sessionDescID is the schema descriptor for id field.
+	sessionDescID := sessionFields[0].Descriptor()
+	// session.DefaultID holds the default value on creation for the id field.
+	session.DefaultID = sessionDescID.Default.(func() typeid.Session)
+	signinattemptFields := schema.SignInAttempt{}.Fields()
+	_ = signinattemptFields
+	// signinattemptDescID is the schema descriptor for id field.
+	signinattemptDescID := signinattemptFields[0].Descriptor()
+	// signinattempt.DefaultID holds the default value on creation for the id field.
+	signinattempt.DefaultID = signinattemptDescID.Default.(func() typeid.SignInAttempt)
+	signincodeFields := schema.SignInCode{}.Fields()
+	_ = signincodeFields
+	// signincodeDescTries is the schema descriptor for tries field.
+	signincodeDescTries := signincodeFields[6].Descriptor()
+	// signincode.DefaultTries holds the default value on creation for the tries field.
+	signincode.DefaultTries = signincodeDescTries.Default.(int)
+	// signincodeDescFailures is the schema descriptor for failures field.
+	signincodeDescFailures := signincodeFields[7].Descriptor()
+	// signincode.DefaultFailures holds the default value on creation for the failures field.
+	signincode.DefaultFailures = signincodeDescFailures.Default.(int)
+	// signincodeDescTold is the schema descriptor for told field.
+	signincodeDescTold := signincodeFields[8].Descriptor()
+	// signincode.DefaultTold holds the default value on creation for the told field.
+	signincode.DefaultTold = signincodeDescTold.Default.(int)
+	// signincodeDescID is the schema descriptor for id field.
+	signincodeDescID := signincodeFields[0].Descriptor()
+	// signincode.DefaultID holds the default value on creation for the id field.
+	signincode.DefaultID = signincodeDescID.Default.(func() typeid.SignInCode)
 	siteMixin := schema.Site{}.Mixin()
 	siteMixinFields1 := siteMixin[1].Fields()
 	_ = siteMixinFields1

@@ -42,8 +42,8 @@ const (
 // Codes are the values of extensions.code.
 var Codes = []access.Code{
 	access.CodeUnauthenticated, access.CodeForbidden, access.CodeNotFound, access.CodeBadUserInput,
-	access.CodeConflict, access.CodeConfirmationRequired, codeTooLarge, codeCursorExpired,
-	codeSlowConsumer, codeTimeout, codeUnavailable, codeInternal, codeParse, codeValidation,
+	access.CodeConflict, access.CodeConfirmationRequired, access.CodeRateLimited, codeTooLarge,
+	codeCursorExpired, codeSlowConsumer, codeTimeout, codeUnavailable, codeInternal, codeParse, codeValidation,
 	codeBadRequest,
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -108,6 +109,10 @@ var (
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},
 		key: func(t *ent.APIToken) []any { return []any{rawID(t.ID)} },
+	}
+	sessions = list[*ent.Session]{
+		code: 'S', columns: []string{session.FieldID},
+		key: func(s *ent.Session) []any { return []any{rawID(s.ID)} },
 	}
 	events = list[*ent.Event]{
 		code: eventCursor, columns: []string{event.FieldSeq}, newest: true,

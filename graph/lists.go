@@ -15,6 +15,7 @@ import (
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -209,6 +210,17 @@ func (r *resolver) listTokens(
 		return nil, err
 	}
 	return paginate(ctx, tokens, p, q.Where(which...))
+}
+
+// listSessions is those that a person is signed in by now.
+func (r *resolver) listSessions(
+	ctx context.Context, p page, of typeid.User,
+) (*shape.SessionConnection, error) {
+	q, err := r.readSessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginate(ctx, sessions, p, q.Where(session.UserID(of), r.access.Running()))
 }
 
 func (r *resolver) listEvents(

@@ -124,7 +124,8 @@ func (r *resolver) follow(
 // rightsEvents may change what somebody may see. Their user is whom they are about; without one,
 // they are about a group, or a door, and so about whoever does not see everything.
 var rightsEvents = map[string]bool{
-	"user.updated": true, "user.deleted": true, "user.role_changed": true, "api_token.revoked": true, "api_token.rotated": true,
+	"user.updated": true, "user.deleted": true, "user.role_changed": true, "session.ended": true,
+	"api_token.revoked": true, "api_token.rotated": true,
 	"key.created": true, "key.updated": true, "key.suspended": true, "key.resumed": true,
 	"key.shared": true, "key.redeemed": true, "key.revoked": true,
 	"user_group.updated": true, "user_group.deleted": true,
@@ -141,8 +142,8 @@ func concerns(ctx context.Context, e *journal.Event) bool {
 	return rightsEvents[e.Type] && e.User == by.User
 }
 
-// session is how the client of a long connection proved who it is.
-type session struct {
+// proof is how the client of a long connection proved who it is.
+type proof struct {
 	authenticate func(context.Context, string) (actor.Actor, error)
 	token        string // "" if the request came with an actor and no token that we know
 }
@@ -150,20 +151,20 @@ type session struct {
 // errRights ends a subscription that was opened with rights which its actor no longer has.
 var errRights = access.Error{Code: access.CodeForbidden, Message: "your rights have changed"}
 
-// renew returns who the session speaks for now. It fails with UNAUTHENTICATED if that is nobody.
-func (s session) renew(ctx context.Context, by actor.Actor) (actor.Actor, error) {
-	if s.token == "" {
+// renew returns who it speaks for now. It fails with UNAUTHENTICATED if that is nobody.
+func (p proof) renew(ctx context.Context, by actor.Actor) (actor.Actor, error) {
+	if p.token == "" {
 		return by, nil
 	}
-	return s.authenticate(ctx, s.token)
+	return p.authenticate(ctx, p.token)
 }
 
 // stillEntitled fails unless the actor of ctx is who they were, with the same role and at the same
 // sites.
 func stillEntitled(ctx context.Context) error {
 	by, _ := actor.FromContext(ctx)
-	s, _ := ctx.Value(sessionKey).(session)
-	now, err := s.renew(ctx, by)
+	p, _ := ctx.Value(proofKey).(proof)
+	now, err := p.renew(ctx, by)
 	if err == nil && !now.Equal(by) {
 		err = errRights
 	}

@@ -43,6 +43,7 @@ type loaders struct {
 	lockdowns     *loader[typeid.Lockdown, *ent.Lockdown]
 	closedDoors   *loader[typeid.Door, *ent.Door]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
+	sessions      *loader[typeid.Session, *ent.Session]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
@@ -112,6 +113,7 @@ func (r *resolver) newLoaders() *loaders {
 		lockdowns:   byID(r.readLockdowns, func(l *ent.Lockdown) typeid.Lockdown { return l.ID }),
 		closedDoors: byID(r.readClosedDoors, func(d *ent.Door) typeid.Door { return d.ID }),
 		tokens:      byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
+		sessions:    byID(r.readSessions, func(s *ent.Session) typeid.Session { return s.ID }),
 		credentials: byID(r.readCredentials,
 			func(c *ent.Credential) typeid.Credential { return c.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),

@@ -91,12 +91,12 @@ func (op *task) run(params *graphql.RawParams) {
 			op.fail(op.faults(internal))
 		}
 	}()
-	by, err := op.session.renew(op.ctx, op.by)
+	by, err := op.proof.renew(op.ctx, op.by)
 	if err != nil {
 		op.refuseActor(err)
 		return
 	}
-	ctx := context.WithValue(actor.NewContext(op.ctx, by), sessionKey, op.session)
+	ctx := context.WithValue(actor.NewContext(op.ctx, by), proofKey, op.proof)
 	ctx = graphql.StartOperationTrace(ctx)
 	operation, faults := op.executor.CreateOperationContext(ctx, params)
 	if len(faults) > 0 {

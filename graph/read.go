@@ -101,6 +101,11 @@ func (r *resolver) readTokens(ctx context.Context) (*ent.APITokenQuery, error) {
 	return r.db.APIToken.Query().Where(visible), err
 }
 
+func (r *resolver) readSessions(ctx context.Context) (*ent.SessionQuery, error) {
+	visible, err := r.access.VisibleSessions(ctx)
+	return r.db.Session.Query().Where(visible), err
+}
+
 func (r *resolver) readOrganizations(ctx context.Context) (*ent.OrganizationQuery, error) {
 	return r.db.Organization.Query(), access.Authorize(ctx, access.ReadOrganization)
 }

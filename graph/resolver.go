@@ -27,7 +27,7 @@ type contextKey int
 const (
 	loadersKey contextKey = iota
 	operationKey
-	sessionKey
+	proofKey
 )
 
 // withLoaders puts fresh loaders in place for each response: for a query, and for every item of a

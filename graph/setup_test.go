@@ -37,6 +37,7 @@ import (
 // world is a node's API over a database and a Redis of its own, with two organizations.
 type world struct {
 	database string
+	redis    [2]string // URL and namespace
 	t        *testing.T
 	pool     *sql.DB
 	live     *stream.Stream
@@ -51,6 +52,7 @@ type world struct {
 	stop     context.CancelFunc // of handler.Run
 	stopped  chan error
 	logged   logged
+	mailed   letters
 
 	org      typeid.Organization
 	admin    person
@@ -78,6 +80,24 @@ func (l *logged) Write(text []byte) (int, error) {
 	return l.text.Write(text)
 }
 
+// letters is what was sent.
+type letters struct {
+	mu  sync.Mutex
+	all []access.Letter
+}
+
+func (l *letters) put(one access.Letter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, one)
+}
+
+func (w *world) letters() []access.Letter {
+	w.mailed.mu.Lock()
+	defer w.mailed.mu.Unlock()
+	return slices.Clone(w.mailed.all)
+}
+
 func (l *logged) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,8 +108,24 @@ type option func(*graph.Config, *stream.HubConfig)
 
 func setup(t *testing.T, options ...option) *world {
 	t.Helper()
+	url, namespace := testenv.Redis(t)
+	w := node(t, "here", testenv.Postgres(t), [2]string{url, namespace}, options...)
+	w.people(t.Context())
+	return w
+}
+
+// another is a second node of the same installation.
+func (w *world) another() *world {
+	w.t.Helper()
+	return node(w.t, "there", w.database, w.redis)
+}
+
+func node(
+	t *testing.T, name, database string, redis [2]string, options ...option,
+) *world {
+	t.Helper()
 	w := &world{t: t, counter: &counter{}, stopped: make(chan error, 1)}
-	w.database = testenv.Postgres(t)
+	w.database, w.redis = database, redis
 	w.pool = testenv.OpenSQL(t, w.database)
 	w.counter.Driver = entsql.OpenDB(dialect.Postgres, w.pool)
 	w.db = rule.Guard(ent.NewClient(ent.Driver(w.counter)))
@@ -97,10 +133,10 @@ func setup(t *testing.T, options ...option) *world {
 	var parts sync.WaitGroup
 	t.Cleanup(func() { cancel(); parts.Wait() })
 
-	url, namespace := testenv.Redis(t)
 	log := slog.New(slog.NewMultiHandler(testenv.Logger(t).Handler(),
 		slog.NewTextHandler(&w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	live, err := stream.Open(ctx, stream.Config{URL: url, Namespace: namespace, Node: "here", Log: log})
+	live, err := stream.Open(ctx, stream.Config{
+		URL: redis[0], Namespace: redis[1], Node: name, Log: log})
 	must(t, err)
 	w.live = live
 	t.Cleanup(func() { _ = live.Close() })
@@ -116,7 +152,7 @@ func setup(t *testing.T, options ...option) *world {
 	w.devices = &hardware{}
 	w.access = access.New(access.Config{
 		DB: w.db, Reserve: config.Reserve, Devices: w.devices, Committed: relay.Offer, Log: log,
-		AllowInsideWebhooks: true,
+		AllowInsideWebhooks: true, Send: w.mailed.put,
 	})
 	w.devices.access = w.access
 	config.Access, config.Hub, config.Authenticate = w.access, w.hub, w.access.Authenticate
@@ -137,7 +173,6 @@ func setup(t *testing.T, options ...option) *world {
 		server.Close()
 		w.devices.wait()
 	})
-	w.people(ctx)
 	return w
 }
 

@@ -15,6 +15,14 @@ func (r *mutationResolver) CreateUser(ctx context.Context, input access.CreateUs
 	return r.access.CreateUser(ctx, input)
 }
 
+func (r *mutationResolver) InviteUser(ctx context.Context, input access.InviteUserInput) (*access.InviteUserPayload, error) {
+	return r.access.InviteUser(ctx, input)
+}
+
+func (r *mutationResolver) ResendInvitation(ctx context.Context, input access.ResendInvitationInput) (*access.ResendInvitationPayload, error) {
+	return r.access.ResendInvitation(ctx, input)
+}
+
 func (r *mutationResolver) UpdateUser(ctx context.Context, input access.UpdateUserInput) (*access.UpdateUserPayload, error) {
 	return r.access.UpdateUser(ctx, input)
 }

@@ -48,6 +48,18 @@ func (r *viewerResolver) APITokens(ctx context.Context, obj *actor.Actor, first 
 	return r.listTokens(ctx, p, apitoken.UserID(obj.User))
 }
 
+func (r *viewerResolver) Session(ctx context.Context, obj *actor.Actor) (*ent.Session, error) {
+	return loadNonZero(ctx, obj.Session, loadersOf(ctx).sessions)
+}
+
+func (r *viewerResolver) Sessions(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Session], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listSessions(ctx, p, obj.User)
+}
+
 func (r *viewerResolver) Keys(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string, status *access.KeyStatus) (*shape.Connection[*ent.Key], error) {
 	p, err := newPage(first, after, last, before)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/apitoken"
-	"github.com/cardea/cardea/typeid"
+	"github.com/cardea/cardea/ent/session"
 )
 
 // The protocol graphql-transport-ws. A socket has one reader, this handler; one goroutine that
@@ -77,10 +77,10 @@ type socket struct {
 	ctx  context.Context         //nolint:containedctx // the socket's own, which end ends
 	end  context.CancelCauseFunc // the first cause counts
 
-	session session
-	by      actor.Actor
-	ready   bool        // connection_init was accepted; the reader's own, as is expiry
-	expiry  *time.Timer // ends the socket with its token
+	proof  proof
+	by     actor.Actor
+	ready  bool        // connection_init was accepted; the reader's own, as is expiry
+	expiry *time.Timer // ends the socket with its token
 
 	running    sync.WaitGroup
 	mu         sync.Mutex
@@ -97,7 +97,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	ctx, end := context.WithCancelCause(r.Context())
 	s := &socket{
 		Handler: h, conn: conn, ctx: ctx, end: end, operations: map[string]*task{},
-		session: session{
+		proof: proof{
 			authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
 		},
 	}
@@ -215,7 +215,7 @@ func (s *socket) init(payload json.RawMessage) error {
 	by, known := actor.FromContext(s.ctx)
 	for name, value := range fields {
 		if text, ok := value.(string); ok && strings.EqualFold(name, "authorization") {
-			s.session.token, known = bearer(text), true
+			s.proof.token, known = bearer(text), true
 		}
 	}
 	if !known {
@@ -223,7 +223,7 @@ func (s *socket) init(payload json.RawMessage) error {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, initTimeout)
 	defer cancel()
-	by, err := s.session.renew(ctx, by)
+	by, err := s.proof.renew(ctx, by)
 	switch {
 	case access.IsCode(err, access.CodeUnauthenticated) || err == nil && by.Equal(actor.Actor{}):
 		return errForbidden
@@ -231,7 +231,7 @@ func (s *socket) init(payload json.RawMessage) error {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
-	if err := s.expire(actor.NewContext(ctx, by), by.Token); err != nil {
+	if err := s.expire(actor.NewContext(ctx, by), by); err != nil {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
@@ -240,20 +240,34 @@ func (s *socket) init(payload json.RawMessage) error {
 	return nil
 }
 
-// expire has the socket end when its token does.
-func (s *socket) expire(ctx context.Context, id typeid.APIToken) error {
-	if id.IsZero() {
-		return nil
-	}
-	token, err := s.db.APIToken.Query().Where(apitoken.ID(id)).Only(ctx)
+// expire has the socket end when the token or the session that it was opened with does.
+func (s *socket) expire(ctx context.Context, by actor.Actor) error {
+	end, err := s.expiryOf(ctx, by)
 	if err != nil {
-		return fmt.Errorf("load token: %w", err)
+		return fmt.Errorf("load expiry: %w", err)
 	}
-	if token.ExpiresAt != nil {
-		left := time.Until(*token.ExpiresAt)
-		s.expiry = time.AfterFunc(left, func() { s.end(errForbidden) })
+	if end != nil {
+		s.expiry = time.AfterFunc(time.Until(*end), func() { s.end(errForbidden) })
 	}
 	return nil
+}
+
+func (s *socket) expiryOf(ctx context.Context, by actor.Actor) (*time.Time, error) {
+	switch {
+	case !by.Token.IsZero():
+		token, err := s.db.APIToken.Query().Where(apitoken.ID(by.Token)).Only(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return token.ExpiresAt, nil
+	case !by.Session.IsZero():
+		one, err := s.db.Session.Query().Where(session.ID(by.Session)).Only(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &one.ExpiresAt, nil
+	}
+	return nil, nil
 }
 
 // write sends a message, unless the socket has ended.

@@ -28,6 +28,18 @@ type Routes struct {
 	// authenticates them itself. Nil on a node without the API.
 	Portal http.Handler
 
+	// SignIn answers /sign-in, everything below it, and /sign-out, by the full path. Nil on a node
+	// without the API.
+	SignIn http.Handler
+
+	// Mail answers /mail, on a demo alone: the mails that it would have sent. Nil elsewhere.
+	Mail http.Handler
+
+	// Cookie names the cookie that holds a session's secret. A request to /graphql that has one and no
+	// Authorization header is taken as if the secret had come as bearer token, but only if a page of
+	// our own origin sent it: by POST, or to open a WebSocket. "" means that there is none.
+	Cookie string
+
 	// Ready returns nil when the node's critical dependencies answer. It is asked once a second.
 	Ready func(context.Context) error
 
@@ -50,15 +62,23 @@ func (s *Server) handler() http.Handler {
 	if s.routes.Portal != nil {
 		mux.Handle("/k/", s.routes.Portal)
 	}
+	if s.routes.SignIn != nil {
+		mux.Handle("/sign-in", s.routes.SignIn)
+		mux.Handle("/sign-in/", s.routes.SignIn)
+		mux.Handle("/sign-out", s.routes.SignIn)
+	}
+	if s.routes.Mail != nil {
+		mux.Handle("GET /mail", s.routes.Mail)
+	}
 	if s.routes.GraphQL != nil {
-		mux.Handle("/graphql", s.authenticate(s.routes.GraphQL))
+		mux.Handle("/graphql", s.takeCookie(s.authenticate(s.routes.GraphQL)))
 		mux.Handle("GET /{$}", http.RedirectHandler("/graphiql", http.StatusFound))
 		mux.Handle("GET /graphiql/{$}", http.RedirectHandler("/graphiql", http.StatusFound))
 		mux.HandleFunc("GET /graphiql", servePage)
 		mux.HandleFunc("GET /graphiql/licences.txt", serveLicences)
 		mux.HandleFunc("GET /graphiql/assets/{name}", serveAsset)
 	}
-	return s.observe(harden(mux))
+	return s.observe(s.lookThrough(harden(mux)))
 }
 
 // harden sets what every answer should say unless its handler says otherwise: not to be sniffed,

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -44,6 +45,9 @@ type Config struct {
 	Registry *prometheus.Registry // gets the server's metrics and is what /metrics shows
 	Routes   Routes
 	Grace    time.Duration // what requests get to finish in when Run stops; 30 s when zero
+	// Proxies are the networks of proxies in front of this server, which say in X-Forwarded-For whom
+	// they speak for. Requests from there count as from the last address that is none of theirs.
+	Proxies []netip.Prefix
 }
 
 // Server is a bound listener and the routes behind it. Make one with New.
@@ -55,6 +59,7 @@ type Server struct {
 	ready    *readiness
 	listener net.Listener
 	grace    time.Duration
+	proxies  []netip.Prefix
 
 	// serving is held for reading by every running handler and for writing, for ever, once Run has
 	// seen the last one return. http.Server.Shutdown does not wait for upgraded connections.
@@ -83,6 +88,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		ready:    &readiness{check: cfg.Routes.Ready, log: cfg.Log},
 		listener: listener,
 		grace:    cfg.Grace,
+		proxies:  cfg.Proxies,
 	}
 	if s.grace == 0 {
 		s.grace = defaultGrace

@@ -78,6 +78,12 @@ type (
 	Visit struct{ of[visit] }
 	// APIToken identifies an API token; it is not the secret.
 	APIToken struct{ of[apiToken] }
+	// Session identifies a sign-in of a user; it is not the secret.
+	Session struct{ of[session] }
+	// SignInCode identifies a code that was asked for to sign in; it is not the code.
+	SignInCode struct{ of[signInCode] }
+	// SignInAttempt identifies a try to sign in.
+	SignInAttempt struct{ of[signInAttempt] }
 	// Command identifies a command to a device.
 	Command struct{ of[command] }
 	// Event identifies a journal event.
@@ -113,6 +119,9 @@ type (
 	credential      struct{}
 	visit           struct{}
 	apiToken        struct{}
+	session         struct{}
+	signInCode      struct{}
+	signInAttempt   struct{}
 	command         struct{}
 	event           struct{}
 	webhookEndpoint struct{}
@@ -142,6 +151,9 @@ func (presence) prefix() string        { return "presence" }
 func (credential) prefix() string      { return "credential" }
 func (visit) prefix() string           { return "visit" }
 func (apiToken) prefix() string        { return "token" }
+func (session) prefix() string         { return "session" }
+func (signInCode) prefix() string      { return "signincode" }
+func (signInAttempt) prefix() string   { return "signinattempt" }
 func (command) prefix() string         { return "cmd" }
 func (event) prefix() string           { return "event" }
 func (webhookEndpoint) prefix() string { return "endpoint" }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/cardea/cardea/access/seal"
+	"github.com/cardea/cardea/mail"
 )
 
 // The roles of a node. Each scales alone; together they are the whole service.
@@ -37,6 +40,10 @@ type config struct {
 	PublicURL      string
 	Roles          []string
 	InsideWebhooks bool
+	SMTPURL        string
+	MailFrom       string
+	Proxies        []netip.Prefix
+	mailPage       http.Handler // of a demo
 	LogLevel       slog.Level
 	LogFormat      string
 }
@@ -69,6 +76,12 @@ var environment = []variable{
 	{"CARDEA_PUBLIC_URL", "",
 		"where people reach us, such as https://doors.example.com; without, links are of this machine",
 		func(c *config, v string) error { c.PublicURL = v; return checkPublicURL(v) }},
+	{"CARDEA_SMTP_URL", "", "sends codes to sign in, as smtp://user:password@host:587 or smtps://host:465",
+		func(c *config, v string) error { c.SMTPURL = v; return optional(v, mail.CheckURL) }},
+	{"CARDEA_MAIL_FROM", "Cardea <cardea@localhost>", "who mails are from",
+		func(c *config, v string) error { c.MailFrom = v; return mail.CheckFrom(v) }},
+	{"CARDEA_PROXIES", "", "networks of proxies before us, whose X-Forwarded-For is believed, by commas",
+		func(c *config, v string) (err error) { c.Proxies, err = readNetworks(v); return err }},
 	{"CARDEA_ROLES", strings.Join(allRoles, ","), "parts that this node runs",
 		func(c *config, v string) error { c.Roles = strings.Split(v, ","); return checkRoles(c.Roles) }},
 	{"CARDEA_ALLOW_INSIDE_WEBHOOKS", "false", "let webhooks go to this machine by plain http: demos only",
@@ -162,6 +175,28 @@ func checkPublicURL(v string) error {
 		return errors.New("is not an origin, such as https://doors.example.com")
 	}
 	return nil
+}
+
+func optional(v string, check func(string) error) error {
+	if v == "" {
+		return nil
+	}
+	return check(v)
+}
+
+// readNetworks reads networks such as 10.0.0.0/8, with commas between.
+func readNetworks(v string) (networks []netip.Prefix, err error) {
+	for text := range strings.SplitSeq(v, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network, such as 10.0.0.0/8", text)
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
 }
 
 func checkAddr(v string) error {

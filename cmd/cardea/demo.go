@@ -44,7 +44,12 @@ func (p program) demo(ctx context.Context, args []string) (err error) {
 	if env, err = keepSecrets(env, filepath.Join(*dir, "secrets")); err != nil {
 		return err
 	}
+	box, err := openMailbox(ctx)
+	if err != nil {
+		return err
+	}
 	c, err := readConfig(env, map[string]string{
+		"CARDEA_SMTP_URL":              box.url(),
 		"CARDEA_ALLOW_INSIDE_WEBHOOKS": "true", "CARDEA_LOG_LEVEL": "warn", "CARDEA_LOG_FORMAT": "text",
 	})
 	if err != nil {
@@ -57,12 +62,16 @@ func (p program) demo(ctx context.Context, args []string) (err error) {
 	if err := errors.Join(p.applyMigrations(ctx, db), db.Close()); err != nil {
 		return err
 	}
+	if c.SMTPURL == box.url() {
+		c.mailPage = box
+	}
 	n, err := newNode(ctx, c, p.logger(c))
 	if err != nil {
 		return err
 	}
 	d := demo{program: p, node: n, path: filepath.Join(*dir, "demo.json"), pace: *pace}
 	n.stages.before = []part{{"demo", d.run}}
+	n.stages.reach = append(n.stages.reach, part{"mailbox", box.run})
 	return n.run(ctx)
 }
 
@@ -146,10 +155,11 @@ func (d demo) state(ctx context.Context) (*demoState, error) {
 const invitation = `
 Cardea is running, with 12 simulated doors on two sites and people coming and going.
 
+  sign in   %[1]s/sign-in  as admin@example.com, and read the code at %[1]s/mail
   GraphiQL  %[1]s/graphiql
   token     %[2]s
 
-Things to try, in GraphiQL with the token:
+Things to try, in GraphiQL, signed in or with the token:
 
   1. See the doors:    query { doors { nodes { id name lockState position site { name timeZone } } } }
   2. Watch them live:  subscription { doors { cursor event { type } door { name lockState position } } }

@@ -22,8 +22,10 @@ import (
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/graph"
 	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/mail"
 	"github.com/cardea/cardea/portal"
 	"github.com/cardea/cardea/server"
+	"github.com/cardea/cardea/signin"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/webhooks"
 )
@@ -42,6 +44,7 @@ type node struct {
 	hub      *stream.Hub // with the API only
 	router   *devicelink.Router
 	access   *access.Service
+	mail     *mail.Sender
 	server   *server.Server
 
 	told   []func([]journal.Event) // of what was committed here
@@ -65,9 +68,15 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 	if err = n.openStream(ctx); err != nil {
 		return nil, err
 	}
+	if n.mail, err = mail.New(mail.Config{
+		URL: c.SMTPURL, From: c.MailFrom, Log: log, Registerer: n.registry,
+	}); err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	n.stages.work = append(n.stages.work, part{"mail", n.mail.Run})
 	n.access = access.New(access.Config{
 		DB: n.model, Reserve: n.reserve, Devices: n.router, Secrets: c.Secrets, Log: log,
-		AllowInsideWebhooks: c.InsideWebhooks, PublicURL: n.publicURL,
+		AllowInsideWebhooks: c.InsideWebhooks, PublicURL: n.publicURL, Send: n.mail.Send,
 		Committed: func(events []journal.Event) {
 			for _, tell := range n.told {
 				tell(events)
@@ -81,6 +90,9 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		routes.GraphQL, routes.Portal = n.addGraph(), portal.New(portal.Config{
 			Access: n.access, DB: n.model, Hub: n.hub, PublicURL: n.publicURL, Log: log,
 		})
+		routes.Cookie = signin.Cookie
+		routes.SignIn = signin.New(signin.Config{Access: n.access, Home: "/graphiql", Log: log})
+		routes.Mail = n.config.mailPage
 	}
 	if c.has(roleLink) {
 		if routes.Devices, err = n.addLinks(); err != nil {
@@ -91,7 +103,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		n.addWork()
 	}
 	n.server, err = server.New(ctx, server.Config{
-		Addr: c.Addr, Log: log, Registry: n.registry, Routes: routes,
+		Addr: c.Addr, Log: log, Registry: n.registry, Routes: routes, Proxies: c.Proxies,
 	})
 	if err != nil {
 		return nil, err

@@ -12,11 +12,12 @@ import (
 
 const usage = `usage: cardea COMMAND [FLAGS]
 
-  serve    serve the API, hold device links and deliver webhooks
-  migrate  bring the database to this program's model
-  seed     fill the database with a demo organization, or with many for benchmarks
-  sim      run simulated devices against a server
-  demo     all of it on this machine, with private Postgres and Redis under .cardea/
+  serve      serve the API, hold device links and deliver webhooks
+  migrate    bring the database to this program's model
+  bootstrap  make the first organization and its administrator
+  seed       fill the database with a demo organization, or with many for benchmarks
+  sim        run simulated devices against a server
+  demo       all of it on this machine, with private Postgres and Redis under .cardea/
 
 cardea COMMAND -h shows the command's flags. Configuration is read from the environment:
 
@@ -36,6 +37,7 @@ func run(
 	p := program{env: env, stdout: stdout, stderr: stderr}
 	commands := map[string]func(context.Context, []string) error{
 		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "demo": p.demo,
+		"bootstrap": p.bootstrap,
 	}
 	if len(args) > 0 {
 		if command, ok := commands[args[0]]; ok {

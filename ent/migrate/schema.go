@@ -893,6 +893,111 @@ var (
 			},
 		},
 	}
+	// SessionsColumns holds the columns for the "sessions" table.
+	SessionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "method", Type: field.TypeEnum, Enums: []string{"EMAIL_CODE", "PASSKEY"}},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "last_seen_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
+		{Name: "address", Type: field.TypeString, Size: 45},
+		{Name: "user_agent", Type: field.TypeString, Size: 300},
+	}
+	// SessionsTable holds the schema information for the "sessions" table.
+	SessionsTable = &schema.Table{
+		Name:       "sessions",
+		Columns:    SessionsColumns,
+		PrimaryKey: []*schema.Column{SessionsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "session_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0]},
+			},
+			{
+				Name:    "session_hash",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[3]},
+			},
+			{
+				Name:    "session_org_id_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[2], SessionsColumns[0]},
+			},
+		},
+	}
+	// SignInAttemptsColumns holds the columns for the "sign_in_attempts" table.
+	SignInAttemptsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "at", Type: field.TypeTime},
+		{Name: "account", Type: field.TypeBytes},
+		{Name: "network", Type: field.TypeString},
+		{Name: "code", Type: field.TypeUUID},
+	}
+	// SignInAttemptsTable holds the schema information for the "sign_in_attempts" table.
+	SignInAttemptsTable = &schema.Table{
+		Name:       "sign_in_attempts",
+		Columns:    SignInAttemptsColumns,
+		PrimaryKey: []*schema.Column{SignInAttemptsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "signinattempt_account_at",
+				Unique:  false,
+				Columns: []*schema.Column{SignInAttemptsColumns[2], SignInAttemptsColumns[1]},
+			},
+			{
+				Name:    "signinattempt_network_at",
+				Unique:  false,
+				Columns: []*schema.Column{SignInAttemptsColumns[3], SignInAttemptsColumns[1]},
+			},
+			{
+				Name:    "signinattempt_code",
+				Unique:  false,
+				Columns: []*schema.Column{SignInAttemptsColumns[4]},
+			},
+			{
+				Name:    "signinattempt_at",
+				Unique:  false,
+				Columns: []*schema.Column{SignInAttemptsColumns[1]},
+			},
+		},
+	}
+	// SignInCodesColumns holds the columns for the "sign_in_codes" table.
+	SignInCodesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "nonce_hash", Type: field.TypeBytes},
+		{Name: "code_hash", Type: field.TypeBytes},
+		{Name: "email", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "tries", Type: field.TypeInt, Default: 0},
+		{Name: "failures", Type: field.TypeInt, Default: 0},
+		{Name: "told", Type: field.TypeInt, Default: 0},
+		{Name: "verified_at", Type: field.TypeTime, Nullable: true},
+		{Name: "used_at", Type: field.TypeTime, Nullable: true},
+	}
+	// SignInCodesTable holds the schema information for the "sign_in_codes" table.
+	SignInCodesTable = &schema.Table{
+		Name:       "sign_in_codes",
+		Columns:    SignInCodesColumns,
+		PrimaryKey: []*schema.Column{SignInCodesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "signincode_nonce_hash",
+				Unique:  false,
+				Columns: []*schema.Column{SignInCodesColumns[1]},
+			},
+			{
+				Name:    "signincode_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{SignInCodesColumns[5]},
+			},
+		},
+	}
 	// SitesColumns holds the columns for the "sites" table.
 	SitesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -942,6 +1047,11 @@ var (
 				Name:    "user_org_id_id",
 				Unique:  true,
 				Columns: []*schema.Column{UsersColumns[1], UsersColumns[0]},
+			},
+			{
+				Name:    "user_email",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[5]},
 			},
 			{
 				Name:    "user_org_id_email",
@@ -1216,6 +1326,9 @@ var (
 		OrganizationsTable,
 		PresencesTable,
 		SchedulesTable,
+		SessionsTable,
+		SignInAttemptsTable,
+		SignInCodesTable,
 		SitesTable,
 		UsersTable,
 		UserGroupsTable,

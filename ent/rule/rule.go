@@ -10,6 +10,9 @@
 // with org_id; an upsert that takes over another organization's row, by not generating upserts. The
 // test of this package walks every schema and proves all of it.
 //
+// Two tables are of no organization: what is known of somebody who signs in, before it is known whose
+// user they are. Only a system actor over all organizations touches those.
+//
 // Raw SQL is outside the gate. journal, the migrations and webhooks' claim use it, with org_id in
 // hand.
 package rule
@@ -34,6 +37,9 @@ var (
 	ErrForeign = errors.New("row of another organization")
 )
 
+// unhoused are the nouns of no organization.
+var unhoused = map[string]bool{ent.TypeSignInCode: true, ent.TypeSignInAttempt: true}
+
 // tenantColumn is where a table keeps its organization. Organization itself is its own.
 func tenantColumn(noun string) string {
 	if noun == ent.TypeOrganization {
@@ -55,6 +61,9 @@ func narrowQuery(ctx context.Context, q intercept.Query) error {
 		return fmt.Errorf("read %s: %w", q.Type(), ErrNoActor)
 	}
 	if !a.Everywhere() {
+		if unhoused[q.Type()] {
+			return fmt.Errorf("read %s: %w", q.Type(), ErrForeign)
+		}
 		q.WhereP(sql.FieldEQ(tenantColumn(q.Type()), a.Organization))
 	}
 	return nil
@@ -67,7 +76,10 @@ func guardMutation(next ent.Mutator) ent.Mutator {
 			return nil, fmt.Errorf("write %s: %w", m.Type(), ErrNoActor)
 		}
 		guard := narrowMutation
-		if m.Op().Is(ent.OpCreate) {
+		switch {
+		case unhoused[m.Type()]:
+			guard = keepOut
+		case m.Op().Is(ent.OpCreate):
 			guard = claimRow
 		}
 		if err := guard(a, m); err != nil {
@@ -75,6 +87,14 @@ func guardMutation(next ent.Mutator) ent.Mutator {
 		}
 		return next.Mutate(ctx, m)
 	})
+}
+
+// keepOut lets only whoever acts for all organizations touch what is of none.
+func keepOut(a actor.Actor, _ ent.Mutation) error {
+	if !a.Everywhere() {
+		return ErrForeign
+	}
+	return nil
 }
 
 func narrowMutation(a actor.Actor, m ent.Mutation) error {

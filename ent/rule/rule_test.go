@@ -22,6 +22,7 @@ import (
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/internal/testenv"
 	"github.com/cardea/cardea/typeid"
 )
@@ -54,6 +55,7 @@ var nouns = map[string]struct {
 	"Credential":      {"label", "taken over"},
 	"Visit":           {"name", "taken over"},
 	"APIToken":        {"name", "taken over"},
+	"Session":         {"last_seen_at", time.Unix(0, 0)},
 	"Command":         {"stage", command.StageCANCELLED},
 	"Event":           {}, // never changes
 	"JournalHead":     {"seq", int64(0)},
@@ -61,6 +63,18 @@ var nouns = map[string]struct {
 	"WebhookCursor":   {"seq", int64(99)},
 	"WebhookDelivery": {"attempts", 99},
 	"WebhookAttempt":  {}, // never changes
+}
+
+// unhoused are the nouns of no organization, with how to make a row of each.
+var unhoused = map[string]func(context.Context, *ent.Client) error{
+	"SignInCode": func(ctx context.Context, c *ent.Client) error {
+		return c.SignInCode.Create().SetNonceHash([]byte("n")).SetCodeHash([]byte("c")).
+			SetEmail([]byte("e")).SetCreatedAt(schema.Now()).SetExpiresAt(schema.Now()).Exec(ctx)
+	},
+	"SignInAttempt": func(ctx context.Context, c *ent.Client) error {
+		return c.SignInAttempt.Create().SetAt(schema.Now()).SetAccount([]byte("a")).
+			SetNetwork("192.0.2.0/24").SetCode(typeid.New[typeid.SignInCode]()).Exec(ctx)
+	},
 }
 
 // organization holds one row of every noun.
@@ -109,6 +123,9 @@ func populate(t *testing.T, c *ent.Client) organization {
 	visit := c.Visit.Create().SetHostID(user.ID).SetSiteID(site.ID).SetKeyID(key.ID).SetName("Guest").
 		SetStartsAt(schema.Now()).SetEndsAt(schema.Now()).SaveX(ctx)
 	token := c.APIToken.Create().SetUserID(user.ID).SetName("portal").SetHash([]byte("h")).SaveX(ctx)
+	signedIn := c.Session.Create().SetUserID(user.ID).SetHash([]byte("h")).
+		SetMethod(session.MethodEMAIL_CODE).SetCreatedAt(schema.Now()).SetLastSeenAt(schema.Now()).
+		SetExpiresAt(schema.Now()).SetAddress("").SetUserAgent("").SaveX(ctx)
 	cmd := c.Command.Create().SetDoorID(door.ID).SetVerb(command.VerbUNLOCK).
 		SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).
 		SetExpiresAt(schema.Now()).SaveX(ctx)
@@ -128,6 +145,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 	o.rows = map[string]any{
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
 		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
+		"Session": signedIn.ID,
 		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
 		"ManagedSite": managed.ID, "UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,
 		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
@@ -169,10 +187,13 @@ func TestEverySchemaIsWalled(t *testing.T) {
 	c := testenv.Client(t)
 	mine, theirs := populate(t, c), populate(t, c)
 	all := clients(c)
-	if len(all) != len(nouns) {
-		t.Fatalf("%d nouns are generated, %d are tested", len(all), len(nouns))
+	if len(all) != len(nouns)+len(unhoused) {
+		t.Fatalf("%d nouns are generated, %d and %d are tested", len(all), len(nouns), len(unhoused))
 	}
 	for name, client := range all {
+		if unhoused[name] != nil {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			noun, known := nouns[name]
 			if !known {
@@ -233,6 +254,46 @@ func TestEverySchemaIsWalled(t *testing.T) {
 	}
 }
 
+// What is of no organization is for the system alone, as long as it acts for no organization.
+func TestUnhousedAreTheSystems(t *testing.T) {
+	t.Parallel()
+	c := testenv.Client(t)
+	o := populate(t, c)
+	everywhere := actor.NewContext(t.Context(), actor.System("test"))
+	for name, create := range unhoused {
+		if err := create(everywhere, c); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		client := clients(c)[name]
+		for who, is := range map[string]struct {
+			ctx  context.Context //nolint:containedctx // who it is
+			want error
+		}{
+			"nobody": {t.Context(), rule.ErrNoActor},
+			"administrator": {actor.NewContext(t.Context(),
+				actor.User(o.id, o.user, actor.RoleAdmin)), rule.ErrForeign},
+			"token": {actor.NewContext(t.Context(), actor.Token(o.id, typeid.New[typeid.APIToken](),
+				o.user, actor.RoleAdmin)), rule.ErrForeign},
+			"device":                 {actor.NewContext(t.Context(), actor.Device(o.id, o.device)), rule.ErrForeign},
+			"system in organization": {o.ctx, rule.ErrForeign},
+		} {
+			for what, err := range map[string]error{
+				"read":   errOf(call(call(client, "Query")[0], "Count", is.ctx)),
+				"write":  create(is.ctx, c),
+				"change": errOf(call(call(client, "Update")[0], "Save", is.ctx)),
+				"delete": errOf(call(call(client, "Delete")[0], "Exec", is.ctx)),
+			} {
+				if !errors.Is(err, is.want) {
+					t.Errorf("%s: %s by %s: %v", name, what, who, err)
+				}
+			}
+		}
+		if n := call(call(client, "Query")[0], "Count", everywhere); errOf(n) != nil || n[0].Int() != 1 {
+			t.Errorf("%s: %v rows, %v", name, n[0], errOf(n))
+		}
+	}
+}
+
 func setField(t *testing.T, builder reflect.Value, name string, value any) {
 	t.Helper()
 	m := call(builder, "Mutation")[0].Interface().(ent.Mutation)
@@ -267,6 +328,9 @@ func TestForeignParentsAreRefused(t *testing.T) {
 		"door of a key":    c.KeyTarget.Create().SetKeyID(theirs.key).SetDoorID(mine.door),
 		"key of a door":    c.KeyTarget.Create().SetKeyID(mine.key).SetDoorID(theirs.door),
 		"token of a user":  c.APIToken.Create().SetUserID(theirs.user).SetName("x").SetHash([]byte("x")),
+		"session of a user": c.Session.Create().SetUserID(theirs.user).SetHash([]byte("x")).
+			SetMethod(session.MethodEMAIL_CODE).SetCreatedAt(schema.Now()).SetLastSeenAt(schema.Now()).
+			SetExpiresAt(schema.Now()).SetAddress("").SetUserAgent(""),
 		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).
 			SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),
 		"attempt of a delivery": c.WebhookAttempt.Create().SetDeliveryID(theirs.deliver).
@@ -301,6 +365,12 @@ func TestCatalogueIsWalled(t *testing.T) {
 		WHERE k.contype = 'f' AND NOT EXISTS (
 		  SELECT 1 FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
 		  AND a.attname = 'org_id')
+		UNION ALL
+		SELECT 'table without organization ' || t.table_name FROM information_schema.tables t
+		WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN
+		    ('organizations', 'sign_in_codes', 'sign_in_attempts', 'schema_migrations')
+		  AND NOT EXISTS (SELECT 1 FROM information_schema.columns c WHERE c.table_schema = 'public'
+		    AND c.table_name = t.table_name AND c.column_name = 'org_id')
 		UNION ALL
 		SELECT 'reference without foreign key ' || c.table_name || '.' || c.column_name
 		FROM information_schema.columns c

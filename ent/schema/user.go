@@ -27,9 +27,10 @@ func (User) Fields() []ent.Field {
 	}
 }
 
-// Indexes of User.
+// Indexes of User. Whoever signs in gives an address before their organization is known.
 func (User) Indexes() []ent.Index {
 	return []ent.Index{
+		index.Fields("email"),
 		index.Fields("org_id", "email").Unique(),
 		index.Fields("org_id", "name", "id"),
 		index.Fields("org_id", "status", "name", "id"),

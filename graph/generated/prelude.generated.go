@@ -1813,6 +1813,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSession(ctx context.Context, v any) (typeid.Session, error) {
+	res, err := shape.UnmarshalSession(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSession(ctx context.Context, sel ast.SelectionSet, v typeid.Session) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalSession(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSite(ctx context.Context, v any) (typeid.Site, error) {
 	res, err := shape.UnmarshalSite(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1943,6 +1959,35 @@ func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypei
 	ret := make(graphql.Array, len(v))
 	for i := range v {
 		ret[i] = ec.marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐDoor(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSessionᚄ(ctx context.Context, v any) ([]typeid.Session, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]typeid.Session, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSession(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSessionᚄ(ctx context.Context, sel ast.SelectionSet, v []typeid.Session) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSession(ctx, sel, v[i])
 	}
 
 	for _, e := range ret {

@@ -46,6 +46,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Schedule() ScheduleResolver
 	ScheduleWindow() ScheduleWindowResolver
+	Session() SessionResolver
 	Site() SiteResolver
 	Subscription() SubscriptionResolver
 	User() UserResolver
@@ -115,11 +116,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteUserGroupInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
+		ec.unmarshalInputEndOtherSessionsInput,
+		ec.unmarshalInputEndSessionInput,
 		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputGrantKeyInput,
 		ec.unmarshalInputHolidayInput,
 		ec.unmarshalInputImportHolidayCalendarInput,
 		ec.unmarshalInputImportScheduleInput,
+		ec.unmarshalInputInviteUserInput,
 		ec.unmarshalInputInviteVisitorInput,
 		ec.unmarshalInputLockDoorInput,
 		ec.unmarshalInputOverrideDoorModeInput,
@@ -136,6 +140,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRemoveDoorGroupDoorsInput,
 		ec.unmarshalInputRemoveUserGroupMembersInput,
 		ec.unmarshalInputRenewKeyLinkInput,
+		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputResetAntiPassbackInput,
 		ec.unmarshalInputResumeCredentialInput,
 		ec.unmarshalInputResumeKeyInput,
@@ -2013,6 +2018,8 @@ enum ErrorCode {
   has changed. The message says from how many; ` + "`" + `impact` + "`" + ` gives a token to whoever has seen that.
   """
   CONFIRMATION_REQUIRED
+  "Too many tries in ten minutes, by one account or from one network: wait."
+  RATE_LIMITED
   "The document is too large, too deep or asks for too much at once."
   OPERATION_TOO_LARGE
   "What the cursor points to is no longer kept: read the present state and subscribe anew."
@@ -3886,6 +3893,93 @@ type PageInfo {
   endCursor: Cursor
 }
 `, BuiltIn: false},
+	{Name: "../schema/session.graphqls", Input: `extend type Mutation {
+  "Signs out a browser or an app. Its live connections end within a second."
+  endSession(
+    "What to end."
+    input: EndSessionInput!
+  ): EndSessionPayload!
+  "Signs a person out everywhere, but for the session in use."
+  endOtherSessions(
+    "Whom to sign out."
+    input: EndOtherSessionsInput!
+  ): EndOtherSessionsPayload!
+}
+
+"A sign-in of a person, in one browser or one app. It ends 90 days after it began, or 14 after it was last used."
+type Session implements Node {
+  "The identifier, prefix ` + "`" + `session` + "`" + `. It is not the secret."
+  id: ID!
+  "Who is signed in."
+  user: User!
+  "How they proved who they are."
+  method: SessionMethod!
+  "When it was begun."
+  createdAt: DateTime!
+  "When it was last used, to the minute or so."
+  lastSeenAt: DateTime!
+  "When it ends, however much it is used."
+  expiresAt: DateTime!
+  "When it was ended; null if it was not."
+  endedAt: DateTime
+  "The network address that it was begun from; may be empty."
+  address: String!
+  "What the browser or the app called itself; may be empty."
+  userAgent: String!
+  "Whether it is the one in use."
+  current: Boolean!
+}
+
+"How a person proved who they are."
+enum SessionMethod {
+  "A code that was sent to their e-mail address."
+  EMAIL_CODE
+  "A passkey of theirs."
+  PASSKEY
+}
+
+"A page of sessions."
+type SessionConnection {
+  "The items with their cursors."
+  edges: [SessionEdge!]!
+  "The items alone."
+  nodes: [Session!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `SessionConnection` + "`" + `."
+type SessionEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Session!
+}
+
+"A session to end."
+input EndSessionInput {
+  "The session."
+  id: ID!
+}
+
+"The session that was ended."
+type EndSessionPayload {
+  "The session."
+  session: Session!
+}
+
+"Whose sessions to end."
+input EndOtherSessionsInput {
+  "Whose; the viewer's if absent."
+  userId: ID
+}
+
+"The sessions that were ended."
+type EndOtherSessionsPayload {
+  "Their identifiers."
+  endedIds: [ID!]!
+}
+`, BuiltIn: false},
 	{Name: "../schema/site.graphqls", Input: `extend type Query {
   "A site; null if there is none that the viewer may see."
   site(
@@ -4081,6 +4175,16 @@ extend type Mutation {
     "The person to create."
     input: CreateUserInput!
   ): CreateUserPayload!
+  "Creates a person, and sends them a mail that says where to sign in."
+  inviteUser(
+    "The person to invite."
+    input: InviteUserInput!
+  ): InviteUserPayload!
+  "Sends a person, who has an e-mail address and is active, that mail once more."
+  resendInvitation(
+    "Whom to send it to."
+    input: ResendInvitationInput!
+  ): ResendInvitationPayload!
   "Changes a person."
   updateUser(
     "What to change."
@@ -4202,6 +4306,36 @@ input CreateUserInput {
 
 "The person who was created."
 type CreateUserPayload {
+  "The person."
+  user: User!
+}
+
+"A person to invite."
+input InviteUserInput {
+  "The name, at most 200 characters."
+  name: String!
+  "The e-mail address, unique within the organization."
+  email: String!
+  "What the person may do; MEMBER if absent."
+  role: Role
+  "The sites that a MANAGER manages, at most 200; for no other role."
+  siteIds: [ID!]
+}
+
+"The person who was invited."
+type InviteUserPayload {
+  "The person."
+  user: User!
+}
+
+"A person to send an invitation to."
+input ResendInvitationInput {
+  "The person."
+  userId: ID!
+}
+
+"The person who was sent an invitation."
+type ResendInvitationPayload {
   "The person."
   user: User!
 }
@@ -4497,6 +4631,19 @@ type Viewer {
     "Only what precedes this cursor."
     before: Cursor
   ): ApiTokenConnection!
+  "The session in use; null if an API token is."
+  session: Session
+  "Where the person is signed in now, oldest first."
+  sessions(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): SessionConnection!
   "The person's keys, oldest first."
   keys(
     "Length of the page, from its start."
@@ -5795,6 +5942,22 @@ func (ec *executionContext) childFields_EffectiveMode(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type EffectiveMode", field.Name)
 }
 
+func (ec *executionContext) childFields_EndOtherSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "endedIds":
+		return ec.fieldContext_EndOtherSessionsPayload_endedIds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndOtherSessionsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EndSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_EndSessionPayload_session(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5963,6 +6126,14 @@ func (ec *executionContext) childFields_ImportSchedulePayload(ctx context.Contex
 		return ec.fieldContext_ImportSchedulePayload_schedule(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ImportSchedulePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_InviteUserPayload_user(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InviteUserPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_InviteVisitorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6429,6 +6600,14 @@ func (ec *executionContext) childFields_RenewKeyLinkPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type RenewKeyLinkPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ResendInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_ResendInvitationPayload_user(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResendInvitationPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResetAntiPassbackPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "area":
@@ -6555,6 +6734,54 @@ func (ec *executionContext) childFields_ScheduleWindow(ctx context.Context, fiel
 		return ec.fieldContext_ScheduleWindow_summary(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ScheduleWindow", field.Name)
+}
+
+func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Session_id(ctx, field)
+	case "user":
+		return ec.fieldContext_Session_user(ctx, field)
+	case "method":
+		return ec.fieldContext_Session_method(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Session_createdAt(ctx, field)
+	case "lastSeenAt":
+		return ec.fieldContext_Session_lastSeenAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Session_expiresAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Session_endedAt(ctx, field)
+	case "address":
+		return ec.fieldContext_Session_address(ctx, field)
+	case "userAgent":
+		return ec.fieldContext_Session_userAgent(ctx, field)
+	case "current":
+		return ec.fieldContext_Session_current(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SessionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SessionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SessionConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SessionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SessionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_SetDoorAreasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6929,6 +7156,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_apiToken(ctx, field)
 	case "apiTokens":
 		return ec.fieldContext_Viewer_apiTokens(ctx, field)
+	case "session":
+		return ec.fieldContext_Viewer_session(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "keys":
 		return ec.fieldContext_Viewer_keys(ctx, field)
 	}

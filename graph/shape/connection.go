@@ -51,6 +51,8 @@ type (
 	KeyEdge                   = Edge[*ent.Key]
 	APITokenConnection        = Connection[*ent.APIToken]
 	APITokenEdge              = Edge[*ent.APIToken]
+	SessionConnection         = Connection[*ent.Session]
+	SessionEdge               = Edge[*ent.Session]
 	EventConnection           = Connection[*journal.Event]
 	EventEdge                 = Edge[*journal.Event]
 	WebhookEndpointConnection = Connection[*ent.WebhookEndpoint]

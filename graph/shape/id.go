@@ -54,6 +54,12 @@ func MarshalAPIToken(v typeid.APIToken) graphql.Marshaler { return v }
 // UnmarshalAPIToken reads an identifier of this noun and no other.
 func UnmarshalAPIToken(v any) (typeid.APIToken, error) { return read[typeid.APIToken](v) }
 
+// MarshalSession writes an identifier.
+func MarshalSession(v typeid.Session) graphql.Marshaler { return v }
+
+// UnmarshalSession reads an identifier of this noun and no other.
+func UnmarshalSession(v any) (typeid.Session, error) { return read[typeid.Session](v) }
+
 // MarshalCommand writes an identifier.
 func MarshalCommand(v typeid.Command) graphql.Marshaler { return v }
 

@@ -46,13 +46,13 @@ function Page() {
   const endpoint = useMemo(() => connect(token), [token]);
   useEffect(() => endpoint.close, [endpoint]);
 
-  // The schema is asked for with a token that works, and then only: null tells GraphiQL not to.
+  // The schema is asked for as somebody, and then only: null tells GraphiQL not to ask.
   return (
     <>
       <Bar token={token} light={light} setToken={setToken} />
       <GraphiQL
         fetcher={endpoint.fetcher}
-        schema={light === 'works' ? undefined : null}
+        schema={light === 'works' || light === 'signedIn' ? undefined : null}
         defaultTabs={tabs}
         defaultEditorToolsVisibility="variables"
         isHeadersEditorEnabled={false}

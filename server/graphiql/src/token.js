@@ -7,12 +7,16 @@ const key = 'cardea.token';
 
 // What the status light shows, by what the last probe found.
 export const lights = {
-  missing: 'Enter a token',
+  missing: 'Sign in, or enter a token',
+  signedIn: 'Signed in',
   checking: 'Checking',
   works: 'Connected',
   refused: 'Token refused',
   unreachable: 'Server unreachable',
 };
+
+// Without a token, the browser's session speaks for whoever is signed in.
+const withoutToken = (light) => ({ works: 'signedIn', refused: 'missing' })[light] ?? light;
 
 export function useToken() {
   const [token, setToken] = useState(() => sessionStorage.getItem(key) ?? '');
@@ -20,11 +24,10 @@ export function useToken() {
 
   useEffect(() => {
     sessionStorage.setItem(key, token);
-    if (!token) return undefined;
     const abandoned = new AbortController();
     const ask = async () => {
       const light = await probe(token, abandoned.signal).catch(() => 'unreachable');
-      if (!abandoned.signal.aborted) setFound({ token, light });
+      if (!abandoned.signal.aborted) setFound({ token, light: token ? light : withoutToken(light) });
     };
     const typed = setTimeout(ask, 250);
     const again = setInterval(ask, 15_000); // tokens are revoked, servers come and go
@@ -35,7 +38,6 @@ export function useToken() {
     };
   }, [token]);
 
-  let light = 'missing';
-  if (token) light = found.token === token ? found.light : 'checking';
+  const light = found.token === token ? found.light : 'checking';
   return { token, light, setToken: (text) => setToken(text.trim()) };
 }

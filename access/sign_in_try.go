@@ -1,0 +1,96 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/ent/signinattempt"
+	"github.com/cardea/cardea/typeid"
+)
+
+// How often may be tried what can be guessed: by one account, and from one network.
+const (
+	MaxTries   = 10
+	TryWindow  = 10 * time.Minute
+	networkIP4 = 24
+	networkIP6 = 64
+)
+
+var errRateLimited = Error{CodeRateLimited, "too many tries: wait ten minutes", ""}
+
+// signInTry is a try that is about to be made.
+type signInTry struct {
+	accounts [][]byte // keyed hashes of the e-mail address, the newest key's first
+	network  string
+	code     typeid.SignInCode
+}
+
+// try counts a try, or refuses it with RATE_LIMITED. It holds over all nodes: a try is written down
+// before it is counted, so of many at once the tenth at most finds ten. Who is refused already is not
+// written down again: hammering neither fills the table nor puts off the end.
+func (s *Service) try(ctx context.Context, a signInTry) error {
+	if err := s.mayTry(ctx, a, MaxTries-1); err != nil {
+		return err
+	}
+	err := s.db.SignInAttempt.Create().SetAt(s.now()).SetAccount(a.accounts[0]).SetNetwork(a.network).
+		SetCode(a.code).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note try: %w", err)
+	}
+	return s.mayTry(ctx, a, MaxTries)
+}
+
+// mayTry fails with RATE_LIMITED if there are more tries than so many.
+func (s *Service) mayTry(ctx context.Context, a signInTry, limit int) error {
+	byAccount := func(q *sql.Selector) {
+		q.Where(sql.Or(equals(q.C(signinattempt.FieldAccount), a.accounts)...))
+	}
+	for _, of := range []predicate.SignInAttempt{byAccount, signinattempt.Network(a.network)} {
+		n, err := s.db.SignInAttempt.Query().
+			Where(of, signinattempt.AtGT(s.now().Add(-TryWindow))).Count(ctx)
+		if err != nil {
+			return fmt.Errorf("count tries: %w", err)
+		}
+		if n > limit {
+			return errRateLimited
+		}
+	}
+	return nil
+}
+
+// forgive forgets the tries of a code that was right in the end, so that many who sign in from one
+// building do not keep each other out.
+func (s *Service) forgive(ctx context.Context, code typeid.SignInCode) error {
+	_, err := s.db.SignInAttempt.Delete().Where(signinattempt.Code(code)).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("forgive tries: %w", err)
+	}
+	return nil
+}
+
+func equals(column string, values [][]byte) []*sql.Predicate {
+	all := make([]*sql.Predicate, len(values))
+	for i, value := range values {
+		all[i] = sql.EQ(column, value)
+	}
+	return all
+}
+
+// neighbours is what one person can come from with many addresses: a /24 of IPv4, a /64 of IPv6.
+func neighbours(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return clip(address, 45)
+	}
+	ip = ip.Unmap().WithZone("")
+	bits := networkIP6
+	if ip.Is4() {
+		bits = networkIP4
+	}
+	return netip.PrefixFrom(ip, bits).Masked().String()
+}
