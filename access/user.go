@@ -88,8 +88,8 @@ type UpdateUserInput struct {
 // UpdateUserPayload holds the user as they are now.
 type UpdateUserPayload struct{ User *ent.User }
 
-// UpdateUser changes a user. Suspending them ends their sessions, for good. Only owners change owners, and make them. The last active one can be
-// neither suspended nor given another role.
+// UpdateUser changes a user. Suspending them ends their sessions, for good. Only owners change owners,
+// and make them. The last active one can be neither suspended nor given another role.
 func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
 		return nil, err

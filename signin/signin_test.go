@@ -235,7 +235,8 @@ func TestOtherOrigins(t *testing.T) {
 			t.Errorf("%s: a POST to /graphql: %d %s", name, got.StatusCode, got.body)
 		}
 		for _, path := range []string{"/sign-in", "/sign-in/code", "/sign-in/organization", "/sign-out"} {
-			if got := b.submit(path, url.Values{"email": {"desk@example.com"}}, headers...); got.StatusCode != http.StatusForbidden {
+			got := b.submit(path, url.Values{"email": {"desk@example.com"}}, headers...)
+			if got.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %s: %d", name, path, got.StatusCode)
 			}
 		}
@@ -285,7 +286,7 @@ func TestPagesRefuse(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	b := w.browser()
-	if a := b.submit("/sign-in", url.Values{"email": {"<b>desk"}}); a.StatusCode != 422 ||
+	if a := b.submit("/sign-in", url.Values{"email": {"<b>desk"}}); a.StatusCode != http.StatusUnprocessableEntity ||
 		!strings.Contains(a.body, "not an e-mail address") || strings.Contains(a.body, "<b>") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
@@ -296,7 +297,7 @@ func TestPagesRefuse(t *testing.T) {
 		t.Errorf("%d %s and %d %s", known.StatusCode, known.body, unknown.StatusCode, unknown.body)
 	}
 	a := b.submit("/sign-in/code", url.Values{"code": {"12345"}})
-	if a.StatusCode != 422 || b.cookies["__Host-cardea"] != nil {
+	if a.StatusCode != http.StatusUnprocessableEntity || b.cookies["__Host-cardea"] != nil {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	policy := a.Header.Get("Content-Security-Policy")
@@ -304,7 +305,7 @@ func TestPagesRefuse(t *testing.T) {
 		strings.Contains(a.body, "<script") || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers %v", a.Header)
 	}
-	if a := b.submit("/sign-in/organization", url.Values{"organization": {"x"}}); a.StatusCode != 422 {
+	if a := b.submit("/sign-in/organization", url.Values{"organization": {"x"}}); a.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	for range access.MaxTries {
@@ -391,7 +392,8 @@ func TestSignInOfAnApp(t *testing.T) {
 			t.Error(status, got)
 		}
 	}
-	if a := app.do(http.MethodPost, "/sign-in/v1/codes", "text/plain", `{"email": "desk@example.com"}`); a.StatusCode != 400 {
+	a := app.do(http.MethodPost, "/sign-in/v1/codes", "text/plain", `{"email": "desk@example.com"}`)
+	if a.StatusCode != http.StatusBadRequest {
 		t.Error(a.StatusCode, a.body)
 	}
 }
