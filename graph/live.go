@@ -101,6 +101,9 @@ func (r *resolver) follow(
 	ctx context.Context, sub *stream.Subscription,
 	recheck func() error, each func(*journal.Event) error,
 ) error {
+	if err := stillEntitled(ctx); err != nil { // of what came before sub, sub does not tell
+		return err
+	}
 	by, _ := actor.FromContext(ctx)
 	var checked int64
 	for e := range sub.Events() {
