@@ -49,6 +49,9 @@ func TestManagersStayAtTheirSites(t *testing.T) {
 		DoorIDs: []typeid.Door{e.here.door.ID, e.there.door.ID}})
 	must(t, err)
 	must(t, e.seesKey(m, mixed.Key.ID))
+	yardToo, err := e.access.GrantKey(e.admin, access.GrantKeyInput{UserID: e.memberID,
+		DoorIDs: []typeid.Door{e.here.door.ID}, SiteID: &e.there.site.ID})
+	must(t, err)
 	reason, mode := "a fire drill", door.ModeUNLOCKED
 	both, err := e.access.CreateLockdownPlan(e.admin, access.CreateLockdownPlanInput{
 		Name: "Both", SiteIDs: []typeid.Site{e.here.site.ID, e.there.site.ID}})
@@ -76,6 +79,10 @@ func TestManagersStayAtTheirSites(t *testing.T) {
 		}},
 		"end of a key that opens more": {access.CodeForbidden, func() error {
 			_, err := e.access.RevokeKey(m, access.RevokeKeyInput{ID: mixed.Key.ID})
+			return err
+		}},
+		"end of a key that opens another site too": {access.CodeForbidden, func() error {
+			_, err := e.access.RevokeKey(m, access.RevokeKeyInput{ID: yardToo.Key.ID})
 			return err
 		}},
 		"what its end would do": {access.CodeForbidden, func() error {

@@ -136,7 +136,7 @@ func (s *Service) updateUser(
 	if in.Email != nil {
 		update.SetEmail(normalEmail(*in.Email))
 	}
-	change := changed(update.Mutation())
+	change := changes(update.Mutation())
 	after, err := update.Save(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -145,7 +145,11 @@ func (s *Service) updateUser(
 	if err != nil {
 		return nil, nil, err
 	}
-	events := []journal.Event{{Type: "user.updated", User: after.ID, Data: change}}
+	var events []journal.Event
+	if len(change) > 0 || !moved {
+		events = append(events,
+			journal.Event{Type: "user.updated", User: after.ID, Data: data("changed", change)})
+	}
 	if after.Role != before.Role || moved {
 		events = append(events, roleChanged(before, after, in.SiteIDs))
 	}
