@@ -305,7 +305,8 @@ func TestPagesRefuse(t *testing.T) {
 		strings.Contains(a.body, "<script") || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers %v", a.Header)
 	}
-	if a := b.submit("/sign-in/organization", url.Values{"organization": {"x"}}); a.StatusCode != http.StatusUnprocessableEntity {
+	a = b.submit("/sign-in/organization", url.Values{"organization": {"x"}})
+	if a.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	for range access.MaxTries {
