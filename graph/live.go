@@ -85,13 +85,21 @@ func (p place) cursor(org typeid.Organization) string {
 	return encodeCursor(org, eventCursor, p.after, p.skip)
 }
 
-// subscribe joins the actor's organization.
+// subscribe joins the organization of the actor, if they are still who they were.
 func (r *resolver) subscribe(ctx context.Context, from place) (*stream.Subscription, error) {
 	org, err := organization(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.hub.Subscribe(ctx, org, from.after)
+	sub, err := r.hub.Subscribe(ctx, org, from.after)
+	if err != nil {
+		return nil, err
+	}
+	if err := stillEntitled(ctx); err != nil { // of what came before it, sub does not tell
+		sub.Close()
+		return nil, err
+	}
+	return sub, nil
 }
 
 // follow hands over every event until the subscription ends or each fails. When an event says that
@@ -101,9 +109,6 @@ func (r *resolver) follow(
 	ctx context.Context, sub *stream.Subscription,
 	recheck func() error, each func(*journal.Event) error,
 ) error {
-	if err := stillEntitled(ctx); err != nil { // of what came before sub, sub does not tell
-		return err
-	}
 	by, _ := actor.FromContext(ctx)
 	var checked int64
 	for e := range sub.Events() {
