@@ -1,45 +1,23 @@
 package portal
 
 import (
-	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
-	"html/template"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/internal/webpage"
 	"github.com/cardea/cardea/typeid"
 )
 
 //go:embed pages
 var files embed.FS
 
-// pages are the templates; they are compiled in, and a test shows each of them.
-var pages = template.Must(template.ParseFS(files, "pages/*.html"))
-
-// style is the one style sheet. It is inside every page, and its hash allows it and no other.
-var style = template.CSS(read("pages/style.css")) //nolint:gosec // our own file
-
-// policy lets a page look as we say and send its forms to us, and nothing else.
-var policy = func() string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-}()
-
-func read(name string) string {
-	content, err := files.ReadFile(name)
-	if err != nil {
-		panic(err) // it is compiled in
-	}
-	return string(content)
-}
+// pages are the templates; a test shows each of them.
+var pages = webpage.Parse(files, "no-referrer")
 
 // page is a template with what it shows.
 type page struct {
@@ -48,38 +26,14 @@ type page struct {
 	view     any
 }
 
-// head is what every page has.
-type head struct {
-	Title string
-	Style template.CSS
-	// Again has the page loaded once more after some seconds; 0: never.
-	Again int
-}
-
-// write sends the page. That the browser has gone is nothing to act on.
-func (p *page) write(w http.ResponseWriter) {
-	var body bytes.Buffer
-	if err := pages.ExecuteTemplate(&body, p.template, p.view); err != nil {
-		panic(err) // a template and its view disagree
-	}
-	header := w.Header()
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", policy)
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Robots-Tag", "noindex, nofollow")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(p.status)
-	_, _ = w.Write(body.Bytes())
-}
+func (p *page) write(w http.ResponseWriter) { pages.Write(w, p.status, p.template, p.view) }
 
 func message(status int, title string, lines ...string) *page {
 	return &page{status, "message.html", struct {
-		head
+		webpage.Head
 		Lines []string
 		Doors string
-	}{head{Title: title, Style: style}, lines, doorsPath}}
+	}{webpage.Head{Title: title}, lines, doorsPath}}
 }
 
 // gone is the one answer to links that are unknown, used, revoked or expired, and to strangers.
@@ -117,13 +71,13 @@ type entry struct {
 func linkPage(l *access.Link) *page {
 	zone := zoneOf(l.Sites)
 	return &page{http.StatusOK, "link.html", struct {
-		head
+		webpage.Head
 		Organization string
 		Recipient    string
 		Places       []place
 		Terms        []string
 	}{
-		head{Title: "A key for you", Style: style}, l.Organization.Name, recipient(l.Key),
+		webpage.Head{Title: "A key for you"}, l.Organization.Name, recipient(l.Key),
 		places(l.Sites, l.Doors), terms(l.Key, zone, time.Now()),
 	}}
 }
@@ -139,7 +93,7 @@ func recipient(k *ent.Key) string {
 }
 
 func doorsPage(s session, r rights) *page {
-	h := head{Title: "Your doors", Style: style}
+	h := webpage.Head{Title: "Your doors"}
 	said, zone, now := sentence{}, zoneOf(r.sites), time.Now()
 	if r.outcome != nil {
 		said = inWords(r.outcome, zone, now)
@@ -152,7 +106,7 @@ func doorsPage(s session, r rights) *page {
 		lines = append(lines, terms(k, zone, now)...)
 	}
 	return &page{http.StatusOK, "doors.html", struct {
-		head
+		webpage.Head
 		Organization string
 		Token, Once  string
 		Places       []place

@@ -1,0 +1,74 @@
+// Package webpage shows pages to people: plain HTML without script, in one frame and one style.
+//
+// A page may look as its style sheet says and send its forms to where it came from; its policy forbids
+// everything else, whatever slips into it. No page is kept by a cache or found by a search engine.
+//
+// The package imports only the standard library.
+package webpage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+)
+
+//go:embed frame.html
+var frame embed.FS
+
+//go:embed style.css
+var style string
+
+// policy allows the style sheet, which is inside every page, by its hash.
+var policy = func() string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}()
+
+// Head is what every page's view has: templates begin with {{template "begin" .}} and end with
+// {{template "end"}}.
+type Head struct {
+	Title string
+	// Again has the page loaded once more after some seconds; 0: never.
+	Again int
+}
+
+// Pages are the templates of one part of the system.
+type Pages struct {
+	templates *template.Template
+	referrer  string
+}
+
+// Parse reads the templates pages/*.html, which are compiled in: it panics if one is wrong. The
+// referrer policy says what the pages let a browser tell about themselves.
+func Parse(files fs.FS, referrer string) *Pages {
+	parts := template.New("").Funcs(template.FuncMap{
+		"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
+	})
+	parts = template.Must(parts.ParseFS(frame, "frame.html"))
+	return &Pages{template.Must(parts.ParseFS(files, "pages/*.html")), referrer}
+}
+
+// Write answers with a page. That the browser has gone is nothing to act on. It panics if the template
+// and its view disagree.
+func (p *Pages) Write(w http.ResponseWriter, status int, name string, view any) {
+	var body bytes.Buffer
+	if err := p.templates.ExecuteTemplate(&body, name, view); err != nil {
+		panic(err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Referrer-Policy", p.referrer)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Robots-Tag", "noindex, nofollow")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
