@@ -102,10 +102,7 @@ func forUser(ctx context.Context, tx *ent.Tx, id typeid.User) error {
 	if _, err := tx.User.Query().Where(user.ID(id)).ForShare().Only(ctx); err != nil {
 		return found(err, "user", "userId")
 	}
-	if by, _ := actor.FromContext(ctx); id == by.User {
-		return nil
-	}
-	return mayChangeUser(ctx, tx.Client(), id, nil)
+	return mayActOn(ctx, tx, id)
 }
 
 // RevokeAPITokenInput names a token.

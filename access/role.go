@@ -51,6 +51,15 @@ func mayChangeUser(
 	return mayGive(ctx, set(&u.Role, to, false))
 }
 
+// mayActOn fails unless the user is the actor, or one whom they may change: an administrator neither
+// acts for an owner nor keeps one out.
+func mayActOn(ctx context.Context, tx *ent.Tx, id typeid.User) error {
+	if by, _ := actor.FromContext(ctx); id == by.User {
+		return nil
+	}
+	return mayChangeUser(ctx, tx.Client(), id, nil)
+}
+
 // manage has a manager manage sites, unless they are nil, and whoever is none manage none. It says
 // whether that is a change.
 func manage(

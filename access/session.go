@@ -102,6 +102,9 @@ func (s *Service) EndSession(
 		if err != nil || ended.EndedAt != nil {
 			return nil, found(err, "session", "id")
 		}
+		if err := mayActOn(ctx, tx, ended.UserID); err != nil {
+			return nil, err
+		}
 		if ended, err = tx.Session.UpdateOne(ended).SetEndedAt(s.now()).Save(ctx); err != nil {
 			return nil, err
 		}
@@ -146,6 +149,9 @@ func (s *Service) EndOtherSessions(
 	err = s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
 		if _, err := tx.User.Query().Where(user.ID(of)).Only(ctx); err != nil {
 			return nil, found(err, "user", "userId")
+		}
+		if err := mayActOn(ctx, tx, of); err != nil {
+			return nil, err
 		}
 		ended, events, err = s.endSessions(ctx, tx, which...)
 		return events, err

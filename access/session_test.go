@@ -162,6 +162,18 @@ func TestSessionsAreTheirUsers(t *testing.T) {
 	wantCode(t, err, access.CodeNotFound)
 	_, err = b.access.EndSession(b.device, end)
 	wantCode(t, err, access.CodeForbidden)
+	administrator := actor.RoleAdmin
+	second, err := b.access.CreateUser(b.admin, access.CreateUserInput{Name: "Night shift",
+		Email: "second@example.com", Role: &administrator})
+	must(t, err)
+	admin := actor.NewContext(t.Context(), actor.User(b.org, second.User.ID, administrator))
+	_, err = b.access.EndSession(admin, end)
+	wantCode(t, err, access.CodeForbidden)
+	_, err = b.access.EndOtherSessions(admin, access.EndOtherSessionsInput{UserID: &b.adminID})
+	wantCode(t, err, access.CodeForbidden)
+	if one := b.db.Session.GetX(b.system, theirs.Session.ID); one.EndedAt != nil {
+		t.Error("an administrator has signed an owner out")
+	}
 	for name, ctx := range map[string]func() error{
 		"administrator": func() error {
 			_, err := b.access.StartSession(b.admin, b.memberID, session.MethodEMAIL_CODE, access.Client{})
