@@ -198,6 +198,33 @@ func TestEventsSubscription(t *testing.T) {
 	foreign.quiet()
 }
 
+// TestRevokedBeforeTheSubscriptionBegan takes the token away when the operation has begun and the
+// subscription, which would be told of that, has not.
+func TestRevokedBeforeTheSubscriptionBegan(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	site := w.site(w.admin, "Harbour")
+	w.key(w.admin, w.member.user, w.door(w.admin, site, "Gate"))
+	log, c := w.connectAs(w.admin), w.connectAs(w.member)
+	log.start("events", `subscription($after: Cursor) { events(after: $after) { event { type } } }`,
+		vars{"after": w.now(w.admin)})
+	told, revoked := make(chan struct{}), make(chan error, 1)
+	w.door(w.admin, site, "Cellar")
+	equal(t, dig(t, log.next("events"), "events.event.type"), any("door.created"))
+	then := func() {
+		_, err := w.access.RevokeAPIToken(w.admin.ctx,
+			access.RevokeAPITokenInput{ID: w.member.token.ID})
+		revoked <- err
+		<-told
+	}
+	w.authenticated.Store(&then)
+	c.start("s", watch)
+	equal(t, dig(t, log.next("events"), "events.event.type"), any("api_token.revoked"))
+	close(told)
+	must(t, <-revoked)
+	equal(t, c.failed("s"), "UNAUTHENTICATED")
+}
+
 // TestWatchersShareTheirReads counts statements: an event costs the same however many watch.
 func TestWatchersShareTheirReads(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,8 @@ type world struct {
 	stopped  chan error
 	logged   logged
 	mailed   letters
+
+	authenticated atomic.Pointer[func()] // what comes after the next look at who somebody is
 
 	org      typeid.Organization
 	admin    person
@@ -114,6 +117,15 @@ func setup(t *testing.T, options ...option) *world {
 	return w
 }
 
+// authenticate does so, and then whatever a test wants done right after it, once.
+func (w *world) authenticate(ctx context.Context, secret string) (actor.Actor, error) {
+	by, err := w.access.Authenticate(ctx, secret)
+	if then := w.authenticated.Swap(nil); then != nil {
+		(*then)()
+	}
+	return by, err
+}
+
 // another is a second node of the same installation.
 func (w *world) another() *world {
 	w.t.Helper()
@@ -155,7 +167,7 @@ func node(
 		AllowInsideWebhooks: true, Send: w.mailed.put,
 	})
 	w.devices.access = w.access
-	config.Access, config.Hub, config.Authenticate = w.access, w.hub, w.access.Authenticate
+	config.Access, config.Hub, config.Authenticate = w.access, w.hub, w.authenticate
 	w.handler = graph.New(config)
 	parts.Go(func() { _ = relay.Run(ctx) })
 	parts.Go(func() { _ = w.hub.Run(ctx) })
