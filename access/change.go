@@ -17,8 +17,10 @@ type AccessChangeInput struct {
 	UpdateUser             *UpdateUserInput
 	DeleteUser             *DeleteUserInput
 	DeleteUserGroup        *DeleteUserGroupInput
+	UpdateUserGroup        *UpdateUserGroupInput
 	RemoveUserGroupMembers *RemoveUserGroupMembersInput
 	DeleteDoorGroup        *DeleteDoorGroupInput
+	UpdateDoorGroup        *UpdateDoorGroupInput
 	RemoveDoorGroupDoors   *RemoveDoorGroupDoorsInput
 	UpdateSchedule         *UpdateScheduleInput
 	ImportSchedule         *ImportScheduleInput // into a schedule that exists
@@ -33,6 +35,7 @@ func (in AccessChangeInput) one() (one any, name string, err error) {
 		"revokeKey": whole(in.RevokeKey), "suspendKey": whole(in.SuspendKey),
 		"updateKey": whole(in.UpdateKey), "updateUser": whole(in.UpdateUser),
 		"deleteUser": whole(in.DeleteUser), "deleteUserGroup": whole(in.DeleteUserGroup),
+		"updateUserGroup": whole(in.UpdateUserGroup), "updateDoorGroup": whole(in.UpdateDoorGroup),
 		"removeUserGroupMembers": whole(in.RemoveUserGroupMembers),
 		"deleteDoorGroup":        whole(in.DeleteDoorGroup),
 		"removeDoorGroupDoors":   whole(in.RemoveDoorGroupDoors),
@@ -80,8 +83,9 @@ type bearing struct {
 	keys, people string
 	// opens is true of keys k for whose doors somebody may gain or lose. Doors are others.
 	opens, doors string
-	// gives says that somebody may gain.
+	// gives says that somebody may gain, and joins are groups whose keys they may gain by.
 	gives    bool
+	joins    []string
 	schedule typeid.Schedule // that will have the windows
 	windows  []schema.Window // nil: no schedule will have others
 }
@@ -130,6 +134,13 @@ const (
 		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) IN (
 			SELECT unnest(ARRAY[g.id, g.parent_id]) FROM door_groups g
 			WHERE g.org_id = $1 AND g.id = ANY ($2)))`
+	// keysOfWhole, sharedFromWhole and keysToWhole are those of groups, listed besides, that the group
+	// named becomes part of.
+	keysOfWhole     = `k.user_group_id = ANY ($3)`
+	sharedFromWhole = `k.parent_id IN (SELECT p.id FROM keys p
+		WHERE p.org_id = $1 AND p.user_group_id = ANY ($3))`
+	keysToWhole = `k.id IN (SELECT t.key_id FROM key_targets t
+		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($3))`
 	doorsOfGroup = `SELECT m.door_id FROM door_group_doors m
 		WHERE m.org_id = $1 AND m.door_group_id = ANY ($2)`
 	keysToDoor = `k.id IN (SELECT t.key_id FROM key_targets t

@@ -92,6 +92,38 @@ func (in DeleteDoorGroupInput) apply(f *verdict.Facts) {
 	delete(f.DoorParents, in.ID)
 }
 
+func (UpdateDoorGroupInput) right() Action { return WriteGroups }
+
+func (in UpdateDoorGroupInput) check() error {
+	var f faults
+	f.optionalText("name", in.Name, 200)
+	f.parent(in.ParentID != nil, in.ParentID != nil && *in.ParentID == in.ID, orZero(in.ClearParent))
+	return f.err()
+}
+
+func (in UpdateDoorGroupInput) bearing() bearing {
+	b := bearing{names: []subject{named("group", "door_groups", "id", in.ID)}, gives: true}
+	if in.ParentID != nil {
+		b.names = append(b.names, named("group", "door_groups", "parentId", *in.ParentID))
+		b.joins = []string{text(*in.ParentID)}
+		b.listed = pq.Array(b.joins)
+	} else if !orZero(in.ClearParent) {
+		return b
+	}
+	b.keys, b.doors = keysToGroup+` OR `+keysToWhole, doorsOfGroup
+	return b
+}
+
+func (in UpdateDoorGroupInput) apply(f *verdict.Facts) {
+	f.DoorParents = maps.Clone(f.DoorParents)
+	switch {
+	case in.ParentID != nil:
+		f.DoorParents[in.ID] = *in.ParentID
+	case orZero(in.ClearParent):
+		delete(f.DoorParents, in.ID)
+	}
+}
+
 func (RemoveDoorGroupDoorsInput) right() Action { return WriteGroups }
 
 func (in RemoveDoorGroupDoorsInput) check() error {

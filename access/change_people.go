@@ -71,6 +71,40 @@ func (in DeleteUserGroupInput) apply(f *verdict.Facts) {
 	delete(f.UserParents, in.ID)
 }
 
+func (UpdateUserGroupInput) right() Action { return WriteGroups }
+
+func (in UpdateUserGroupInput) check() error {
+	var f faults
+	f.optionalText("name", in.Name, 200)
+	f.parent(in.ParentID != nil, in.ParentID != nil && *in.ParentID == in.ID, orZero(in.ClearParent))
+	return f.err()
+}
+
+func (in UpdateUserGroupInput) bearing() bearing {
+	b := bearing{names: []subject{named("group", "user_groups", "id", in.ID)}, gives: true}
+	if in.ParentID != nil {
+		b.names = append(b.names, named("group", "user_groups", "parentId", *in.ParentID))
+		b.joins = []string{text(*in.ParentID)}
+		b.listed = pq.Array(b.joins)
+	} else if !orZero(in.ClearParent) {
+		return b
+	}
+	b.keys = `k.shared_by_id IN (` + membersOfGroup + `) AND (` + sharedFromGroup + ` OR ` +
+		sharedFromWhole + `)`
+	b.people, b.opens = membersOfGroup, keysOfGroup+` OR `+keysOfWhole
+	return b
+}
+
+func (in UpdateUserGroupInput) apply(f *verdict.Facts) {
+	f.UserParents = maps.Clone(f.UserParents)
+	switch {
+	case in.ParentID != nil:
+		f.UserParents[in.ID] = *in.ParentID
+	case orZero(in.ClearParent):
+		delete(f.UserParents, in.ID)
+	}
+}
+
 func (RemoveUserGroupMembersInput) right() Action { return WriteGroups }
 
 func (in RemoveUserGroupMembersInput) check() error {

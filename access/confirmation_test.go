@@ -18,7 +18,8 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// crowd is people who may open the Gate and the Cellar by being in a group, and by nothing else.
+// crowd is people who may open the Gate and the Cellar by being in a group that is part of one with a
+// key, and by nothing else.
 type crowd struct {
 	*bench
 	people []typeid.User
@@ -40,7 +41,10 @@ func newCrowd(t *testing.T, size int) *crowd {
 	c.plan = b.db.Schedule.Create().SetName("Always").SetWindows([]schema.Window{
 		{Start: "2020-01-01T00:00:00", End: "2020-01-02T00:00:00", Rule: "FREQ=DAILY"},
 	}).SaveX(b.admin)
-	c.key = b.groupKey(c.crew, c.floor)
+	everyone, house := b.userGroup("Everyone"), b.doorGroup("House")
+	b.db.UserGroup.UpdateOne(c.crew).SetParentID(everyone.ID).ExecX(b.admin)
+	b.db.DoorGroup.UpdateOne(c.floor).SetParentID(house.ID).ExecX(b.admin)
+	c.key = b.groupKey(everyone, house)
 	b.db.Key.UpdateOne(c.key).SetScheduleID(c.plan.ID).ExecX(b.admin)
 	return c
 }
@@ -70,7 +74,11 @@ func (c *crowd) changes() map[string]access.AccessChangeInput {
 		"suspendKey": {SuspendKey: &access.SuspendKeyInput{ID: c.key.ID}},
 		"updateKey": {UpdateKey: &access.UpdateKeyInput{ID: c.key.ID,
 			ValidUntil: new(c.clock.Now().Add(6 * 24 * time.Hour))}},
-		"updateKey, not remote":  {UpdateKey: &access.UpdateKeyInput{ID: c.key.ID, Remote: new(false)}},
+		"updateKey, not remote": {UpdateKey: &access.UpdateKeyInput{ID: c.key.ID, Remote: new(false)}},
+		"updateUserGroup": {UpdateUserGroup: &access.UpdateUserGroupInput{ID: c.crew.ID,
+			ClearParent: new(true)}},
+		"updateDoorGroup": {UpdateDoorGroup: &access.UpdateDoorGroupInput{ID: c.floor.ID,
+			ClearParent: new(true)}},
 		"deleteUserGroup":        {DeleteUserGroup: &access.DeleteUserGroupInput{ID: c.crew.ID}},
 		"removeUserGroupMembers": {RemoveUserGroupMembers: &members},
 		"deleteDoorGroup":        {DeleteDoorGroup: &access.DeleteDoorGroupInput{ID: c.floor.ID}},
@@ -99,12 +107,18 @@ func confirmedBy(in access.AccessChangeInput, token *string) access.AccessChange
 		in.UpdateUser.ConfirmationToken = token
 	case in.DeleteUser != nil:
 		in.DeleteUser = &access.DeleteUserInput{ID: in.DeleteUser.ID, ConfirmationToken: token}
+	case in.UpdateUserGroup != nil:
+		in.UpdateUserGroup = new(*in.UpdateUserGroup)
+		in.UpdateUserGroup.ConfirmationToken = token
 	case in.DeleteUserGroup != nil:
 		in.DeleteUserGroup = &access.DeleteUserGroupInput{
 			ID: in.DeleteUserGroup.ID, ConfirmationToken: token}
 	case in.RemoveUserGroupMembers != nil:
 		in.RemoveUserGroupMembers = new(*in.RemoveUserGroupMembers)
 		in.RemoveUserGroupMembers.ConfirmationToken = token
+	case in.UpdateDoorGroup != nil:
+		in.UpdateDoorGroup = new(*in.UpdateDoorGroup)
+		in.UpdateDoorGroup.ConfirmationToken = token
 	case in.DeleteDoorGroup != nil:
 		in.DeleteDoorGroup = &access.DeleteDoorGroupInput{
 			ID: in.DeleteDoorGroup.ID, ConfirmationToken: token}

@@ -58,10 +58,11 @@ func (s *Service) CreateDoorGroup(
 
 // UpdateDoorGroupInput changes what it holds and leaves the rest.
 type UpdateDoorGroupInput struct {
-	ID          typeid.DoorGroup
-	Name        *string
-	ParentID    *typeid.DoorGroup
-	ClearParent *bool
+	ID                typeid.DoorGroup
+	Name              *string
+	ParentID          *typeid.DoorGroup
+	ClearParent       *bool
+	ConfirmationToken *string `json:"-"`
 }
 
 // UpdateDoorGroupPayload holds the group as it is now.
@@ -74,14 +75,14 @@ func (s *Service) UpdateDoorGroup(
 	if err := Authorize(ctx, WriteGroups); err != nil {
 		return nil, err
 	}
-	var f faults
-	f.optionalText("name", in.Name, 200)
-	f.parent(in.ParentID != nil, in.ParentID != nil && *in.ParentID == in.ID, orZero(in.ClearParent))
-	if err := f.err(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	var g *ent.DoorGroup
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		if err := in.nest(ctx, tx); err != nil {
 			return nil, err
 		}

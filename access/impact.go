@@ -228,6 +228,8 @@ func (l *factLoader) beforeAndAfter(
 	if err := l.loadDoors(ctx, rows); err != nil {
 		return before, after, err
 	}
+	joins := c.bearing().joins
+	l.holders, l.targets = append(l.holders, joins...), append(l.targets, joins...)
 	for _, load := range []func(context.Context) error{l.loadKeys, l.loadSharers, l.loadTimetables} {
 		if err := load(ctx); err != nil {
 			return before, after, err

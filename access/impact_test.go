@@ -239,8 +239,8 @@ func (q *quarter) buildKey(parent *ent.Key) *ent.Key {
 // changeKinds are the changes of an AccessChangeInput.
 var changeKinds = []string{
 	"revokeKey", "suspendKey", "updateKey", "updateUser", "deleteUser", "deleteUserGroup",
-	"removeUserGroupMembers", "deleteDoorGroup", "removeDoorGroupDoors", "updateSchedule",
-	"importSchedule", "updateDoor", "deleteDoor",
+	"updateUserGroup", "removeUserGroupMembers", "deleteDoorGroup", "updateDoorGroup",
+	"removeDoorGroupDoors", "updateSchedule", "importSchedule", "updateDoor", "deleteDoor",
 }
 
 // draw is a change, and what makes it.
@@ -257,6 +257,15 @@ func (q *quarter) draw(name string) (in access.AccessChangeInput, perform func()
 		"deleteUser": func() {
 			in.DeleteUser = &access.DeleteUserInput{ID: of(q, q.people).ID}
 		},
+		"updateUserGroup": func() {
+			in.UpdateUserGroup = &access.UpdateUserGroupInput{ID: q.crews[1].ID}
+			if q.chance(50) {
+				q.db.UserGroup.Update().ClearParentID().ExecX(q.system)
+				in.UpdateUserGroup.ParentID = &q.crews[0].ID
+			} else {
+				in.UpdateUserGroup.ClearParent = new(true)
+			}
+		},
 		"deleteUserGroup": func() {
 			if q.chance(40) {
 				q.db.UserGroup.Update().ClearParentID().ExecX(q.system)
@@ -267,6 +276,15 @@ func (q *quarter) draw(name string) (in access.AccessChangeInput, perform func()
 			in.RemoveUserGroupMembers = &access.RemoveUserGroupMembersInput{
 				UserGroupID: of(q, q.crews).ID,
 				UserIDs:     []typeid.User{of(q, q.people).ID, of(q, q.people).ID},
+			}
+		},
+		"updateDoorGroup": func() {
+			in.UpdateDoorGroup = &access.UpdateDoorGroupInput{ID: q.floors[1].ID}
+			if q.chance(50) {
+				q.db.DoorGroup.Update().ClearParentID().ExecX(q.system)
+				in.UpdateDoorGroup.ParentID = &q.floors[0].ID
+			} else {
+				in.UpdateDoorGroup.ClearParent = new(true)
 			}
 		},
 		"deleteDoorGroup": func() {
@@ -363,10 +381,14 @@ func (b *bench) perform(in access.AccessChangeInput) (err error) {
 		_, err = b.access.UpdateUser(b.admin, *in.UpdateUser)
 	case in.DeleteUser != nil:
 		_, err = b.access.DeleteUser(b.admin, *in.DeleteUser)
+	case in.UpdateUserGroup != nil:
+		_, err = b.access.UpdateUserGroup(b.admin, *in.UpdateUserGroup)
 	case in.DeleteUserGroup != nil:
 		_, err = b.access.DeleteUserGroup(b.admin, *in.DeleteUserGroup)
 	case in.RemoveUserGroupMembers != nil:
 		_, err = b.access.RemoveUserGroupMembers(b.admin, *in.RemoveUserGroupMembers)
+	case in.UpdateDoorGroup != nil:
+		_, err = b.access.UpdateDoorGroup(b.admin, *in.UpdateDoorGroup)
 	case in.DeleteDoorGroup != nil:
 		_, err = b.access.DeleteDoorGroup(b.admin, *in.DeleteDoorGroup)
 	case in.RemoveDoorGroupDoors != nil:

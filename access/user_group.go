@@ -62,10 +62,11 @@ func (s *Service) CreateUserGroup(
 
 // UpdateUserGroupInput changes what it holds and leaves the rest.
 type UpdateUserGroupInput struct {
-	ID          typeid.UserGroup
-	Name        *string
-	ParentID    *typeid.UserGroup
-	ClearParent *bool
+	ID                typeid.UserGroup
+	Name              *string
+	ParentID          *typeid.UserGroup
+	ClearParent       *bool
+	ConfirmationToken *string `json:"-"`
 }
 
 // UpdateUserGroupPayload holds the group as it is now.
@@ -78,14 +79,14 @@ func (s *Service) UpdateUserGroup(
 	if err := Authorize(ctx, WriteGroups); err != nil {
 		return nil, err
 	}
-	var f faults
-	f.optionalText("name", in.Name, 200)
-	f.parent(in.ParentID != nil, in.ParentID != nil && *in.ParentID == in.ID, orZero(in.ClearParent))
-	if err := f.err(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	var g *ent.UserGroup
 	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+			return nil, err
+		}
 		if err := in.nest(ctx, tx); err != nil {
 			return nil, err
 		}

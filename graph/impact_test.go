@@ -75,7 +75,10 @@ func TestEveryPreviewedMutationAsks(t *testing.T) {
 	gate := w.door(w.admin, site, "Gate")
 	people := w.crowd(51)
 	crew, floor := w.group("Crew", people...), w.doorGroup(w.admin, "Floor")
-	k := w.groupKey(crew, floor)
+	everyone, house := w.group("Everyone"), w.doorGroup(w.admin, "House")
+	w.db.UserGroup.UpdateOne(crew).SetParentID(everyone.ID).ExecX(w.admin.ctx)
+	w.db.DoorGroup.UpdateOne(floor).SetParentID(house.ID).ExecX(w.admin.ctx)
+	k := w.groupKey(everyone, house)
 	w.gather(floor, gate)
 	plan := w.always(w.admin)
 	w.db.Key.UpdateOne(k).SetScheduleID(plan.ID).ExecX(w.admin.ctx)
@@ -93,6 +96,8 @@ func TestEveryPreviewedMutationAsks(t *testing.T) {
 		"updateKey":  {"id": k.ID, "validUntil": time.Now().Add(time.Hour).UTC()},
 		"updateUser": {"id": w.member.user.ID, "status": "SUSPENDED"},
 		"deleteUser": {"id": w.member.user.ID}, "deleteDoorGroup": {"id": floor.ID},
+		"updateUserGroup":        {"id": crew.ID, "clearParent": true},
+		"updateDoorGroup":        {"id": floor.ID, "clearParent": true},
 		"removeUserGroupMembers": {"userGroupId": crew.ID, "userIds": ids},
 		"removeDoorGroupDoors":   {"doorGroupId": floor.ID, "doorIds": []any{gate.ID}},
 		"updateSchedule":         {"id": plan.ID, "windows": []any{}},

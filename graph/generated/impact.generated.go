@@ -451,7 +451,7 @@ func (ec *executionContext) unmarshalInputAccessChangeInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"revokeKey", "suspendKey", "updateKey", "updateUser", "deleteUser", "deleteUserGroup", "removeUserGroupMembers", "deleteDoorGroup", "removeDoorGroupDoors", "updateSchedule", "importSchedule", "updateDoor", "deleteDoor"}
+	fieldsInOrder := [...]string{"revokeKey", "suspendKey", "updateKey", "updateUser", "deleteUser", "deleteUserGroup", "updateUserGroup", "removeUserGroupMembers", "deleteDoorGroup", "updateDoorGroup", "removeDoorGroupDoors", "updateSchedule", "importSchedule", "updateDoor", "deleteDoor"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -500,6 +500,13 @@ func (ec *executionContext) unmarshalInputAccessChangeInput(ctx context.Context,
 				return it, err
 			}
 			it.DeleteUserGroup = data
+		case "updateUserGroup":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("updateUserGroup"))
+			data, err := ec.unmarshalOUpdateUserGroupInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateUserGroupInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UpdateUserGroup = data
 		case "removeUserGroupMembers":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("removeUserGroupMembers"))
 			data, err := ec.unmarshalORemoveUserGroupMembersInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRemoveUserGroupMembersInput(ctx, v)
@@ -514,6 +521,13 @@ func (ec *executionContext) unmarshalInputAccessChangeInput(ctx context.Context,
 				return it, err
 			}
 			it.DeleteDoorGroup = data
+		case "updateDoorGroup":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("updateDoorGroup"))
+			data, err := ec.unmarshalOUpdateDoorGroupInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateDoorGroupInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UpdateDoorGroup = data
 		case "removeDoorGroupDoors":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("removeDoorGroupDoors"))
 			data, err := ec.unmarshalORemoveDoorGroupDoorsInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRemoveDoorGroupDoorsInput(ctx, v)

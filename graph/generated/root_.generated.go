@@ -1945,6 +1945,8 @@ input UpdateDoorGroupInput {
   parentId: ID
   "True: it is part of no group any more. Not together with ` + "`" + `parentId` + "`" + `."
   clearParent: Boolean
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The group that was changed."
@@ -2746,10 +2748,14 @@ input AccessChangeInput @oneOf {
   deleteUser: DeleteUserInput
   "The end of a group of people, with its keys."
   deleteUserGroup: DeleteUserGroupInput
+  "Another group that a group of people is part of, or none."
+  updateUserGroup: UpdateUserGroupInput
   "People who leave a group."
   removeUserGroupMembers: RemoveUserGroupMembersInput
   "The end of a group of doors."
   deleteDoorGroup: DeleteDoorGroupInput
+  "Another group that a group of doors is part of, or none."
+  updateDoorGroup: UpdateDoorGroupInput
   "Doors that leave a group."
   removeDoorGroupDoors: RemoveDoorGroupDoorsInput
   "Other windows for a schedule."
@@ -4548,6 +4554,8 @@ input UpdateUserGroupInput {
   parentId: ID
   "True: it is part of no group any more. Not together with ` + "`" + `parentId` + "`" + `."
   clearParent: Boolean
+  "A token that ` + "`" + `impact` + "`" + ` gave for this change; needed if more than 50 people lose access by it."
+  confirmationToken: String
 }
 
 "The group that was changed."

@@ -1100,7 +1100,7 @@ func (ec *executionContext) unmarshalInputUpdateUserGroupInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "parentId", "clearParent"}
+	fieldsInOrder := [...]string{"id", "name", "parentId", "clearParent", "confirmationToken"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1135,6 +1135,13 @@ func (ec *executionContext) unmarshalInputUpdateUserGroupInput(ctx context.Conte
 				return it, err
 			}
 			it.ClearParent = data
+		case "confirmationToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmationToken"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ConfirmationToken = data
 		}
 	}
 	return it, nil
@@ -2005,6 +2012,14 @@ func (ec *executionContext) unmarshalORemoveUserGroupMembersInput2ᚖgithubᚗco
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputRemoveUserGroupMembersInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOUpdateUserGroupInput2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateUserGroupInput(ctx context.Context, v any) (*access.UpdateUserGroupInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUpdateUserGroupInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
