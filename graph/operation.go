@@ -68,10 +68,10 @@ func (s *socket) stop(id string) {
 	if op == nil {
 		return
 	}
-	op.cancel()
-	op.mu.Lock()
+	op.mu.Lock() // before the operation notices: it would still say that it is complete
 	op.over = true
 	op.mu.Unlock()
+	op.cancel()
 }
 
 func (s *socket) forget(op *task) {

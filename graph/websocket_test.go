@@ -268,6 +268,20 @@ func TestRevokedTokenEndsEverything(t *testing.T) {
 	equal(t, other.closed(), 4403)
 }
 
+// Whoever has ended an operation hears nothing more of it, and may use its ID at once.
+func TestAnEndedOperationIsSilent(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
+	c := w.connectAs(w.admin)
+	for range 40 {
+		c.start("s", watch)
+		c.expect("s", "Gate: present")
+		c.send(frame{ID: "s", Type: "complete"})
+	}
+	c.quiet()
+}
+
 func TestExpiredTokenEndsTheSocket(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -287,16 +301,16 @@ func TestChangedRoleEndsSubscriptions(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	made, err := w.access.CreateUser(w.admin.ctx, access.CreateUserInput{
-		Name: "Eve", Email: "eve@example.com", Role: new(w.admin.user.Role)})
+		Name: "Day shift", Email: "day@example.com", Role: new(w.admin.user.Role)})
 	must(t, err)
-	eve := w.person(t.Context(), w.org, made.User)
-	c := w.connectAs(eve)
+	changed := w.person(t.Context(), w.org, made.User)
+	c := w.connectAs(changed)
 	w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
 	c.start("s", watch)
 	c.expect("s", "Gate: present")
-	_, err = w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{ID: eve.user.ID, Role: new(w.member.user.Role)})
+	_, err = w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{ID: changed.user.ID, Role: new(w.member.user.Role)})
 	must(t, err)
 	equal(t, c.failed("s"), "FORBIDDEN")
-	c.start("s", `subscription { events { cursor } }`) // as who she is now
+	c.start("s", `subscription { events { cursor } }`) // as who they are now
 	equal(t, c.failed("s"), "FORBIDDEN")
 }
