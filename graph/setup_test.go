@@ -152,7 +152,9 @@ func node(
 	must(t, err)
 	w.live = live
 	t.Cleanup(func() { _ = live.Close() })
-	record := journal.Open(w.db)
+	// What tells of events asks now and then by itself: that is nobody's statement.
+	record := journal.Open(rule.Guard(ent.NewClient(ent.Driver(
+		entsql.OpenDB(dialect.Postgres, w.pool)))))
 	relay := stream.NewRelay(live, record)
 	w.registry = prometheus.NewRegistry()
 	config := graph.Config{DB: w.db, Reserve: w.reserve(), Log: log, Registerer: w.registry}

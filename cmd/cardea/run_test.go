@@ -254,6 +254,34 @@ func (s *stage) door(link string) string {
 	return state.Welcome.Doors[0].DoorID.String()
 }
 
+// locked waits until a door's device has said how it found the door: what comes after that is the
+// unlock's.
+func (s *stage) locked(url, door string) {
+	s.t.Helper()
+	for begun := time.Now(); time.Since(begun) < limit; {
+		var found struct{ Door struct{ LockState string } }
+		s.ask(url, fmt.Sprintf(`{ door(id: %q) { lockState } }`, door), &found)
+		if found.Door.LockState == "LOCKED" {
+			return
+		}
+	}
+	s.t.Fatal("the device does not report")
+}
+
+// order is a command.
+type order struct{ ID, Stage, Confirmation, EndedAt string }
+
+// ended is an order when it has: on a starved machine, an unlock answers before.
+func (s *stage) ended(url string, o order) order {
+	s.t.Helper()
+	for begun := time.Now(); o.EndedAt == "" && time.Since(begun) < limit; {
+		var found struct{ Command order }
+		s.ask(url, fmt.Sprintf(`{ command(id: %q) { id stage confirmation endedAt } }`, o.ID), &found)
+		o = found.Command
+	}
+	return o
+}
+
 // TestFirstDoorOpens follows an unlock over the whole road, in one node and in two.
 func TestFirstDoorOpens(t *testing.T) {
 	t.Parallel()
@@ -270,6 +298,7 @@ func TestFirstDoorOpens(t *testing.T) {
 				link = s.serve(roles.link)
 			}
 			door := s.door(link)
+			s.locked(api, door)
 			live := s.subscribe(api)
 			s.rouse(api, door, live)
 			hook := s.receive(api)
@@ -277,14 +306,13 @@ func TestFirstDoorOpens(t *testing.T) {
 			until(t, hook, "webhook_endpoint.created")
 
 			var unlocked struct {
-				UnlockDoor struct {
-					Command struct{ ID, Stage, Confirmation string }
-				}
+				UnlockDoor struct{ Command order }
 			}
 			s.ask(api, fmt.Sprintf(
-				`mutation { unlockDoor(input: {doorId: %q}) { command { id stage confirmation } } }`,
+				`mutation { unlockDoor(input: {doorId: %q}) { command { id stage confirmation endedAt } } }`,
 				door), &unlocked)
-			if c := unlocked.UnlockDoor.Command; c.Stage != "CONFIRMED" || c.Confirmation == "NONE" {
+			if c := s.ended(api, unlocked.UnlockDoor.Command); c.Stage != "CONFIRMED" ||
+				c.Confirmation == "NONE" {
 				t.Errorf("command %+v", c)
 			}
 			seen := until(t, live, "lock.locked")
