@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var nobody = actor.System("test")
 
-const patience = 10 * time.Second // with what should happen at once
+const patience = 30 * time.Second // with what should happen at once
 
 // node is a running server and what it logged.
 type node struct {

@@ -192,7 +192,7 @@ func (h *house) settled(
 // eventually waits for real state to become true.
 func (h *house) eventually(what string, is func() bool) {
 	h.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for !is() {

@@ -23,7 +23,7 @@ import (
 )
 
 // limit bounds every wait of a test; nothing here takes it when all is well.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // stage is the real program on a database and a Redis namespace of its own.
 type stage struct {
