@@ -20,6 +20,8 @@ const (
 	Redis    Need = "redis"
 	// Compiler is a C compiler. On Linux "go test -race" links the race detector through cgo.
 	Compiler Need = "compiler"
+	// Chromium is a browser, for tests of pages.
+	Chromium Need = "chromium"
 )
 
 // missing reports why the program is not there; nil if it is.
@@ -33,8 +35,27 @@ func (n Need) missing(ctx context.Context) (err error) {
 		if _, err = exec.LookPath("gcc"); err != nil {
 			_, err = exec.LookPath("clang")
 		}
+	case Chromium:
+		_, err = FindChromium()
 	}
 	return err
+}
+
+// chromiums are the names of the program, where it is found.
+var chromiums = []string{
+	"chromium", "chromium-browser", "google-chrome",
+	"/Applications/Chromium.app/Contents/MacOS/Chromium",
+	"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+}
+
+// FindChromium returns the path of a Chromium, or of what is built from it.
+func FindChromium() (string, error) {
+	for _, name := range chromiums {
+		if found, err := exec.LookPath(name); err == nil {
+			return found, nil
+		}
+	}
+	return "", errors.New("no Chromium is on this machine")
 }
 
 // aptScript installs the given needs on Debian and its children.
@@ -87,7 +108,7 @@ func installer(ctx context.Context, names []string) (*exec.Cmd, error) {
 	return nil, errors.New(`install them with the system's package manager:
   PostgreSQL 15 or newer (the programs postgres and initdb)
   Redis 7 or newer (the program redis-server)
-  for the tests, a C compiler (gcc or clang)
+  for the tests, a C compiler (gcc or clang) and a browser (chromium)
 or set CARDEA_DATABASE_URL and CARDEA_REDIS_URL to servers that are there`)
 }
 
@@ -97,7 +118,7 @@ func debianInstaller(ctx context.Context, names []string) (*exec.Cmd, error) {
 	if os.Geteuid() != 0 {
 		if err := exec.CommandContext(ctx, "sudo", "-n", "true").Run(); err != nil {
 			return nil, errors.New(`installing needs root: run the same command once as root, or
-  sudo apt-get install --no-install-recommends postgresql redis-tools gcc libc6-dev`)
+  sudo apt-get install --no-install-recommends postgresql redis-tools gcc libc6-dev chromium`)
 		}
 		shell = append([]string{"sudo", "-n"}, shell...)
 	}
@@ -107,7 +128,9 @@ func debianInstaller(ctx context.Context, names []string) (*exec.Cmd, error) {
 }
 
 func formulas(names []string) []string {
-	formula := map[string]string{"postgres": "postgresql@17", "redis": "redis", "compiler": "gcc"}
+	formula := map[string]string{
+		"postgres": "postgresql@17", "redis": "redis", "compiler": "gcc", "chromium": "chromium",
+	}
 	list := make([]string, len(names))
 	for i, name := range names {
 		list[i] = formula[name]

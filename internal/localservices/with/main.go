@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	dir := flags.String("dir", ".cardea/test", "where the servers keep their files")
 	hold := flags.Bool("hold", false, "run no command, keep the servers up until interrupted")
 	compiler := flags.Bool("compiler", false, "install a C compiler too, as go test -race needs it")
+	chromium := flags.Bool("chromium", false, "install a browser too, as tests of pages need it")
 	if err := flags.Parse(args); err != nil {
 		return 2, err
 	}
@@ -62,6 +63,9 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	needs := cfg.Needs()
 	if *compiler {
 		needs = append(needs, localservices.Compiler)
+	}
+	if *chromium {
+		needs = append(needs, localservices.Chromium)
 	}
 	if err := localservices.Install(ctx, os.Stderr, needs...); err != nil {
 		return 1, err
