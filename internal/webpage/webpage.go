@@ -1,7 +1,8 @@
-// Package webpage shows pages to people: plain HTML without script, in one frame and one style.
+// Package webpage shows pages to people: plain HTML, in one frame and one style.
 //
 // A page may look as its style sheet says and send its forms to where it came from; its policy forbids
-// everything else, whatever slips into it. No page is kept by a cache or found by a search engine.
+// everything else, whatever slips into it. The few that need a script have one of their own, and may
+// run that one alone. No page is kept by a cache or found by a search engine.
 //
 // The package imports only the standard library.
 package webpage
@@ -14,7 +15,9 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"path"
 	"strconv"
+	"strings"
 )
 
 //go:embed frame.html
@@ -24,11 +27,14 @@ var frame embed.FS
 var style string
 
 // policy allows the style sheet, which is inside every page, by its hash.
-var policy = func() string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-}()
+var policy = "default-src 'none'; style-src " + byHash(style) +
+	"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// byHash names a text in a policy.
+func byHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 // Head is what every page's view has: templates begin with {{template "begin" .}} and end with
 // {{template "end"}}.
@@ -42,16 +48,38 @@ type Head struct {
 type Pages struct {
 	templates *template.Template
 	referrer  string
+	scripts   map[string]string // by the name of their page
 }
 
 // Parse reads the templates pages/*.html, which are compiled in: it panics if one is wrong. The
 // referrer policy says what the pages let a browser tell about themselves.
+//
+// pages/x.js is the script of the page x.html, which has it as <script>{{script "x.html"}}</script>.
 func Parse(files fs.FS, referrer string) *Pages {
+	p := &Pages{referrer: referrer, scripts: map[string]string{}}
+	names, _ := fs.Glob(files, "pages/*.js") // the pattern is right
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err)
+		}
+		p.scripts[strings.TrimSuffix(path.Base(name), ".js")+".html"] = string(text)
+	}
 	parts := template.New("").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
+		"style":  func() template.CSS { return template.CSS(style) },                    //nolint:gosec // our own file
+		"script": func(page string) template.JS { return template.JS(p.scripts[page]) }, //nolint:gosec // our own files
 	})
 	parts = template.Must(parts.ParseFS(frame, "frame.html"))
-	return &Pages{template.Must(parts.ParseFS(files, "pages/*.html")), referrer}
+	p.templates = template.Must(parts.ParseFS(files, "pages/*.html"))
+	return p
+}
+
+// policyOf is what a page may do.
+func (p *Pages) policyOf(page string) string {
+	if script, ok := p.scripts[page]; ok {
+		return policy + "; script-src " + byHash(script)
+	}
+	return policy
 }
 
 // Write answers with a page. That the browser has gone is nothing to act on. It panics if the template
@@ -63,7 +91,7 @@ func (p *Pages) Write(w http.ResponseWriter, status int, name string, view any) 
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", policy)
+	header.Set("Content-Security-Policy", p.policyOf(name))
 	header.Set("Referrer-Policy", p.referrer)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
