@@ -66,7 +66,7 @@ func (s *Service) SendSignInCode(
 	ctx = actor.NewContext(ctx, actor.System("sign-in"))
 	id := typeid.New[typeid.SignInCode]()
 	accounts := s.secrets.Indexes(nowhereYet, domainAccount, []byte(email))
-	if err := s.try(ctx, signInTry{accounts, neighbours(from.Address), id}); err != nil {
+	if err := s.try(ctx, signInTry{accounts, neighbours(from.Address), id.UUID()}); err != nil {
 		return nil, err
 	}
 	known, err := s.db.User.Query().Where(user.Email(email), user.StatusEQ(user.StatusACTIVE)).
@@ -122,7 +122,7 @@ func (s *Service) ShowSignInCode(
 		return nil, err
 	}
 	accounts := s.secrets.Indexes(nowhereYet, domainAccount, []byte(email))
-	if err := s.try(ctx, signInTry{accounts, neighbours(from.Address), asked.ID}); err != nil {
+	if err := s.try(ctx, signInTry{accounts, neighbours(from.Address), asked.ID.UUID()}); err != nil {
 		return nil, err
 	}
 	if err := s.compareCode(ctx, asked, nonce, code); err != nil {
@@ -136,7 +136,7 @@ func (s *Service) ShowSignInCode(
 	case len(people) == 0:
 		return nil, errCode
 	}
-	if err := s.forgive(ctx, asked.ID); err != nil {
+	if err := s.forgive(ctx, asked.ID.UUID()); err != nil {
 		return nil, err
 	}
 	if len(people) == 1 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/signinattempt"
 	"github.com/cardea/cardea/ent/signincode"
 	"github.com/cardea/cardea/ent/user"
@@ -90,7 +91,7 @@ func (s *Service) tellFailed(
 	return told, nil
 }
 
-// ForgetSignIns deletes the codes and the tries that are of no use any more, and returns how many.
+// ForgetSignIns deletes the codes, challenges and tries that are of no use any more, and returns how many.
 func (s *Service) ForgetSignIns(ctx context.Context) (int, error) {
 	ctx = actor.NewContext(ctx, actor.System("sign-in"))
 	codes, err := s.db.SignInCode.Delete().
@@ -98,10 +99,15 @@ func (s *Service) ForgetSignIns(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("forget codes: %w", err)
 	}
+	challenges, err := s.db.PasskeyChallenge.Delete().
+		Where(passkeychallenge.ExpiresAtLT(s.now())).Exec(ctx)
+	if err != nil {
+		return codes, fmt.Errorf("forget challenges: %w", err)
+	}
 	tries, err := s.db.SignInAttempt.Delete().
 		Where(signinattempt.AtLT(s.now().Add(-TryWindow))).Exec(ctx)
 	if err != nil {
-		return codes, fmt.Errorf("forget tries: %w", err)
+		return codes + challenges, fmt.Errorf("forget tries: %w", err)
 	}
-	return codes + tries, nil
+	return codes + challenges + tries, nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/signinattempt"
-	"github.com/cardea/cardea/typeid"
 )
 
 // How often may be tried what can be guessed: by one account, and from one network.
@@ -27,7 +26,7 @@ var errRateLimited = Error{CodeRateLimited, "too many tries: wait ten minutes", 
 type signInTry struct {
 	accounts [][]byte // keyed hashes of the e-mail address, the newest key's first
 	network  string
-	code     typeid.SignInCode
+	of       [16]byte // the code, or what else was asked, that it is a try of
 }
 
 // try counts a try, or refuses it with RATE_LIMITED. It holds over all nodes: a try is written down
@@ -38,7 +37,7 @@ func (s *Service) try(ctx context.Context, a signInTry) error {
 		return err
 	}
 	err := s.db.SignInAttempt.Create().SetAt(s.now()).SetAccount(a.accounts[0]).SetNetwork(a.network).
-		SetCode(a.code).Exec(ctx)
+		SetCode(a.of).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("note try: %w", err)
 	}
@@ -63,10 +62,10 @@ func (s *Service) mayTry(ctx context.Context, a signInTry, limit int) error {
 	return nil
 }
 
-// forgive forgets the tries of a code that was right in the end, so that many who sign in from one
-// building do not keep each other out.
-func (s *Service) forgive(ctx context.Context, code typeid.SignInCode) error {
-	_, err := s.db.SignInAttempt.Delete().Where(signinattempt.Code(code)).Exec(ctx)
+// forgive forgets the tries of what was right in the end, so that many who sign in from one building
+// do not keep each other out.
+func (s *Service) forgive(ctx context.Context, of [16]byte) error {
+	_, err := s.db.SignInAttempt.Delete().Where(signinattempt.Code(of)).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("forgive tries: %w", err)
 	}

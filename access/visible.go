@@ -21,6 +21,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/passkey"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/session"
@@ -158,6 +159,16 @@ func (s *Service) VisibleSessions(ctx context.Context) (predicate.Session, error
 // sessionsFor are the sessions that an action may find.
 func sessionsFor(ctx context.Context, action Action) (predicate.Session, error) {
 	return narrow(ctx, action, session.UserID)
+}
+
+// VisiblePasskeys are the actor's.
+func (s *Service) VisiblePasskeys(ctx context.Context) (predicate.Passkey, error) {
+	return passkeysFor(ctx, ReadSessions)
+}
+
+// passkeysFor are the passkeys that an action may find.
+func passkeysFor(ctx context.Context, action Action) (predicate.Passkey, error) {
+	return narrow(ctx, action, passkey.UserID)
 }
 
 // VisibleUserGroups are those that the actor is in now, directly or through a part.

@@ -33,6 +33,8 @@ import (
 	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
+	"github.com/cardea/cardea/ent/passkey"
+	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/session"
@@ -92,6 +94,10 @@ type Client struct {
 	ManagedSite *ManagedSiteClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// Passkey is the client for interacting with the Passkey builders.
+	Passkey *PasskeyClient
+	// PasskeyChallenge is the client for interacting with the PasskeyChallenge builders.
+	PasskeyChallenge *PasskeyChallengeClient
 	// Presence is the client for interacting with the Presence builders.
 	Presence *PresenceClient
 	// Schedule is the client for interacting with the Schedule builders.
@@ -149,6 +155,8 @@ func (c *Client) init() {
 	c.LockdownPlan = NewLockdownPlanClient(c.config)
 	c.ManagedSite = NewManagedSiteClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
+	c.Passkey = NewPasskeyClient(c.config)
+	c.PasskeyChallenge = NewPasskeyChallengeClient(c.config)
 	c.Presence = NewPresenceClient(c.config)
 	c.Schedule = NewScheduleClient(c.config)
 	c.Session = NewSessionClient(c.config)
@@ -253,40 +261,42 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:             ctx,
-		config:          cfg,
-		APIToken:        NewAPITokenClient(cfg),
-		Area:            NewAreaClient(cfg),
-		Command:         NewCommandClient(cfg),
-		Credential:      NewCredentialClient(cfg),
-		Device:          NewDeviceClient(cfg),
-		Door:            NewDoorClient(cfg),
-		DoorGroup:       NewDoorGroupClient(cfg),
-		DoorGroupDoor:   NewDoorGroupDoorClient(cfg),
-		Event:           NewEventClient(cfg),
-		HolidayCalendar: NewHolidayCalendarClient(cfg),
-		JournalHead:     NewJournalHeadClient(cfg),
-		Key:             NewKeyClient(cfg),
-		KeyTarget:       NewKeyTargetClient(cfg),
-		Lockdown:        NewLockdownClient(cfg),
-		LockdownDoor:    NewLockdownDoorClient(cfg),
-		LockdownPlan:    NewLockdownPlanClient(cfg),
-		ManagedSite:     NewManagedSiteClient(cfg),
-		Organization:    NewOrganizationClient(cfg),
-		Presence:        NewPresenceClient(cfg),
-		Schedule:        NewScheduleClient(cfg),
-		Session:         NewSessionClient(cfg),
-		SignInAttempt:   NewSignInAttemptClient(cfg),
-		SignInCode:      NewSignInCodeClient(cfg),
-		Site:            NewSiteClient(cfg),
-		User:            NewUserClient(cfg),
-		UserGroup:       NewUserGroupClient(cfg),
-		UserGroupMember: NewUserGroupMemberClient(cfg),
-		Visit:           NewVisitClient(cfg),
-		WebhookAttempt:  NewWebhookAttemptClient(cfg),
-		WebhookCursor:   NewWebhookCursorClient(cfg),
-		WebhookDelivery: NewWebhookDeliveryClient(cfg),
-		WebhookEndpoint: NewWebhookEndpointClient(cfg),
+		ctx:              ctx,
+		config:           cfg,
+		APIToken:         NewAPITokenClient(cfg),
+		Area:             NewAreaClient(cfg),
+		Command:          NewCommandClient(cfg),
+		Credential:       NewCredentialClient(cfg),
+		Device:           NewDeviceClient(cfg),
+		Door:             NewDoorClient(cfg),
+		DoorGroup:        NewDoorGroupClient(cfg),
+		DoorGroupDoor:    NewDoorGroupDoorClient(cfg),
+		Event:            NewEventClient(cfg),
+		HolidayCalendar:  NewHolidayCalendarClient(cfg),
+		JournalHead:      NewJournalHeadClient(cfg),
+		Key:              NewKeyClient(cfg),
+		KeyTarget:        NewKeyTargetClient(cfg),
+		Lockdown:         NewLockdownClient(cfg),
+		LockdownDoor:     NewLockdownDoorClient(cfg),
+		LockdownPlan:     NewLockdownPlanClient(cfg),
+		ManagedSite:      NewManagedSiteClient(cfg),
+		Organization:     NewOrganizationClient(cfg),
+		Passkey:          NewPasskeyClient(cfg),
+		PasskeyChallenge: NewPasskeyChallengeClient(cfg),
+		Presence:         NewPresenceClient(cfg),
+		Schedule:         NewScheduleClient(cfg),
+		Session:          NewSessionClient(cfg),
+		SignInAttempt:    NewSignInAttemptClient(cfg),
+		SignInCode:       NewSignInCodeClient(cfg),
+		Site:             NewSiteClient(cfg),
+		User:             NewUserClient(cfg),
+		UserGroup:        NewUserGroupClient(cfg),
+		UserGroupMember:  NewUserGroupMemberClient(cfg),
+		Visit:            NewVisitClient(cfg),
+		WebhookAttempt:   NewWebhookAttemptClient(cfg),
+		WebhookCursor:    NewWebhookCursorClient(cfg),
+		WebhookDelivery:  NewWebhookDeliveryClient(cfg),
+		WebhookEndpoint:  NewWebhookEndpointClient(cfg),
 	}, nil
 }
 
@@ -304,40 +314,42 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:             ctx,
-		config:          cfg,
-		APIToken:        NewAPITokenClient(cfg),
-		Area:            NewAreaClient(cfg),
-		Command:         NewCommandClient(cfg),
-		Credential:      NewCredentialClient(cfg),
-		Device:          NewDeviceClient(cfg),
-		Door:            NewDoorClient(cfg),
-		DoorGroup:       NewDoorGroupClient(cfg),
-		DoorGroupDoor:   NewDoorGroupDoorClient(cfg),
-		Event:           NewEventClient(cfg),
-		HolidayCalendar: NewHolidayCalendarClient(cfg),
-		JournalHead:     NewJournalHeadClient(cfg),
-		Key:             NewKeyClient(cfg),
-		KeyTarget:       NewKeyTargetClient(cfg),
-		Lockdown:        NewLockdownClient(cfg),
-		LockdownDoor:    NewLockdownDoorClient(cfg),
-		LockdownPlan:    NewLockdownPlanClient(cfg),
-		ManagedSite:     NewManagedSiteClient(cfg),
-		Organization:    NewOrganizationClient(cfg),
-		Presence:        NewPresenceClient(cfg),
-		Schedule:        NewScheduleClient(cfg),
-		Session:         NewSessionClient(cfg),
-		SignInAttempt:   NewSignInAttemptClient(cfg),
-		SignInCode:      NewSignInCodeClient(cfg),
-		Site:            NewSiteClient(cfg),
-		User:            NewUserClient(cfg),
-		UserGroup:       NewUserGroupClient(cfg),
-		UserGroupMember: NewUserGroupMemberClient(cfg),
-		Visit:           NewVisitClient(cfg),
-		WebhookAttempt:  NewWebhookAttemptClient(cfg),
-		WebhookCursor:   NewWebhookCursorClient(cfg),
-		WebhookDelivery: NewWebhookDeliveryClient(cfg),
-		WebhookEndpoint: NewWebhookEndpointClient(cfg),
+		ctx:              ctx,
+		config:           cfg,
+		APIToken:         NewAPITokenClient(cfg),
+		Area:             NewAreaClient(cfg),
+		Command:          NewCommandClient(cfg),
+		Credential:       NewCredentialClient(cfg),
+		Device:           NewDeviceClient(cfg),
+		Door:             NewDoorClient(cfg),
+		DoorGroup:        NewDoorGroupClient(cfg),
+		DoorGroupDoor:    NewDoorGroupDoorClient(cfg),
+		Event:            NewEventClient(cfg),
+		HolidayCalendar:  NewHolidayCalendarClient(cfg),
+		JournalHead:      NewJournalHeadClient(cfg),
+		Key:              NewKeyClient(cfg),
+		KeyTarget:        NewKeyTargetClient(cfg),
+		Lockdown:         NewLockdownClient(cfg),
+		LockdownDoor:     NewLockdownDoorClient(cfg),
+		LockdownPlan:     NewLockdownPlanClient(cfg),
+		ManagedSite:      NewManagedSiteClient(cfg),
+		Organization:     NewOrganizationClient(cfg),
+		Passkey:          NewPasskeyClient(cfg),
+		PasskeyChallenge: NewPasskeyChallengeClient(cfg),
+		Presence:         NewPresenceClient(cfg),
+		Schedule:         NewScheduleClient(cfg),
+		Session:          NewSessionClient(cfg),
+		SignInAttempt:    NewSignInAttemptClient(cfg),
+		SignInCode:       NewSignInCodeClient(cfg),
+		Site:             NewSiteClient(cfg),
+		User:             NewUserClient(cfg),
+		UserGroup:        NewUserGroupClient(cfg),
+		UserGroupMember:  NewUserGroupMemberClient(cfg),
+		Visit:            NewVisitClient(cfg),
+		WebhookAttempt:   NewWebhookAttemptClient(cfg),
+		WebhookCursor:    NewWebhookCursorClient(cfg),
+		WebhookDelivery:  NewWebhookDeliveryClient(cfg),
+		WebhookEndpoint:  NewWebhookEndpointClient(cfg),
 	}, nil
 }
 
@@ -370,9 +382,10 @@ func (c *Client) Use(hooks ...Hook) {
 		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
 		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
 		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
-		c.Presence, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
-		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
-		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
+		c.Passkey, c.PasskeyChallenge, c.Presence, c.Schedule, c.Session,
+		c.SignInAttempt, c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember,
+		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
+		c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -385,9 +398,10 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
 		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
 		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
-		c.Presence, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
-		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
-		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
+		c.Passkey, c.PasskeyChallenge, c.Presence, c.Schedule, c.Session,
+		c.SignInAttempt, c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember,
+		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
+		c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -432,6 +446,10 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.ManagedSite.mutate(ctx, m)
 	case *OrganizationMutation:
 		return c.Organization.mutate(ctx, m)
+	case *PasskeyMutation:
+		return c.Passkey.mutate(ctx, m)
+	case *PasskeyChallengeMutation:
+		return c.PasskeyChallenge.mutate(ctx, m)
 	case *PresenceMutation:
 		return c.Presence.mutate(ctx, m)
 	case *ScheduleMutation:
@@ -2859,6 +2877,272 @@ func (c *OrganizationClient) mutate(ctx context.Context, m *OrganizationMutation
 	}
 }
 
+// PasskeyClient is a client for the Passkey schema.
+type PasskeyClient struct {
+	config
+}
+
+// NewPasskeyClient returns a client for the Passkey from the given config.
+func NewPasskeyClient(c config) *PasskeyClient {
+	return &PasskeyClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `passkey.Hooks(f(g(h())))`.
+func (c *PasskeyClient) Use(hooks ...Hook) {
+	c.hooks.Passkey = append(c.hooks.Passkey, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `passkey.Intercept(f(g(h())))`.
+func (c *PasskeyClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Passkey = append(c.inters.Passkey, interceptors...)
+}
+
+// Create returns a builder for creating a Passkey entity.
+func (c *PasskeyClient) Create() *PasskeyCreate {
+	mutation := newPasskeyMutation(c.config, OpCreate)
+	return &PasskeyCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Passkey entities.
+func (c *PasskeyClient) CreateBulk(builders ...*PasskeyCreate) *PasskeyCreateBulk {
+	return &PasskeyCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PasskeyClient) MapCreateBulk(slice any, setFunc func(*PasskeyCreate, int)) *PasskeyCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PasskeyCreateBulk{err: fmt.Errorf("calling to PasskeyClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PasskeyCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PasskeyCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Passkey.
+func (c *PasskeyClient) Update() *PasskeyUpdate {
+	mutation := newPasskeyMutation(c.config, OpUpdate)
+	return &PasskeyUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PasskeyClient) UpdateOne(_m *Passkey) *PasskeyUpdateOne {
+	mutation := newPasskeyMutation(c.config, OpUpdateOne, withPasskey(_m))
+	return &PasskeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PasskeyClient) UpdateOneID(id typeid.Passkey) *PasskeyUpdateOne {
+	mutation := newPasskeyMutation(c.config, OpUpdateOne, withPasskeyID(id))
+	return &PasskeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Passkey.
+func (c *PasskeyClient) Delete() *PasskeyDelete {
+	mutation := newPasskeyMutation(c.config, OpDelete)
+	return &PasskeyDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PasskeyClient) DeleteOne(_m *Passkey) *PasskeyDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PasskeyClient) DeleteOneID(id typeid.Passkey) *PasskeyDeleteOne {
+	builder := c.Delete().Where(passkey.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PasskeyDeleteOne{builder}
+}
+
+// Query returns a query builder for Passkey.
+func (c *PasskeyClient) Query() *PasskeyQuery {
+	return &PasskeyQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePasskey},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Passkey entity by its id.
+func (c *PasskeyClient) Get(ctx context.Context, id typeid.Passkey) (*Passkey, error) {
+	return c.Query().Where(passkey.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PasskeyClient) GetX(ctx context.Context, id typeid.Passkey) *Passkey {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PasskeyClient) Hooks() []Hook {
+	return c.hooks.Passkey
+}
+
+// Interceptors returns the client interceptors.
+func (c *PasskeyClient) Interceptors() []Interceptor {
+	return c.inters.Passkey
+}
+
+func (c *PasskeyClient) mutate(ctx context.Context, m *PasskeyMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PasskeyCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PasskeyUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PasskeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PasskeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Passkey mutation op: %q", m.Op())
+	}
+}
+
+// PasskeyChallengeClient is a client for the PasskeyChallenge schema.
+type PasskeyChallengeClient struct {
+	config
+}
+
+// NewPasskeyChallengeClient returns a client for the PasskeyChallenge from the given config.
+func NewPasskeyChallengeClient(c config) *PasskeyChallengeClient {
+	return &PasskeyChallengeClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `passkeychallenge.Hooks(f(g(h())))`.
+func (c *PasskeyChallengeClient) Use(hooks ...Hook) {
+	c.hooks.PasskeyChallenge = append(c.hooks.PasskeyChallenge, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `passkeychallenge.Intercept(f(g(h())))`.
+func (c *PasskeyChallengeClient) Intercept(interceptors ...Interceptor) {
+	c.inters.PasskeyChallenge = append(c.inters.PasskeyChallenge, interceptors...)
+}
+
+// Create returns a builder for creating a PasskeyChallenge entity.
+func (c *PasskeyChallengeClient) Create() *PasskeyChallengeCreate {
+	mutation := newPasskeyChallengeMutation(c.config, OpCreate)
+	return &PasskeyChallengeCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of PasskeyChallenge entities.
+func (c *PasskeyChallengeClient) CreateBulk(builders ...*PasskeyChallengeCreate) *PasskeyChallengeCreateBulk {
+	return &PasskeyChallengeCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PasskeyChallengeClient) MapCreateBulk(slice any, setFunc func(*PasskeyChallengeCreate, int)) *PasskeyChallengeCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PasskeyChallengeCreateBulk{err: fmt.Errorf("calling to PasskeyChallengeClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PasskeyChallengeCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PasskeyChallengeCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for PasskeyChallenge.
+func (c *PasskeyChallengeClient) Update() *PasskeyChallengeUpdate {
+	mutation := newPasskeyChallengeMutation(c.config, OpUpdate)
+	return &PasskeyChallengeUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PasskeyChallengeClient) UpdateOne(_m *PasskeyChallenge) *PasskeyChallengeUpdateOne {
+	mutation := newPasskeyChallengeMutation(c.config, OpUpdateOne, withPasskeyChallenge(_m))
+	return &PasskeyChallengeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PasskeyChallengeClient) UpdateOneID(id typeid.PasskeyChallenge) *PasskeyChallengeUpdateOne {
+	mutation := newPasskeyChallengeMutation(c.config, OpUpdateOne, withPasskeyChallengeID(id))
+	return &PasskeyChallengeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for PasskeyChallenge.
+func (c *PasskeyChallengeClient) Delete() *PasskeyChallengeDelete {
+	mutation := newPasskeyChallengeMutation(c.config, OpDelete)
+	return &PasskeyChallengeDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PasskeyChallengeClient) DeleteOne(_m *PasskeyChallenge) *PasskeyChallengeDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PasskeyChallengeClient) DeleteOneID(id typeid.PasskeyChallenge) *PasskeyChallengeDeleteOne {
+	builder := c.Delete().Where(passkeychallenge.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PasskeyChallengeDeleteOne{builder}
+}
+
+// Query returns a query builder for PasskeyChallenge.
+func (c *PasskeyChallengeClient) Query() *PasskeyChallengeQuery {
+	return &PasskeyChallengeQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePasskeyChallenge},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a PasskeyChallenge entity by its id.
+func (c *PasskeyChallengeClient) Get(ctx context.Context, id typeid.PasskeyChallenge) (*PasskeyChallenge, error) {
+	return c.Query().Where(passkeychallenge.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PasskeyChallengeClient) GetX(ctx context.Context, id typeid.PasskeyChallenge) *PasskeyChallenge {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PasskeyChallengeClient) Hooks() []Hook {
+	return c.hooks.PasskeyChallenge
+}
+
+// Interceptors returns the client interceptors.
+func (c *PasskeyChallengeClient) Interceptors() []Interceptor {
+	return c.inters.PasskeyChallenge
+}
+
+func (c *PasskeyChallengeClient) mutate(ctx context.Context, m *PasskeyChallengeMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PasskeyChallengeCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PasskeyChallengeUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PasskeyChallengeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PasskeyChallengeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown PasskeyChallenge mutation op: %q", m.Op())
+	}
+}
+
 // PresenceClient is a client for the Presence schema.
 type PresenceClient struct {
 	config
@@ -4726,16 +5010,17 @@ type (
 	hooks struct {
 		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
 		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Session,
-		SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember, Visit,
-		WebhookAttempt, WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Hook
+		LockdownPlan, ManagedSite, Organization, Passkey, PasskeyChallenge, Presence,
+		Schedule, Session, SignInAttempt, SignInCode, Site, User, UserGroup,
+		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
+		WebhookEndpoint []ent.Hook
 	}
 	inters struct {
 		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
 		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, ManagedSite, Organization, Presence, Schedule, Session,
-		SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember, Visit,
-		WebhookAttempt, WebhookCursor, WebhookDelivery,
+		LockdownPlan, ManagedSite, Organization, Passkey, PasskeyChallenge, Presence,
+		Schedule, Session, SignInAttempt, SignInCode, Site, User, UserGroup,
+		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
 		WebhookEndpoint []ent.Interceptor
 	}
 )

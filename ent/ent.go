@@ -30,6 +30,8 @@ import (
 	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
+	"github.com/cardea/cardea/ent/passkey"
+	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/session"
@@ -104,38 +106,40 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			apitoken.Table:        apitoken.ValidColumn,
-			area.Table:            area.ValidColumn,
-			command.Table:         command.ValidColumn,
-			credential.Table:      credential.ValidColumn,
-			device.Table:          device.ValidColumn,
-			door.Table:            door.ValidColumn,
-			doorgroup.Table:       doorgroup.ValidColumn,
-			doorgroupdoor.Table:   doorgroupdoor.ValidColumn,
-			event.Table:           event.ValidColumn,
-			holidaycalendar.Table: holidaycalendar.ValidColumn,
-			journalhead.Table:     journalhead.ValidColumn,
-			key.Table:             key.ValidColumn,
-			keytarget.Table:       keytarget.ValidColumn,
-			lockdown.Table:        lockdown.ValidColumn,
-			lockdowndoor.Table:    lockdowndoor.ValidColumn,
-			lockdownplan.Table:    lockdownplan.ValidColumn,
-			managedsite.Table:     managedsite.ValidColumn,
-			organization.Table:    organization.ValidColumn,
-			presence.Table:        presence.ValidColumn,
-			schedule.Table:        schedule.ValidColumn,
-			session.Table:         session.ValidColumn,
-			signinattempt.Table:   signinattempt.ValidColumn,
-			signincode.Table:      signincode.ValidColumn,
-			site.Table:            site.ValidColumn,
-			user.Table:            user.ValidColumn,
-			usergroup.Table:       usergroup.ValidColumn,
-			usergroupmember.Table: usergroupmember.ValidColumn,
-			visit.Table:           visit.ValidColumn,
-			webhookattempt.Table:  webhookattempt.ValidColumn,
-			webhookcursor.Table:   webhookcursor.ValidColumn,
-			webhookdelivery.Table: webhookdelivery.ValidColumn,
-			webhookendpoint.Table: webhookendpoint.ValidColumn,
+			apitoken.Table:         apitoken.ValidColumn,
+			area.Table:             area.ValidColumn,
+			command.Table:          command.ValidColumn,
+			credential.Table:       credential.ValidColumn,
+			device.Table:           device.ValidColumn,
+			door.Table:             door.ValidColumn,
+			doorgroup.Table:        doorgroup.ValidColumn,
+			doorgroupdoor.Table:    doorgroupdoor.ValidColumn,
+			event.Table:            event.ValidColumn,
+			holidaycalendar.Table:  holidaycalendar.ValidColumn,
+			journalhead.Table:      journalhead.ValidColumn,
+			key.Table:              key.ValidColumn,
+			keytarget.Table:        keytarget.ValidColumn,
+			lockdown.Table:         lockdown.ValidColumn,
+			lockdowndoor.Table:     lockdowndoor.ValidColumn,
+			lockdownplan.Table:     lockdownplan.ValidColumn,
+			managedsite.Table:      managedsite.ValidColumn,
+			organization.Table:     organization.ValidColumn,
+			passkey.Table:          passkey.ValidColumn,
+			passkeychallenge.Table: passkeychallenge.ValidColumn,
+			presence.Table:         presence.ValidColumn,
+			schedule.Table:         schedule.ValidColumn,
+			session.Table:          session.ValidColumn,
+			signinattempt.Table:    signinattempt.ValidColumn,
+			signincode.Table:       signincode.ValidColumn,
+			site.Table:             site.ValidColumn,
+			user.Table:             user.ValidColumn,
+			usergroup.Table:        usergroup.ValidColumn,
+			usergroupmember.Table:  usergroupmember.ValidColumn,
+			visit.Table:            visit.ValidColumn,
+			webhookattempt.Table:   webhookattempt.ValidColumn,
+			webhookcursor.Table:    webhookcursor.ValidColumn,
+			webhookdelivery.Table:  webhookdelivery.ValidColumn,
+			webhookendpoint.Table:  webhookendpoint.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

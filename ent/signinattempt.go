@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/ent/signinattempt"
 	"github.com/cardea/cardea/typeid"
+	"github.com/google/uuid"
 )
 
 // SignInAttempt is the model entity for the SignInAttempt schema.
@@ -24,8 +25,8 @@ type SignInAttempt struct {
 	Account []byte `json:"-"`
 	// a /24 or a /64
 	Network string `json:"network,omitempty"`
-	// of which it is; all go if it is right
-	Code         typeid.SignInCode `json:"code,omitempty"`
+	// the code, or what else was asked, of which it is; all go if that is right
+	Code         uuid.UUID `json:"code,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -43,7 +44,7 @@ func (*SignInAttempt) scanValues(columns []string) ([]any, error) {
 		case signinattempt.FieldID:
 			values[i] = new(typeid.SignInAttempt)
 		case signinattempt.FieldCode:
-			values[i] = new(typeid.SignInCode)
+			values[i] = new(uuid.UUID)
 		default:
 			values[i] = new(sql.UnknownType)
 		}
@@ -84,7 +85,7 @@ func (_m *SignInAttempt) assignValues(columns []string, values []any) error {
 				_m.Network = value.String
 			}
 		case signinattempt.FieldCode:
-			if value, ok := values[i].(*typeid.SignInCode); !ok {
+			if value, ok := values[i].(*uuid.UUID); !ok {
 				return fmt.Errorf("unexpected type %T for field code", values[i])
 			} else if value != nil {
 				_m.Code = *value

@@ -12,6 +12,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/signinattempt"
 	"github.com/cardea/cardea/typeid"
+	"github.com/google/uuid"
 )
 
 // SignInAttemptCreate is the builder for creating a SignInAttempt entity.
@@ -40,7 +41,7 @@ func (_c *SignInAttemptCreate) SetNetwork(v string) *SignInAttemptCreate {
 }
 
 // SetCode sets the "code" field.
-func (_c *SignInAttemptCreate) SetCode(v typeid.SignInCode) *SignInAttemptCreate {
+func (_c *SignInAttemptCreate) SetCode(v uuid.UUID) *SignInAttemptCreate {
 	_c.mutation.SetCode(v)
 	return _c
 }

@@ -50,6 +50,10 @@ type Tx struct {
 	ManagedSite *ManagedSiteClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// Passkey is the client for interacting with the Passkey builders.
+	Passkey *PasskeyClient
+	// PasskeyChallenge is the client for interacting with the PasskeyChallenge builders.
+	PasskeyChallenge *PasskeyChallengeClient
 	// Presence is the client for interacting with the Presence builders.
 	Presence *PresenceClient
 	// Schedule is the client for interacting with the Schedule builders.
@@ -227,6 +231,8 @@ func (tx *Tx) init() {
 	tx.LockdownPlan = NewLockdownPlanClient(tx.config)
 	tx.ManagedSite = NewManagedSiteClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
+	tx.Passkey = NewPasskeyClient(tx.config)
+	tx.PasskeyChallenge = NewPasskeyChallengeClient(tx.config)
 	tx.Presence = NewPresenceClient(tx.config)
 	tx.Schedule = NewScheduleClient(tx.config)
 	tx.Session = NewSessionClient(tx.config)

@@ -17,6 +17,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/passkey"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/session"
@@ -113,6 +114,10 @@ var (
 	sessions = list[*ent.Session]{
 		code: 'S', columns: []string{session.FieldID},
 		key: func(s *ent.Session) []any { return []any{rawID(s.ID)} },
+	}
+	passkeys = list[*ent.Passkey]{
+		code: 'Y', columns: []string{passkey.FieldID},
+		key: func(p *ent.Passkey) []any { return []any{rawID(p.ID)} },
 	}
 	events = list[*ent.Event]{
 		code: eventCursor, columns: []string{event.FieldSeq}, newest: true,

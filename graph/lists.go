@@ -12,6 +12,7 @@ import (
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/passkey"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
@@ -210,6 +211,17 @@ func (r *resolver) listTokens(
 		return nil, err
 	}
 	return paginate(ctx, tokens, p, q.Where(which...))
+}
+
+// listPasskeys is those of a person.
+func (r *resolver) listPasskeys(
+	ctx context.Context, p page, of typeid.User,
+) (*shape.PasskeyConnection, error) {
+	q, err := r.readPasskeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginate(ctx, passkeys, p, q.Where(passkey.UserID(of)))
 }
 
 // listSessions is those that a person is signed in by now.

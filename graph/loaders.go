@@ -44,6 +44,7 @@ type loaders struct {
 	closedDoors   *loader[typeid.Door, *ent.Door]
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
 	sessions      *loader[typeid.Session, *ent.Session]
+	passkeys      *loader[typeid.Passkey, *ent.Passkey]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
@@ -114,6 +115,7 @@ func (r *resolver) newLoaders() *loaders {
 		closedDoors: byID(r.readClosedDoors, func(d *ent.Door) typeid.Door { return d.ID }),
 		tokens:      byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
 		sessions:    byID(r.readSessions, func(s *ent.Session) typeid.Session { return s.ID }),
+		passkeys:    byID(r.readPasskeys, func(p *ent.Passkey) typeid.Passkey { return p.ID }),
 		credentials: byID(r.readCredentials,
 			func(c *ent.Credential) typeid.Credential { return c.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),

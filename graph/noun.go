@@ -104,6 +104,8 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.APIToken, *ent.APIToken] { return l.tokens }),
 	typeid.Session{}.Prefix(): find(typeid.As[typeid.Session],
 		func(l *loaders) *loader[typeid.Session, *ent.Session] { return l.sessions }),
+	typeid.Passkey{}.Prefix(): find(typeid.As[typeid.Passkey],
+		func(l *loaders) *loader[typeid.Passkey, *ent.Passkey] { return l.passkeys }),
 	typeid.LockdownPlan{}.Prefix(): find(typeid.As[typeid.LockdownPlan],
 		func(l *loaders) *loader[typeid.LockdownPlan, *ent.LockdownPlan] { return l.plans }),
 	typeid.Lockdown{}.Prefix(): find(typeid.As[typeid.Lockdown],

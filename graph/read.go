@@ -106,6 +106,11 @@ func (r *resolver) readSessions(ctx context.Context) (*ent.SessionQuery, error) 
 	return r.db.Session.Query().Where(visible), err
 }
 
+func (r *resolver) readPasskeys(ctx context.Context) (*ent.PasskeyQuery, error) {
+	visible, err := r.access.VisiblePasskeys(ctx)
+	return r.db.Passkey.Query().Where(visible), err
+}
+
 func (r *resolver) readOrganizations(ctx context.Context) (*ent.OrganizationQuery, error) {
 	return r.db.Organization.Query(), access.Authorize(ctx, access.ReadOrganization)
 }

@@ -60,6 +60,14 @@ func (r *viewerResolver) Sessions(ctx context.Context, obj *actor.Actor, first *
 	return r.listSessions(ctx, p, obj.User)
 }
 
+func (r *viewerResolver) Passkeys(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Passkey], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listPasskeys(ctx, p, obj.User)
+}
+
 func (r *viewerResolver) Keys(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string, status *access.KeyStatus) (*shape.Connection[*ent.Key], error) {
 	p, err := newPage(first, after, last, before)
 	if err != nil {

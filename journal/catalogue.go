@@ -133,12 +133,15 @@ var Types = []Type{
 	{"visitor.cancelled", "A visit was cancelled, and its key with it. data.visitId names it.",
 		info, false},
 	{"visitor.no_show", "A guest did not come. data.visitId names the visit.", info, false},
-	{"sign_in.failed", "Somebody tried to sign in as a user, with a wrong code. data.method says how, " +
-		"data.times how often since it was last told.", warning, false},
+	{"sign_in.failed", "Somebody tried to sign in as a user, and was refused. data.method says how, " +
+		"data.times how often since it was last told. data.passkeyId names a passkey; data.cloned is true " +
+		"if there may be a copy of it.", warning, false},
 	{"user.invited", "A user was sent a mail that says where to sign in.", info, false},
 	{"session.created", "A user signed in. data.sessionId names the session, data.method says how.", notice,
 		false},
 	{"session.ended", "A session was ended. data.sessionId names it.", notice, false},
+	{"passkey.created", "A user added a passkey. data.passkeyId names it.", notice, false},
+	{"passkey.deleted", "A passkey was deleted. data.passkeyId names it.", notice, false},
 	{"api_token.created", "An API token was created. data.tokenId names it.", notice, false},
 	{"api_token.rotated", "An API token got another secret. data.tokenId names it, data.until says until " +
 		"when the one before is good.", notice, false},

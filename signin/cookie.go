@@ -13,6 +13,9 @@ const Cookie = "__Host-cardea"
 // nonceCookie holds what goes with the code that the browser asked for.
 const nonceCookie = "__Host-cardea-sign-in"
 
+// challengeCookie holds what goes with the challenge that the browser asked for.
+const challengeCookie = "__Host-cardea-passkey"
+
 func keep(w http.ResponseWriter, name, value string, until time.Time) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", Expires: until,

@@ -32,14 +32,23 @@ type view struct {
 	Fault         string
 	Proof         string
 	Organizations []*ent.Organization
+	Passkeys      bool           // whether there can be any
+	Kept          []*ent.Passkey // those of whoever is signed in
+	Name          string
+	Verb          string // of navigator.credentials
+	Options       string // what it takes
+	Action        string // where its answer goes
+	Back          string
 }
 
 func (p *page) write(w http.ResponseWriter) { pages.Write(w, p.status, p.template, p.view) }
 
 func titled(title string) webpage.Head { return webpage.Head{Title: title} }
 
-func emailPage(status int, next, email, fault string) *page {
-	return &page{status, "email.html", view{Head: titled("Sign in"), Next: next, Email: email, Fault: fault}}
+func (s *signin) emailPage(status int, next, email, fault string) *page {
+	return &page{status, "email.html", view{
+		Head: titled("Sign in"), Next: next, Email: email, Fault: fault, Passkeys: s.access.OffersPasskeys(),
+	}}
 }
 
 func codePage(status int, next, fault string) *page {

@@ -1,13 +1,14 @@
-// Package signin signs people in: they give an e-mail address, get a code by mail, and show it. A
-// browser then keeps a session in a cookie; an app gets its secret, to send as bearer token.
+// Package signin signs people in: they give an e-mail address, get a code by mail, and show it; or
+// they have a passkey. A browser then keeps a session in a cookie; an app gets its secret, to send as
+// bearer token.
 //
-// The pages are plain HTML. They need no script and load nothing.
+// The pages are plain HTML and load nothing. One has a script, which passkeys need.
 //
 // Guarantees:
 //
 //   - What is said to an address that is nobody's is what is said to any other, after the same work.
-//   - A code is worth something only where it was asked for: the browser keeps a nonce in a cookie of
-//     its own, which goes with the code.
+//   - A code, and a passkey's answer, is worth something only where it was asked for: the browser keeps
+//     a nonce in a cookie of its own, which goes with it.
 //   - Every sign-in is a session of its own, with a secret that was nobody's before; the one that the
 //     browser had ends.
 //   - A page of another origin can post nothing here, and nobody is sent anywhere else from here.
@@ -36,6 +37,9 @@ const (
 
 	codePath   = Path + "/code"
 	choicePath = Path + "/organization"
+
+	passkeyPath  = Path + "/passkey"
+	passkeysPath = Path + "/passkeys"
 )
 
 // Config is what the pages need.
@@ -61,6 +65,12 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET "+codePath, s.answer(s.showCode))
 	mux.HandleFunc("POST "+codePath, s.answer(s.checkCode))
 	mux.HandleFunc("POST "+choicePath, s.answer(s.choose))
+	mux.HandleFunc("POST "+passkeyPath, s.answer(s.askPasskey))
+	mux.HandleFunc("POST "+passkeyPath+"/answer", s.answer(s.checkPasskey))
+	mux.HandleFunc("GET "+passkeysPath, s.answer(s.member(s.showPasskeys)))
+	mux.HandleFunc("POST "+passkeysPath, s.answer(s.member(s.askNewPasskey)))
+	mux.HandleFunc("POST "+passkeysPath+"/answer", s.answer(s.member(s.addPasskey)))
+	mux.HandleFunc("POST "+passkeysPath+"/delete", s.answer(s.member(s.deletePasskey)))
 	mux.HandleFunc("GET "+OutPath, s.answer(s.showOut))
 	mux.HandleFunc("POST "+OutPath, s.answer(s.signOut))
 	mux.HandleFunc("POST "+Path+"/v1/codes", s.answerJSON(s.apiCode))
@@ -72,8 +82,8 @@ func New(cfg Config) http.Handler {
 	return protection.Handler(mux)
 }
 
-// maxForm is the size of the largest form, in bytes.
-const maxForm = 8 << 10
+// maxForm is the size of the largest form, in bytes: an authenticator's answer with an RSA key fits.
+const maxForm = 16 << 10
 
 // answer writes the page that show returns; nil if it has answered.
 func (s *signin) answer(
@@ -101,7 +111,7 @@ func (s *signin) answer(
 const retryAfter = "600"
 
 func (s *signin) showEmail(_ http.ResponseWriter, r *http.Request) (*page, error) {
-	return emailPage(http.StatusOK, s.next(r), "", ""), nil
+	return s.emailPage(http.StatusOK, s.next(r), "", ""), nil
 }
 
 // sendCode has a code sent, and has the browser keep what goes with it.
@@ -110,7 +120,7 @@ func (s *signin) sendCode(w http.ResponseWriter, r *http.Request) (*page, error)
 	asked, err := s.access.SendSignInCode(r.Context(), email, clientOf(r))
 	switch {
 	case access.IsCode(err, access.CodeBadUserInput):
-		return emailPage(http.StatusUnprocessableEntity, s.next(r), email,
+		return s.emailPage(http.StatusUnprocessableEntity, s.next(r), email,
 			"That is not an e-mail address."), nil
 	case err != nil:
 		return nil, err

@@ -28,6 +28,7 @@ type world struct {
 	db     *ent.Client
 	access *access.Service
 	url    string
+	public string // the same, by the name that browsers have passkeys for
 	org    *ent.Organization
 	desk   *ent.User
 	mu     sync.Mutex
@@ -50,7 +51,8 @@ func setup(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, db: testenv.Client(t)}
 	log := testenv.Logger(t)
-	w.access = access.New(access.Config{DB: w.db, Send: w.send, Log: log})
+	w.access = access.New(access.Config{DB: w.db, Send: w.send, Log: log,
+		PublicURL: func() string { return w.public }})
 	var err error
 	w.org, w.desk, err = w.access.CreateOrganization(w.everywhere(), access.CreateOrganizationInput{
 		Name: "Harbour <1>", AdminName: "Front desk", AdminEmail: "desk@example.com"})
@@ -79,6 +81,7 @@ func setup(t *testing.T) *world {
 	go func() { done <- s.Run(ctx) }()
 	t.Cleanup(func() { stop(); must(t, <-done) })
 	w.url = "http://" + s.Addr().String()
+	w.public = strings.Replace(w.url, "127.0.0.1", "localhost", 1)
 	return w
 }
 
@@ -234,7 +237,9 @@ func TestOtherOrigins(t *testing.T) {
 		if got := b.graphql(headers...); got.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: a POST to /graphql: %d %s", name, got.StatusCode, got.body)
 		}
-		for _, path := range []string{"/sign-in", "/sign-in/code", "/sign-in/organization", "/sign-out"} {
+		for _, path := range []string{"/sign-in", "/sign-in/code", "/sign-in/organization", "/sign-out",
+			"/sign-in/passkey", "/sign-in/passkey/answer", "/sign-in/passkeys", "/sign-in/passkeys/answer",
+			"/sign-in/passkeys/delete"} {
 			got := b.submit(path, url.Values{"email": {"desk@example.com"}}, headers...)
 			if got.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %s: %d", name, path, got.StatusCode)

@@ -826,6 +826,70 @@ var (
 		Columns:    OrganizationsColumns,
 		PrimaryKey: []*schema.Column{OrganizationsColumns[0]},
 	}
+	// PasskeysColumns holds the columns for the "passkeys" table.
+	PasskeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString, Size: 100},
+		{Name: "credential_id", Type: field.TypeBytes},
+		{Name: "public_key", Type: field.TypeBytes},
+		{Name: "aaguid", Type: field.TypeBytes},
+		{Name: "sign_count", Type: field.TypeInt64},
+		{Name: "backup_eligible", Type: field.TypeBool},
+		{Name: "backed_up", Type: field.TypeBool},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
+	}
+	// PasskeysTable holds the schema information for the "passkeys" table.
+	PasskeysTable = &schema.Table{
+		Name:       "passkeys",
+		Columns:    PasskeysColumns,
+		PrimaryKey: []*schema.Column{PasskeysColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "passkey_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{PasskeysColumns[1], PasskeysColumns[0]},
+			},
+			{
+				Name:    "passkey_credential_id",
+				Unique:  true,
+				Columns: []*schema.Column{PasskeysColumns[4]},
+			},
+			{
+				Name:    "passkey_org_id_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{PasskeysColumns[1], PasskeysColumns[2], PasskeysColumns[0]},
+			},
+		},
+	}
+	// PasskeyChallengesColumns holds the columns for the "passkey_challenges" table.
+	PasskeyChallengesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "nonce_hash", Type: field.TypeBytes},
+		{Name: "challenge", Type: field.TypeString},
+		{Name: "adds_for", Type: field.TypeUUID, Nullable: true},
+		{Name: "expires_at", Type: field.TypeTime},
+	}
+	// PasskeyChallengesTable holds the schema information for the "passkey_challenges" table.
+	PasskeyChallengesTable = &schema.Table{
+		Name:       "passkey_challenges",
+		Columns:    PasskeyChallengesColumns,
+		PrimaryKey: []*schema.Column{PasskeyChallengesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "passkeychallenge_nonce_hash",
+				Unique:  false,
+				Columns: []*schema.Column{PasskeyChallengesColumns[1]},
+			},
+			{
+				Name:    "passkeychallenge_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{PasskeyChallengesColumns[4]},
+			},
+		},
+	}
 	// PresencesColumns holds the columns for the "presences" table.
 	PresencesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -1324,6 +1388,8 @@ var (
 		LockdownPlansTable,
 		ManagedSitesTable,
 		OrganizationsTable,
+		PasskeysTable,
+		PasskeyChallengesTable,
 		PresencesTable,
 		SchedulesTable,
 		SessionsTable,

@@ -10,7 +10,7 @@
 // with org_id; an upsert that takes over another organization's row, by not generating upserts. The
 // test of this package walks every schema and proves all of it.
 //
-// Two tables are of no organization: what is known of somebody who signs in, before it is known whose
+// Some tables are of no organization: what is known of somebody who signs in, before it is known whose
 // user they are. Only a system actor over all organizations touches those.
 //
 // Raw SQL is outside the gate. journal, the migrations and webhooks' claim use it, with org_id in
@@ -38,7 +38,9 @@ var (
 )
 
 // unhoused are the nouns of no organization.
-var unhoused = map[string]bool{ent.TypeSignInCode: true, ent.TypeSignInAttempt: true}
+var unhoused = map[string]bool{
+	ent.TypeSignInCode: true, ent.TypeSignInAttempt: true, ent.TypePasskeyChallenge: true,
+}
 
 // tenantColumn is where a table keeps its organization. Organization itself is its own.
 func tenantColumn(noun string) string {

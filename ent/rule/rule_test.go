@@ -56,6 +56,7 @@ var nouns = map[string]struct {
 	"Visit":           {"name", "taken over"},
 	"APIToken":        {"name", "taken over"},
 	"Session":         {"last_seen_at", time.Unix(0, 0)},
+	"Passkey":         {"sign_count", int64(99)},
 	"Command":         {"stage", command.StageCANCELLED},
 	"Event":           {}, // never changes
 	"JournalHead":     {"seq", int64(0)},
@@ -71,9 +72,13 @@ var unhoused = map[string]func(context.Context, *ent.Client) error{
 		return c.SignInCode.Create().SetNonceHash([]byte("n")).SetCodeHash([]byte("c")).
 			SetEmail([]byte("e")).SetCreatedAt(schema.Now()).SetExpiresAt(schema.Now()).Exec(ctx)
 	},
+	"PasskeyChallenge": func(ctx context.Context, c *ent.Client) error {
+		return c.PasskeyChallenge.Create().SetNonceHash([]byte("n")).SetChallenge("c").
+			SetExpiresAt(schema.Now()).Exec(ctx)
+	},
 	"SignInAttempt": func(ctx context.Context, c *ent.Client) error {
 		return c.SignInAttempt.Create().SetAt(schema.Now()).SetAccount([]byte("a")).
-			SetNetwork("192.0.2.0/24").SetCode(typeid.New[typeid.SignInCode]()).Exec(ctx)
+			SetNetwork("192.0.2.0/24").SetCode([16]byte{}).Exec(ctx)
 	},
 }
 
@@ -126,6 +131,9 @@ func populate(t *testing.T, c *ent.Client) organization {
 	signedIn := c.Session.Create().SetUserID(user.ID).SetHash([]byte("h")).
 		SetMethod(session.MethodEMAIL_CODE).SetCreatedAt(schema.Now()).SetLastSeenAt(schema.Now()).
 		SetExpiresAt(schema.Now()).SetAddress("").SetUserAgent("").SaveX(ctx)
+	passkey := c.Passkey.Create().SetUserID(user.ID).SetName("Phone").SetCredentialID([]byte(o.id.String())).
+		SetPublicKey([]byte("k")).SetAaguid([]byte("a")).SetSignCount(1).SetBackupEligible(false).
+		SetBackedUp(false).SetCreatedAt(schema.Now()).SaveX(ctx)
 	cmd := c.Command.Create().SetDoorID(door.ID).SetVerb(command.VerbUNLOCK).
 		SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).
 		SetExpiresAt(schema.Now()).SaveX(ctx)
@@ -145,7 +153,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 	o.rows = map[string]any{
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
 		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
-		"Session": signedIn.ID,
+		"Session": signedIn.ID, "Passkey": passkey.ID,
 		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
 		"ManagedSite": managed.ID, "UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,
 		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
@@ -331,6 +339,9 @@ func TestForeignParentsAreRefused(t *testing.T) {
 		"session of a user": c.Session.Create().SetUserID(theirs.user).SetHash([]byte("x")).
 			SetMethod(session.MethodEMAIL_CODE).SetCreatedAt(schema.Now()).SetLastSeenAt(schema.Now()).
 			SetExpiresAt(schema.Now()).SetAddress("").SetUserAgent(""),
+		"passkey of a user": c.Passkey.Create().SetUserID(theirs.user).SetName("x").
+			SetCredentialID([]byte("x")).SetPublicKey([]byte("x")).SetAaguid([]byte("x")).SetSignCount(0).
+			SetBackupEligible(false).SetBackedUp(false).SetCreatedAt(schema.Now()),
 		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).
 			SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),
 		"attempt of a delivery": c.WebhookAttempt.Create().SetDeliveryID(theirs.deliver).
@@ -360,6 +371,7 @@ func TestCatalogueIsWalled(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 		WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND NOT i.indisprimary
 		  AND a.attname <> 'org_id'
+		  AND i.indexrelid::regclass::text <> 'passkey_credential_id' -- docs/adr/0017: who knows it, has it
 		UNION ALL
 		SELECT 'foreign key ' || k.conname FROM pg_constraint k
 		WHERE k.contype = 'f' AND NOT EXISTS (
@@ -368,7 +380,7 @@ func TestCatalogueIsWalled(t *testing.T) {
 		UNION ALL
 		SELECT 'table without organization ' || t.table_name FROM information_schema.tables t
 		WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND t.table_name NOT IN
-		    ('organizations', 'sign_in_codes', 'sign_in_attempts', 'schema_migrations')
+		    ('organizations', 'sign_in_codes', 'sign_in_attempts', 'passkey_challenges', 'schema_migrations')
 		  AND NOT EXISTS (SELECT 1 FROM information_schema.columns c WHERE c.table_schema = 'public'
 		    AND c.table_name = t.table_name AND c.column_name = 'org_id')
 		UNION ALL

@@ -4,6 +4,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
+	"github.com/google/uuid"
 
 	"github.com/cardea/cardea/typeid"
 )
@@ -19,7 +20,8 @@ func (SignInAttempt) Fields() []ent.Field {
 		field.Time("at").Immutable(),
 		field.Bytes("account").Immutable().Sensitive().Comment("keyed hash of the e-mail address"),
 		field.String("network").Immutable().Comment("a /24 or a /64"),
-		field.UUID("code", typeid.SignInCode{}).Immutable().Comment("of which it is; all go if it is right"),
+		field.UUID("code", uuid.UUID{}).Immutable().
+			Comment("the code, or what else was asked, of which it is; all go if that is right"),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/typeid"
+	"github.com/google/uuid"
 )
 
 // ID filters vertices based on their ID field.
@@ -71,7 +72,7 @@ func Network(v string) predicate.SignInAttempt {
 }
 
 // Code applies equality check predicate on the "code" field. It's identical to CodeEQ.
-func Code(v typeid.SignInCode) predicate.SignInAttempt {
+func Code(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldEQ(FieldCode, v))
 }
 
@@ -221,42 +222,42 @@ func NetworkContainsFold(v string) predicate.SignInAttempt {
 }
 
 // CodeEQ applies the EQ predicate on the "code" field.
-func CodeEQ(v typeid.SignInCode) predicate.SignInAttempt {
+func CodeEQ(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldEQ(FieldCode, v))
 }
 
 // CodeNEQ applies the NEQ predicate on the "code" field.
-func CodeNEQ(v typeid.SignInCode) predicate.SignInAttempt {
+func CodeNEQ(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldNEQ(FieldCode, v))
 }
 
 // CodeIn applies the In predicate on the "code" field.
-func CodeIn(vs ...typeid.SignInCode) predicate.SignInAttempt {
+func CodeIn(vs ...uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldIn(FieldCode, vs...))
 }
 
 // CodeNotIn applies the NotIn predicate on the "code" field.
-func CodeNotIn(vs ...typeid.SignInCode) predicate.SignInAttempt {
+func CodeNotIn(vs ...uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldNotIn(FieldCode, vs...))
 }
 
 // CodeGT applies the GT predicate on the "code" field.
-func CodeGT(v typeid.SignInCode) predicate.SignInAttempt {
+func CodeGT(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldGT(FieldCode, v))
 }
 
 // CodeGTE applies the GTE predicate on the "code" field.
-func CodeGTE(v typeid.SignInCode) predicate.SignInAttempt {
+func CodeGTE(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldGTE(FieldCode, v))
 }
 
 // CodeLT applies the LT predicate on the "code" field.
-func CodeLT(v typeid.SignInCode) predicate.SignInAttempt {
+func CodeLT(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldLT(FieldCode, v))
 }
 
 // CodeLTE applies the LTE predicate on the "code" field.
-func CodeLTE(v typeid.SignInCode) predicate.SignInAttempt {
+func CodeLTE(v uuid.UUID) predicate.SignInAttempt {
 	return predicate.SignInAttempt(sql.FieldLTE(FieldCode, v))
 }
 

@@ -1797,6 +1797,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐPasskey(ctx context.Context, v any) (typeid.Passkey, error) {
+	res, err := shape.UnmarshalPasskey(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐPasskey(ctx context.Context, sel ast.SelectionSet, v typeid.Passkey) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalPasskey(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSchedule(ctx context.Context, v any) (typeid.Schedule, error) {
 	res, err := shape.UnmarshalSchedule(v)
 	return res, graphql.ErrorOnPath(ctx, err)

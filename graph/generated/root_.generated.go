@@ -111,6 +111,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDoorInput,
 		ec.unmarshalInputDeleteHolidayCalendarInput,
 		ec.unmarshalInputDeleteLockdownPlanInput,
+		ec.unmarshalInputDeletePasskeyInput,
 		ec.unmarshalInputDeleteScheduleInput,
 		ec.unmarshalInputDeleteSiteInput,
 		ec.unmarshalInputDeleteUserGroupInput,
@@ -3556,6 +3557,60 @@ type Organization implements Node {
   ): ApiTokenConnection!
 }
 `, BuiltIn: false},
+	{Name: "../schema/passkey.graphqls", Input: `extend type Mutation {
+  "Deletes a passkey: nobody signs in with it any more. Sessions that it began go on."
+  deletePasskey(
+    "What to delete."
+    input: DeletePasskeyInput!
+  ): DeletePasskeyPayload!
+}
+
+"A key pair that a person signs in with. Its private half never leaves their phone, computer or security key."
+type Passkey implements Node {
+  "The identifier, prefix ` + "`" + `passkey` + "`" + `."
+  id: ID!
+  "What the person called it."
+  name: String!
+  "Whether it may be on several devices of the person, by the account that keeps it."
+  backupEligible: Boolean!
+  "Whether it is, as of its last use."
+  backedUp: Boolean!
+  "When it was added."
+  createdAt: DateTime!
+  "When somebody last signed in with it; null if nobody has."
+  lastUsedAt: DateTime
+}
+
+"A page of passkeys."
+type PasskeyConnection {
+  "The items with their cursors."
+  edges: [PasskeyEdge!]!
+  "The items alone."
+  nodes: [Passkey!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `PasskeyConnection` + "`" + `."
+type PasskeyEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Passkey!
+}
+
+"A passkey to delete."
+input DeletePasskeyInput {
+  "The passkey."
+  id: ID!
+}
+
+"The passkey that was deleted."
+type DeletePasskeyPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+`, BuiltIn: false},
 	{Name: "../schema/scalar.graphqls", Input: `"An instant: RFC 3339 with an offset; answered in UTC with microseconds, ` + "`" + `…T08:30:00.000000Z` + "`" + `."
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 
@@ -4652,6 +4707,17 @@ type Viewer {
     "Only what precedes this cursor."
     before: Cursor
   ): SessionConnection!
+  "The person's passkeys, oldest first. They are added at ` + "`" + `/sign-in/passkeys` + "`" + `."
+  passkeys(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): PasskeyConnection!
   "The person's keys, oldest first."
   keys(
     "Length of the page, from its start."
@@ -5632,6 +5698,14 @@ func (ec *executionContext) childFields_DeleteLockdownPlanPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type DeleteLockdownPlanPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeletePasskeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeletePasskeyPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeletePasskeyPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -6444,6 +6518,46 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_Passkey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Passkey_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Passkey_name(ctx, field)
+	case "backupEligible":
+		return ec.fieldContext_Passkey_backupEligible(ctx, field)
+	case "backedUp":
+		return ec.fieldContext_Passkey_backedUp(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Passkey_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Passkey_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Passkey", field.Name)
+}
+
+func (ec *executionContext) childFields_PasskeyConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PasskeyConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PasskeyConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PasskeyConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PasskeyConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PasskeyEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PasskeyEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PasskeyEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PasskeyEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Permission(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "action":
@@ -7168,6 +7282,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_session(ctx, field)
 	case "sessions":
 		return ec.fieldContext_Viewer_sessions(ctx, field)
+	case "passkeys":
+		return ec.fieldContext_Viewer_passkeys(ctx, field)
 	case "keys":
 		return ec.fieldContext_Viewer_keys(ctx, field)
 	}

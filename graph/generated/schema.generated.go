@@ -77,6 +77,7 @@ type MutationResolver interface {
 	CreateLockdownPlan(ctx context.Context, input access.CreateLockdownPlanInput) (*access.CreateLockdownPlanPayload, error)
 	UpdateLockdownPlan(ctx context.Context, input access.UpdateLockdownPlanInput) (*access.UpdateLockdownPlanPayload, error)
 	DeleteLockdownPlan(ctx context.Context, input access.DeleteLockdownPlanInput) (*access.DeleteLockdownPlanPayload, error)
+	DeletePasskey(ctx context.Context, input access.DeletePasskeyInput) (*access.DeletePasskeyPayload, error)
 	CreateSchedule(ctx context.Context, input access.CreateScheduleInput) (*access.CreateSchedulePayload, error)
 	UpdateSchedule(ctx context.Context, input access.UpdateScheduleInput) (*access.UpdateSchedulePayload, error)
 	DeleteSchedule(ctx context.Context, input access.DeleteScheduleInput) (*access.DeleteSchedulePayload, error)
@@ -499,6 +500,20 @@ func (ec *executionContext) field_Mutation_deleteLockdownPlan_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (access.DeleteLockdownPlanInput, error) {
 			return ec.unmarshalNDeleteLockdownPlanInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteLockdownPlanInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deletePasskey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (access.DeletePasskeyInput, error) {
+			return ec.unmarshalNDeletePasskeyInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeletePasskeyInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4487,6 +4502,50 @@ func (ec *executionContext) fieldContext_Mutation_deleteLockdownPlan(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_deletePasskey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deletePasskey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeletePasskey(ctx, fc.Args["input"].(access.DeletePasskeyInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.DeletePasskeyPayload) graphql.Marshaler {
+			return ec.marshalNDeletePasskeyPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeletePasskeyPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deletePasskey(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeletePasskeyPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deletePasskey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createSchedule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7767,6 +7826,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Schedule(ctx, sel, obj)
+	case ent.Passkey:
+		return ec._Passkey(ctx, sel, &obj)
+	case *ent.Passkey:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Passkey(ctx, sel, obj)
 	case ent.Organization:
 		return ec._Organization(ctx, sel, &obj)
 	case *ent.Organization:
@@ -8216,6 +8282,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteLockdownPlan":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteLockdownPlan(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deletePasskey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deletePasskey(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

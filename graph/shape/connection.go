@@ -53,6 +53,8 @@ type (
 	APITokenEdge              = Edge[*ent.APIToken]
 	SessionConnection         = Connection[*ent.Session]
 	SessionEdge               = Edge[*ent.Session]
+	PasskeyConnection         = Connection[*ent.Passkey]
+	PasskeyEdge               = Edge[*ent.Passkey]
 	EventConnection           = Connection[*journal.Event]
 	EventEdge                 = Edge[*journal.Event]
 	WebhookEndpointConnection = Connection[*ent.WebhookEndpoint]

@@ -60,6 +60,12 @@ func MarshalSession(v typeid.Session) graphql.Marshaler { return v }
 // UnmarshalSession reads an identifier of this noun and no other.
 func UnmarshalSession(v any) (typeid.Session, error) { return read[typeid.Session](v) }
 
+// MarshalPasskey writes an identifier.
+func MarshalPasskey(v typeid.Passkey) graphql.Marshaler { return v }
+
+// UnmarshalPasskey reads an identifier of this noun and no other.
+func UnmarshalPasskey(v any) (typeid.Passkey, error) { return read[typeid.Passkey](v) }
+
 // MarshalCommand writes an identifier.
 func MarshalCommand(v typeid.Command) graphql.Marshaler { return v }
 
