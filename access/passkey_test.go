@@ -14,6 +14,7 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
+	"github.com/cardea/cardea/typeid"
 )
 
 // inSession is the member, or another user, in a session that they began.
@@ -276,47 +277,46 @@ func TestAddPasskeyIsRefused(t *testing.T) {
 	e.add(e.admin, known)
 	admin := e.inSession(e.admin)
 	for name, is := range map[string]struct {
-		spoil func(a *authenticator, in *access.AddPasskeyInput, of *context.Context)
+		spoil func(a *authenticator, in *access.AddPasskeyInput)
+		as    context.Context //nolint:containedctx // who adds it; nil: who asked
 		code  access.Code
 	}{
-		"without a session": {func(_ *authenticator, _ *access.AddPasskeyInput, of *context.Context) {
-			*of = e.member
-		}, access.CodeForbidden},
-		"by an API token": {func(_ *authenticator, _ *access.AddPasskeyInput, of *context.Context) {
-			by, _ := actor.FromContext(*of)
-			by.Kind = actor.KindToken
-			*of = actor.NewContext(t.Context(), by)
-		}, access.CodeForbidden},
-		"for another user": {func(_ *authenticator, _ *access.AddPasskeyInput, of *context.Context) {
-			*of = admin
-		}, access.CodeUnauthenticated},
-		"without a name": {func(_ *authenticator, in *access.AddPasskeyInput, _ *context.Context) {
+		"without a session": {as: e.member, code: access.CodeForbidden},
+		"by an API token": {as: actor.NewContext(t.Context(), actor.Token(e.org, typeid.New[typeid.APIToken](), e.memberID,
+			actor.RoleMember)), code: access.CodeForbidden},
+		"for another user": {as: admin, code: access.CodeUnauthenticated},
+		"without a name": {spoil: func(_ *authenticator, in *access.AddPasskeyInput) {
 			in.Name = ""
-		}, access.CodeBadUserInput},
-		"later": {func(*authenticator, *access.AddPasskeyInput, *context.Context) {
+		}, code: access.CodeBadUserInput},
+		"later": {spoil: func(*authenticator, *access.AddPasskeyInput) {
 			e.clock.Advance(access.PasskeyWindow)
-		}, access.CodeUnauthenticated},
-		"no JSON": {func(_ *authenticator, in *access.AddPasskeyInput, _ *context.Context) {
+		}, code: access.CodeUnauthenticated},
+		"no JSON": {spoil: func(_ *authenticator, in *access.AddPasskeyInput) {
 			in.Credential = []byte("{}")
-		}, access.CodeUnauthenticated},
-		"another origin": {func(a *authenticator, _ *access.AddPasskeyInput, _ *context.Context) {
+		}, code: access.CodeUnauthenticated},
+		"another origin": {spoil: func(a *authenticator, _ *access.AddPasskeyInput) {
 			a.client["origin"] = "https://elsewhere.example"
-		}, access.CodeUnauthenticated},
-		"another relying party": {func(a *authenticator, _ *access.AddPasskeyInput, _ *context.Context) {
+		}, code: access.CodeUnauthenticated},
+		"another relying party": {spoil: func(a *authenticator, _ *access.AddPasskeyInput) {
 			a.rp = "elsewhere.example"
-		}, access.CodeUnauthenticated},
-		"user not verified": {func(a *authenticator, _ *access.AddPasskeyInput, _ *context.Context) {
+		}, code: access.CodeUnauthenticated},
+		"user not verified": {spoil: func(a *authenticator, _ *access.AddPasskeyInput) {
 			a.flags &^= verified
-		}, access.CodeUnauthenticated},
-		"known as another's": {func(a *authenticator, _ *access.AddPasskeyInput, _ *context.Context) {
+		}, code: access.CodeUnauthenticated},
+		"known as another's": {spoil: func(a *authenticator, _ *access.AddPasskeyInput) {
 			a.id = known.id
-		}, access.CodeConflict},
+		}, code: access.CodeConflict},
 	} {
 		of := e.inSession(e.member)
 		q, err := e.nodes[0].AskNewPasskey(of)
 		must(t, err)
 		a, in := newAuthenticator(t), access.AddPasskeyInput{Name: "Phone", Nonce: q.Nonce}
-		is.spoil(a, &in, &of)
+		if is.spoil != nil {
+			is.spoil(a, &in)
+		}
+		if is.as != nil {
+			of = is.as
+		}
 		if in.Credential == nil {
 			in.Credential = a.create(q)
 		}

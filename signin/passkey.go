@@ -99,7 +99,7 @@ func (s *signin) addPasskey(w http.ResponseWriter, r *http.Request) (*page, erro
 		Name: name, Nonce: kept(r, challengeCookie), Credential: []byte(r.PostFormValue("credential")),
 	})
 	forget(w, challengeCookie)
-	fault := ""
+	var fault string
 	switch {
 	case access.IsCode(err, access.CodeBadUserInput):
 		fault = "A name has 1 to 100 characters."

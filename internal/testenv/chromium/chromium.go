@@ -27,7 +27,7 @@ const patience = 60 * time.Second
 
 // Browser is a Chromium that ends with its test.
 type Browser struct {
-	t       testing.TB
+	t       *testing.T
 	to      io.Writer
 	mu      sync.Mutex
 	last    int
@@ -48,7 +48,7 @@ type message struct {
 }
 
 // Open starts a Chromium with a profile of its own.
-func Open(t testing.TB) *Browser {
+func Open(t *testing.T) *Browser {
 	t.Helper()
 	if err := localservices.Install(t.Context(), t.Output(), localservices.Chromium); err != nil {
 		t.Fatalf("no browser: %v", err)
@@ -60,7 +60,8 @@ func Open(t testing.TB) *Browser {
 	from, ours, err := os.Pipe()
 	must(t, err)
 	ctx, kill := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu",
+	cmd := exec.CommandContext(ctx, program, //nolint:gosec // one of the programs that were looked for
+		"--headless", "--no-sandbox", "--disable-gpu",
 		"--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
 		"--remote-debugging-pipe", "about:blank")
@@ -89,7 +90,7 @@ func Open(t testing.TB) *Browser {
 	return b
 }
 
-func must(t testing.TB, err error) {
+func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
