@@ -134,6 +134,8 @@ var conflicts = map[string]Error{
 	"door_org_id_device_id_device_port":           {CodeConflict, "another door is bound to this port", "port"},
 	"area_org_id_site_id_name":                    {CodeConflict, "another area of the site has this name", "name"},
 	"user_org_id_email":                           {CodeConflict, "another user has this e-mail address", "email"},
+	"user_org_id_external_id":                     {CodeConflict, "another user has this external identifier", "externalId"},
+	"usergroup_org_id_external_id":                {CodeConflict, "another group has this external identifier", "externalId"},
 	"webhookendpoint_org_id_url":                  {CodeConflict, "another endpoint has this URL", "url"},
 	"schedule_org_id_name":                        {CodeConflict, "another schedule has this name", "name"},
 	"holidaycalendar_org_id_name":                 {CodeConflict, "another holiday calendar has this name", "name"},

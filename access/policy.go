@@ -144,6 +144,15 @@ func Authorize(ctx context.Context, action Action) error {
 	return err
 }
 
+// AuthorizeAll fails as Authorize does, and if the action reaches less than the whole organization.
+func AuthorizeAll(ctx context.Context, action Action) error {
+	reached, err := reach(ctx, action)
+	if err == nil && reached != all {
+		err = errForbidden
+	}
+	return err
+}
+
 // Everywhere says whether the action reaches the whole organization for the actor of ctx.
 func Everywhere(ctx context.Context, action Action) bool {
 	reached, err := reach(ctx, action)

@@ -2,13 +2,11 @@ package access
 
 import (
 	"context"
-	"fmt"
 	"net/mail"
 	"strings"
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
@@ -136,6 +134,10 @@ func (s *Service) updateUser(
 	if in.Email != nil {
 		update.SetEmail(normalEmail(*in.Email))
 	}
+	if in.Name != nil && *in.Name != before.Name { // these were the parts of another
+		replace(before.GivenName, nil, update.SetGivenName, update.ClearGivenName)
+		replace(before.FamilyName, nil, update.SetFamilyName, update.ClearFamilyName)
+	}
 	change := changes(update.Mutation())
 	after, err := update.Save(ctx)
 	if err != nil {
@@ -216,17 +218,7 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 				return nil, err
 			}
 		}
-		events, err := s.endAll(ctx, tx, key.Or(key.UserID(u.ID), key.SharedByID(u.ID)))
-		if err != nil {
-			return nil, err
-		}
-		if err := tx.User.DeleteOne(u).Exec(ctx); err != nil {
-			return nil, fmt.Errorf("delete user: %w", err)
-		}
-		if err := keepOwner(ctx, tx); err != nil {
-			return nil, err
-		}
-		return append(events, journal.Event{Type: "user.deleted", User: u.ID}), nil
+		return s.deleteUser(ctx, tx, u)
 	})
 	if err != nil {
 		return nil, err

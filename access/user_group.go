@@ -9,7 +9,6 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
 	"github.com/cardea/cardea/ent/usergroupmember"
@@ -240,18 +239,7 @@ func (s *Service) DeleteUserGroup(
 		if err != nil {
 			return nil, found(err, "group", "id")
 		}
-		if err := holdMembers(ctx, tx, g.ID); err != nil {
-			return nil, err
-		}
-		events, err := s.endAll(ctx, tx, key.UserGroupID(g.ID))
-		if err != nil {
-			return nil, err
-		}
-		if err := tx.UserGroup.DeleteOne(g).Exec(ctx); err != nil {
-			return nil, err
-		}
-		return append(events,
-			journal.Event{Type: "user_group.deleted", Data: data("groupId", g.ID)}), nil
+		return s.deleteUserGroup(ctx, tx, g)
 	})
 	if err != nil {
 		return nil, err

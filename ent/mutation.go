@@ -25179,6 +25179,9 @@ type UserMutation struct {
 	updated_at    *time.Time
 	name          *string
 	email         *string
+	given_name    *string
+	family_name   *string
+	external_id   *string
 	role          *actor.Role
 	status        *user.Status
 	clearedFields map[string]struct{}
@@ -25484,6 +25487,153 @@ func (m *UserMutation) ResetEmail() {
 	delete(m.clearedFields, user.FieldEmail)
 }
 
+// SetGivenName sets the "given_name" field.
+func (m *UserMutation) SetGivenName(s string) {
+	m.given_name = &s
+}
+
+// GivenName returns the value of the "given_name" field in the mutation.
+func (m *UserMutation) GivenName() (r string, exists bool) {
+	v := m.given_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGivenName returns the old "given_name" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldGivenName(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGivenName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGivenName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGivenName: %w", err)
+	}
+	return oldValue.GivenName, nil
+}
+
+// ClearGivenName clears the value of the "given_name" field.
+func (m *UserMutation) ClearGivenName() {
+	m.given_name = nil
+	m.clearedFields[user.FieldGivenName] = struct{}{}
+}
+
+// GivenNameCleared returns if the "given_name" field was cleared in this mutation.
+func (m *UserMutation) GivenNameCleared() bool {
+	_, ok := m.clearedFields[user.FieldGivenName]
+	return ok
+}
+
+// ResetGivenName resets all changes to the "given_name" field.
+func (m *UserMutation) ResetGivenName() {
+	m.given_name = nil
+	delete(m.clearedFields, user.FieldGivenName)
+}
+
+// SetFamilyName sets the "family_name" field.
+func (m *UserMutation) SetFamilyName(s string) {
+	m.family_name = &s
+}
+
+// FamilyName returns the value of the "family_name" field in the mutation.
+func (m *UserMutation) FamilyName() (r string, exists bool) {
+	v := m.family_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFamilyName returns the old "family_name" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldFamilyName(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFamilyName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFamilyName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFamilyName: %w", err)
+	}
+	return oldValue.FamilyName, nil
+}
+
+// ClearFamilyName clears the value of the "family_name" field.
+func (m *UserMutation) ClearFamilyName() {
+	m.family_name = nil
+	m.clearedFields[user.FieldFamilyName] = struct{}{}
+}
+
+// FamilyNameCleared returns if the "family_name" field was cleared in this mutation.
+func (m *UserMutation) FamilyNameCleared() bool {
+	_, ok := m.clearedFields[user.FieldFamilyName]
+	return ok
+}
+
+// ResetFamilyName resets all changes to the "family_name" field.
+func (m *UserMutation) ResetFamilyName() {
+	m.family_name = nil
+	delete(m.clearedFields, user.FieldFamilyName)
+}
+
+// SetExternalID sets the "external_id" field.
+func (m *UserMutation) SetExternalID(s string) {
+	m.external_id = &s
+}
+
+// ExternalID returns the value of the "external_id" field in the mutation.
+func (m *UserMutation) ExternalID() (r string, exists bool) {
+	v := m.external_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExternalID returns the old "external_id" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldExternalID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExternalID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExternalID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExternalID: %w", err)
+	}
+	return oldValue.ExternalID, nil
+}
+
+// ClearExternalID clears the value of the "external_id" field.
+func (m *UserMutation) ClearExternalID() {
+	m.external_id = nil
+	m.clearedFields[user.FieldExternalID] = struct{}{}
+}
+
+// ExternalIDCleared returns if the "external_id" field was cleared in this mutation.
+func (m *UserMutation) ExternalIDCleared() bool {
+	_, ok := m.clearedFields[user.FieldExternalID]
+	return ok
+}
+
+// ResetExternalID resets all changes to the "external_id" field.
+func (m *UserMutation) ResetExternalID() {
+	m.external_id = nil
+	delete(m.clearedFields, user.FieldExternalID)
+}
+
 // SetRole sets the "role" field.
 func (m *UserMutation) SetRole(a actor.Role) {
 	m.role = &a
@@ -25590,7 +25740,7 @@ func (m *UserMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *UserMutation) Fields() []string {
-	fields := make([]string, 0, 7)
+	fields := make([]string, 0, 10)
 	if m.org_id != nil {
 		fields = append(fields, user.FieldOrgID)
 	}
@@ -25605,6 +25755,15 @@ func (m *UserMutation) Fields() []string {
 	}
 	if m.email != nil {
 		fields = append(fields, user.FieldEmail)
+	}
+	if m.given_name != nil {
+		fields = append(fields, user.FieldGivenName)
+	}
+	if m.family_name != nil {
+		fields = append(fields, user.FieldFamilyName)
+	}
+	if m.external_id != nil {
+		fields = append(fields, user.FieldExternalID)
 	}
 	if m.role != nil {
 		fields = append(fields, user.FieldRole)
@@ -25630,6 +25789,12 @@ func (m *UserMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case user.FieldEmail:
 		return m.Email()
+	case user.FieldGivenName:
+		return m.GivenName()
+	case user.FieldFamilyName:
+		return m.FamilyName()
+	case user.FieldExternalID:
+		return m.ExternalID()
 	case user.FieldRole:
 		return m.Role()
 	case user.FieldStatus:
@@ -25653,6 +25818,12 @@ func (m *UserMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldName(ctx)
 	case user.FieldEmail:
 		return m.OldEmail(ctx)
+	case user.FieldGivenName:
+		return m.OldGivenName(ctx)
+	case user.FieldFamilyName:
+		return m.OldFamilyName(ctx)
+	case user.FieldExternalID:
+		return m.OldExternalID(ctx)
 	case user.FieldRole:
 		return m.OldRole(ctx)
 	case user.FieldStatus:
@@ -25701,6 +25872,27 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetEmail(v)
 		return nil
+	case user.FieldGivenName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGivenName(v)
+		return nil
+	case user.FieldFamilyName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFamilyName(v)
+		return nil
+	case user.FieldExternalID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExternalID(v)
+		return nil
 	case user.FieldRole:
 		v, ok := value.(actor.Role)
 		if !ok {
@@ -25748,6 +25940,15 @@ func (m *UserMutation) ClearedFields() []string {
 	if m.FieldCleared(user.FieldEmail) {
 		fields = append(fields, user.FieldEmail)
 	}
+	if m.FieldCleared(user.FieldGivenName) {
+		fields = append(fields, user.FieldGivenName)
+	}
+	if m.FieldCleared(user.FieldFamilyName) {
+		fields = append(fields, user.FieldFamilyName)
+	}
+	if m.FieldCleared(user.FieldExternalID) {
+		fields = append(fields, user.FieldExternalID)
+	}
 	return fields
 }
 
@@ -25764,6 +25965,15 @@ func (m *UserMutation) ClearField(name string) error {
 	switch name {
 	case user.FieldEmail:
 		m.ClearEmail()
+		return nil
+	case user.FieldGivenName:
+		m.ClearGivenName()
+		return nil
+	case user.FieldFamilyName:
+		m.ClearFamilyName()
+		return nil
+	case user.FieldExternalID:
+		m.ClearExternalID()
 		return nil
 	}
 	return fmt.Errorf("unknown User nullable field %s", name)
@@ -25787,6 +25997,15 @@ func (m *UserMutation) ResetField(name string) error {
 		return nil
 	case user.FieldEmail:
 		m.ResetEmail()
+		return nil
+	case user.FieldGivenName:
+		m.ResetGivenName()
+		return nil
+	case user.FieldFamilyName:
+		m.ResetFamilyName()
+		return nil
+	case user.FieldExternalID:
+		m.ResetExternalID()
 		return nil
 	case user.FieldRole:
 		m.ResetRole()
@@ -25856,6 +26075,7 @@ type UserGroupMutation struct {
 	created_at    *time.Time
 	updated_at    *time.Time
 	name          *string
+	external_id   *string
 	parent_id     *typeid.UserGroup
 	clearedFields map[string]struct{}
 	done          bool
@@ -26111,6 +26331,55 @@ func (m *UserGroupMutation) ResetName() {
 	m.name = nil
 }
 
+// SetExternalID sets the "external_id" field.
+func (m *UserGroupMutation) SetExternalID(s string) {
+	m.external_id = &s
+}
+
+// ExternalID returns the value of the "external_id" field in the mutation.
+func (m *UserGroupMutation) ExternalID() (r string, exists bool) {
+	v := m.external_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExternalID returns the old "external_id" field's value of the UserGroup entity.
+// If the UserGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserGroupMutation) OldExternalID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExternalID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExternalID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExternalID: %w", err)
+	}
+	return oldValue.ExternalID, nil
+}
+
+// ClearExternalID clears the value of the "external_id" field.
+func (m *UserGroupMutation) ClearExternalID() {
+	m.external_id = nil
+	m.clearedFields[usergroup.FieldExternalID] = struct{}{}
+}
+
+// ExternalIDCleared returns if the "external_id" field was cleared in this mutation.
+func (m *UserGroupMutation) ExternalIDCleared() bool {
+	_, ok := m.clearedFields[usergroup.FieldExternalID]
+	return ok
+}
+
+// ResetExternalID resets all changes to the "external_id" field.
+func (m *UserGroupMutation) ResetExternalID() {
+	m.external_id = nil
+	delete(m.clearedFields, usergroup.FieldExternalID)
+}
+
 // SetParentID sets the "parent_id" field.
 func (m *UserGroupMutation) SetParentID(tg typeid.UserGroup) {
 	m.parent_id = &tg
@@ -26194,7 +26463,7 @@ func (m *UserGroupMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *UserGroupMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 6)
 	if m.org_id != nil {
 		fields = append(fields, usergroup.FieldOrgID)
 	}
@@ -26206,6 +26475,9 @@ func (m *UserGroupMutation) Fields() []string {
 	}
 	if m.name != nil {
 		fields = append(fields, usergroup.FieldName)
+	}
+	if m.external_id != nil {
+		fields = append(fields, usergroup.FieldExternalID)
 	}
 	if m.parent_id != nil {
 		fields = append(fields, usergroup.FieldParentID)
@@ -26226,6 +26498,8 @@ func (m *UserGroupMutation) Field(name string) (ent.Value, bool) {
 		return m.UpdatedAt()
 	case usergroup.FieldName:
 		return m.Name()
+	case usergroup.FieldExternalID:
+		return m.ExternalID()
 	case usergroup.FieldParentID:
 		return m.ParentID()
 	}
@@ -26245,6 +26519,8 @@ func (m *UserGroupMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldUpdatedAt(ctx)
 	case usergroup.FieldName:
 		return m.OldName(ctx)
+	case usergroup.FieldExternalID:
+		return m.OldExternalID(ctx)
 	case usergroup.FieldParentID:
 		return m.OldParentID(ctx)
 	}
@@ -26284,6 +26560,13 @@ func (m *UserGroupMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetName(v)
 		return nil
+	case usergroup.FieldExternalID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExternalID(v)
+		return nil
 	case usergroup.FieldParentID:
 		v, ok := value.(typeid.UserGroup)
 		if !ok {
@@ -26321,6 +26604,9 @@ func (m *UserGroupMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *UserGroupMutation) ClearedFields() []string {
 	var fields []string
+	if m.FieldCleared(usergroup.FieldExternalID) {
+		fields = append(fields, usergroup.FieldExternalID)
+	}
 	if m.FieldCleared(usergroup.FieldParentID) {
 		fields = append(fields, usergroup.FieldParentID)
 	}
@@ -26338,6 +26624,9 @@ func (m *UserGroupMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *UserGroupMutation) ClearField(name string) error {
 	switch name {
+	case usergroup.FieldExternalID:
+		m.ClearExternalID()
+		return nil
 	case usergroup.FieldParentID:
 		m.ClearParentID()
 		return nil
@@ -26360,6 +26649,9 @@ func (m *UserGroupMutation) ResetField(name string) error {
 		return nil
 	case usergroup.FieldName:
 		m.ResetName()
+		return nil
+	case usergroup.FieldExternalID:
+		m.ResetExternalID()
 		return nil
 	case usergroup.FieldParentID:
 		m.ResetParentID()

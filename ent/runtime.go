@@ -795,6 +795,18 @@ func init() {
 	userDescEmail := userFields[2].Descriptor()
 	// user.EmailValidator is a validator for the "email" field. It is called by the builders before save.
 	user.EmailValidator = userDescEmail.Validators[0].(func(string) error)
+	// userDescGivenName is the schema descriptor for given_name field.
+	userDescGivenName := userFields[3].Descriptor()
+	// user.GivenNameValidator is a validator for the "given_name" field. It is called by the builders before save.
+	user.GivenNameValidator = userDescGivenName.Validators[0].(func(string) error)
+	// userDescFamilyName is the schema descriptor for family_name field.
+	userDescFamilyName := userFields[4].Descriptor()
+	// user.FamilyNameValidator is a validator for the "family_name" field. It is called by the builders before save.
+	user.FamilyNameValidator = userDescFamilyName.Validators[0].(func(string) error)
+	// userDescExternalID is the schema descriptor for external_id field.
+	userDescExternalID := userFields[5].Descriptor()
+	// user.ExternalIDValidator is a validator for the "external_id" field. It is called by the builders before save.
+	user.ExternalIDValidator = userDescExternalID.Validators[0].(func(string) error)
 	// userDescID is the schema descriptor for id field.
 	userDescID := userFields[0].Descriptor()
 	// user.DefaultID holds the default value on creation for the id field.
@@ -832,6 +844,10 @@ func init() {
 			return nil
 		}
 	}()
+	// usergroupDescExternalID is the schema descriptor for external_id field.
+	usergroupDescExternalID := usergroupFields[2].Descriptor()
+	// usergroup.ExternalIDValidator is a validator for the "external_id" field. It is called by the builders before save.
+	usergroup.ExternalIDValidator = usergroupDescExternalID.Validators[0].(func(string) error)
 	// usergroupDescID is the schema descriptor for id field.
 	usergroupDescID := usergroupFields[0].Descriptor()
 	// usergroup.DefaultID holds the default value on creation for the id field.

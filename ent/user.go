@@ -29,6 +29,12 @@ type User struct {
 	Name string `json:"name,omitempty"`
 	// lower case; null for a guest
 	Email *string `json:"email,omitempty"`
+	// of name, where a directory tells its parts
+	GivenName *string `json:"given_name,omitempty"`
+	// likewise
+	FamilyName *string `json:"family_name,omitempty"`
+	// what the organization's directory calls the person
+	ExternalID *string `json:"external_id,omitempty"`
 	// Role holds the value of the "role" field.
 	Role actor.Role `json:"role,omitempty"`
 	// Status holds the value of the "status" field.
@@ -41,7 +47,7 @@ func (*User) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case user.FieldName, user.FieldEmail, user.FieldRole, user.FieldStatus:
+		case user.FieldName, user.FieldEmail, user.FieldGivenName, user.FieldFamilyName, user.FieldExternalID, user.FieldRole, user.FieldStatus:
 			values[i] = new(sql.NullString)
 		case user.FieldCreatedAt, user.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -100,6 +106,27 @@ func (_m *User) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Email = new(string)
 				*_m.Email = value.String
+			}
+		case user.FieldGivenName:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field given_name", values[i])
+			} else if value.Valid {
+				_m.GivenName = new(string)
+				*_m.GivenName = value.String
+			}
+		case user.FieldFamilyName:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field family_name", values[i])
+			} else if value.Valid {
+				_m.FamilyName = new(string)
+				*_m.FamilyName = value.String
+			}
+		case user.FieldExternalID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field external_id", values[i])
+			} else if value.Valid {
+				_m.ExternalID = new(string)
+				*_m.ExternalID = value.String
 			}
 		case user.FieldRole:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -163,6 +190,21 @@ func (_m *User) String() string {
 	builder.WriteString(", ")
 	if v := _m.Email; v != nil {
 		builder.WriteString("email=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.GivenName; v != nil {
+		builder.WriteString("given_name=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.FamilyName; v != nil {
+		builder.WriteString("family_name=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ExternalID; v != nil {
+		builder.WriteString("external_id=")
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")

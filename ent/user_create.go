@@ -76,6 +76,48 @@ func (_c *UserCreate) SetNillableEmail(v *string) *UserCreate {
 	return _c
 }
 
+// SetGivenName sets the "given_name" field.
+func (_c *UserCreate) SetGivenName(v string) *UserCreate {
+	_c.mutation.SetGivenName(v)
+	return _c
+}
+
+// SetNillableGivenName sets the "given_name" field if the given value is not nil.
+func (_c *UserCreate) SetNillableGivenName(v *string) *UserCreate {
+	if v != nil {
+		_c.SetGivenName(*v)
+	}
+	return _c
+}
+
+// SetFamilyName sets the "family_name" field.
+func (_c *UserCreate) SetFamilyName(v string) *UserCreate {
+	_c.mutation.SetFamilyName(v)
+	return _c
+}
+
+// SetNillableFamilyName sets the "family_name" field if the given value is not nil.
+func (_c *UserCreate) SetNillableFamilyName(v *string) *UserCreate {
+	if v != nil {
+		_c.SetFamilyName(*v)
+	}
+	return _c
+}
+
+// SetExternalID sets the "external_id" field.
+func (_c *UserCreate) SetExternalID(v string) *UserCreate {
+	_c.mutation.SetExternalID(v)
+	return _c
+}
+
+// SetNillableExternalID sets the "external_id" field if the given value is not nil.
+func (_c *UserCreate) SetNillableExternalID(v *string) *UserCreate {
+	if v != nil {
+		_c.SetExternalID(*v)
+	}
+	return _c
+}
+
 // SetRole sets the "role" field.
 func (_c *UserCreate) SetRole(v actor.Role) *UserCreate {
 	_c.mutation.SetRole(v)
@@ -199,6 +241,21 @@ func (_c *UserCreate) check() error {
 			return &ValidationError{Name: "email", err: fmt.Errorf(`ent: validator failed for field "User.email": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.GivenName(); ok {
+		if err := user.GivenNameValidator(v); err != nil {
+			return &ValidationError{Name: "given_name", err: fmt.Errorf(`ent: validator failed for field "User.given_name": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.FamilyName(); ok {
+		if err := user.FamilyNameValidator(v); err != nil {
+			return &ValidationError{Name: "family_name", err: fmt.Errorf(`ent: validator failed for field "User.family_name": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ExternalID(); ok {
+		if err := user.ExternalIDValidator(v); err != nil {
+			return &ValidationError{Name: "external_id", err: fmt.Errorf(`ent: validator failed for field "User.external_id": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.Role(); !ok {
 		return &ValidationError{Name: "role", err: errors.New(`ent: missing required field "User.role"`)}
 	}
@@ -269,6 +326,18 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Email(); ok {
 		_spec.SetField(user.FieldEmail, field.TypeString, value)
 		_node.Email = &value
+	}
+	if value, ok := _c.mutation.GivenName(); ok {
+		_spec.SetField(user.FieldGivenName, field.TypeString, value)
+		_node.GivenName = &value
+	}
+	if value, ok := _c.mutation.FamilyName(); ok {
+		_spec.SetField(user.FieldFamilyName, field.TypeString, value)
+		_node.FamilyName = &value
+	}
+	if value, ok := _c.mutation.ExternalID(); ok {
+		_spec.SetField(user.FieldExternalID, field.TypeString, value)
+		_node.ExternalID = &value
 	}
 	if value, ok := _c.mutation.Role(); ok {
 		_spec.SetField(user.FieldRole, field.TypeEnum, value)

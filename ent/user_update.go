@@ -70,6 +70,66 @@ func (_u *UserUpdate) ClearEmail() *UserUpdate {
 	return _u
 }
 
+// SetGivenName sets the "given_name" field.
+func (_u *UserUpdate) SetGivenName(v string) *UserUpdate {
+	_u.mutation.SetGivenName(v)
+	return _u
+}
+
+// SetNillableGivenName sets the "given_name" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableGivenName(v *string) *UserUpdate {
+	if v != nil {
+		_u.SetGivenName(*v)
+	}
+	return _u
+}
+
+// ClearGivenName clears the value of the "given_name" field.
+func (_u *UserUpdate) ClearGivenName() *UserUpdate {
+	_u.mutation.ClearGivenName()
+	return _u
+}
+
+// SetFamilyName sets the "family_name" field.
+func (_u *UserUpdate) SetFamilyName(v string) *UserUpdate {
+	_u.mutation.SetFamilyName(v)
+	return _u
+}
+
+// SetNillableFamilyName sets the "family_name" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableFamilyName(v *string) *UserUpdate {
+	if v != nil {
+		_u.SetFamilyName(*v)
+	}
+	return _u
+}
+
+// ClearFamilyName clears the value of the "family_name" field.
+func (_u *UserUpdate) ClearFamilyName() *UserUpdate {
+	_u.mutation.ClearFamilyName()
+	return _u
+}
+
+// SetExternalID sets the "external_id" field.
+func (_u *UserUpdate) SetExternalID(v string) *UserUpdate {
+	_u.mutation.SetExternalID(v)
+	return _u
+}
+
+// SetNillableExternalID sets the "external_id" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableExternalID(v *string) *UserUpdate {
+	if v != nil {
+		_u.SetExternalID(*v)
+	}
+	return _u
+}
+
+// ClearExternalID clears the value of the "external_id" field.
+func (_u *UserUpdate) ClearExternalID() *UserUpdate {
+	_u.mutation.ClearExternalID()
+	return _u
+}
+
 // SetRole sets the "role" field.
 func (_u *UserUpdate) SetRole(v actor.Role) *UserUpdate {
 	_u.mutation.SetRole(v)
@@ -151,6 +211,21 @@ func (_u *UserUpdate) check() error {
 			return &ValidationError{Name: "email", err: fmt.Errorf(`ent: validator failed for field "User.email": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.GivenName(); ok {
+		if err := user.GivenNameValidator(v); err != nil {
+			return &ValidationError{Name: "given_name", err: fmt.Errorf(`ent: validator failed for field "User.given_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.FamilyName(); ok {
+		if err := user.FamilyNameValidator(v); err != nil {
+			return &ValidationError{Name: "family_name", err: fmt.Errorf(`ent: validator failed for field "User.family_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ExternalID(); ok {
+		if err := user.ExternalIDValidator(v); err != nil {
+			return &ValidationError{Name: "external_id", err: fmt.Errorf(`ent: validator failed for field "User.external_id": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Role(); ok {
 		if err := user.RoleValidator(v); err != nil {
 			return &ValidationError{Name: "role", err: fmt.Errorf(`ent: validator failed for field "User.role": %w`, err)}
@@ -193,6 +268,24 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.EmailCleared() {
 		_spec.ClearField(user.FieldEmail, field.TypeString)
+	}
+	if value, ok := _u.mutation.GivenName(); ok {
+		_spec.SetField(user.FieldGivenName, field.TypeString, value)
+	}
+	if _u.mutation.GivenNameCleared() {
+		_spec.ClearField(user.FieldGivenName, field.TypeString)
+	}
+	if value, ok := _u.mutation.FamilyName(); ok {
+		_spec.SetField(user.FieldFamilyName, field.TypeString, value)
+	}
+	if _u.mutation.FamilyNameCleared() {
+		_spec.ClearField(user.FieldFamilyName, field.TypeString)
+	}
+	if value, ok := _u.mutation.ExternalID(); ok {
+		_spec.SetField(user.FieldExternalID, field.TypeString, value)
+	}
+	if _u.mutation.ExternalIDCleared() {
+		_spec.ClearField(user.FieldExternalID, field.TypeString)
 	}
 	if value, ok := _u.mutation.Role(); ok {
 		_spec.SetField(user.FieldRole, field.TypeEnum, value)
@@ -259,6 +352,66 @@ func (_u *UserUpdateOne) SetNillableEmail(v *string) *UserUpdateOne {
 // ClearEmail clears the value of the "email" field.
 func (_u *UserUpdateOne) ClearEmail() *UserUpdateOne {
 	_u.mutation.ClearEmail()
+	return _u
+}
+
+// SetGivenName sets the "given_name" field.
+func (_u *UserUpdateOne) SetGivenName(v string) *UserUpdateOne {
+	_u.mutation.SetGivenName(v)
+	return _u
+}
+
+// SetNillableGivenName sets the "given_name" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableGivenName(v *string) *UserUpdateOne {
+	if v != nil {
+		_u.SetGivenName(*v)
+	}
+	return _u
+}
+
+// ClearGivenName clears the value of the "given_name" field.
+func (_u *UserUpdateOne) ClearGivenName() *UserUpdateOne {
+	_u.mutation.ClearGivenName()
+	return _u
+}
+
+// SetFamilyName sets the "family_name" field.
+func (_u *UserUpdateOne) SetFamilyName(v string) *UserUpdateOne {
+	_u.mutation.SetFamilyName(v)
+	return _u
+}
+
+// SetNillableFamilyName sets the "family_name" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableFamilyName(v *string) *UserUpdateOne {
+	if v != nil {
+		_u.SetFamilyName(*v)
+	}
+	return _u
+}
+
+// ClearFamilyName clears the value of the "family_name" field.
+func (_u *UserUpdateOne) ClearFamilyName() *UserUpdateOne {
+	_u.mutation.ClearFamilyName()
+	return _u
+}
+
+// SetExternalID sets the "external_id" field.
+func (_u *UserUpdateOne) SetExternalID(v string) *UserUpdateOne {
+	_u.mutation.SetExternalID(v)
+	return _u
+}
+
+// SetNillableExternalID sets the "external_id" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableExternalID(v *string) *UserUpdateOne {
+	if v != nil {
+		_u.SetExternalID(*v)
+	}
+	return _u
+}
+
+// ClearExternalID clears the value of the "external_id" field.
+func (_u *UserUpdateOne) ClearExternalID() *UserUpdateOne {
+	_u.mutation.ClearExternalID()
 	return _u
 }
 
@@ -356,6 +509,21 @@ func (_u *UserUpdateOne) check() error {
 			return &ValidationError{Name: "email", err: fmt.Errorf(`ent: validator failed for field "User.email": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.GivenName(); ok {
+		if err := user.GivenNameValidator(v); err != nil {
+			return &ValidationError{Name: "given_name", err: fmt.Errorf(`ent: validator failed for field "User.given_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.FamilyName(); ok {
+		if err := user.FamilyNameValidator(v); err != nil {
+			return &ValidationError{Name: "family_name", err: fmt.Errorf(`ent: validator failed for field "User.family_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ExternalID(); ok {
+		if err := user.ExternalIDValidator(v); err != nil {
+			return &ValidationError{Name: "external_id", err: fmt.Errorf(`ent: validator failed for field "User.external_id": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Role(); ok {
 		if err := user.RoleValidator(v); err != nil {
 			return &ValidationError{Name: "role", err: fmt.Errorf(`ent: validator failed for field "User.role": %w`, err)}
@@ -415,6 +583,24 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 	}
 	if _u.mutation.EmailCleared() {
 		_spec.ClearField(user.FieldEmail, field.TypeString)
+	}
+	if value, ok := _u.mutation.GivenName(); ok {
+		_spec.SetField(user.FieldGivenName, field.TypeString, value)
+	}
+	if _u.mutation.GivenNameCleared() {
+		_spec.ClearField(user.FieldGivenName, field.TypeString)
+	}
+	if value, ok := _u.mutation.FamilyName(); ok {
+		_spec.SetField(user.FieldFamilyName, field.TypeString, value)
+	}
+	if _u.mutation.FamilyNameCleared() {
+		_spec.ClearField(user.FieldFamilyName, field.TypeString)
+	}
+	if value, ok := _u.mutation.ExternalID(); ok {
+		_spec.SetField(user.FieldExternalID, field.TypeString, value)
+	}
+	if _u.mutation.ExternalIDCleared() {
+		_spec.ClearField(user.FieldExternalID, field.TypeString)
 	}
 	if value, ok := _u.mutation.Role(); ok {
 		_spec.SetField(user.FieldRole, field.TypeEnum, value)

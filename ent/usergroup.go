@@ -26,6 +26,8 @@ type UserGroup struct {
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// what the organization's directory calls the group
+	ExternalID *string `json:"external_id,omitempty"`
 	// ParentID holds the value of the "parent_id" field.
 	ParentID     *typeid.UserGroup `json:"parent_id,omitempty"`
 	selectValues sql.SelectValues
@@ -38,7 +40,7 @@ func (*UserGroup) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case usergroup.FieldParentID:
 			values[i] = &sql.NullScanner{S: new(typeid.UserGroup)}
-		case usergroup.FieldName:
+		case usergroup.FieldName, usergroup.FieldExternalID:
 			values[i] = new(sql.NullString)
 		case usergroup.FieldCreatedAt, usergroup.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -90,6 +92,13 @@ func (_m *UserGroup) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field name", values[i])
 			} else if value.Valid {
 				_m.Name = value.String
+			}
+		case usergroup.FieldExternalID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field external_id", values[i])
+			} else if value.Valid {
+				_m.ExternalID = new(string)
+				*_m.ExternalID = value.String
 			}
 		case usergroup.FieldParentID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
@@ -145,6 +154,11 @@ func (_m *UserGroup) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	if v := _m.ExternalID; v != nil {
+		builder.WriteString("external_id=")
+		builder.WriteString(*v)
+	}
 	builder.WriteString(", ")
 	if v := _m.ParentID; v != nil {
 		builder.WriteString("parent_id=")

@@ -61,6 +61,20 @@ func (_c *UserGroupCreate) SetName(v string) *UserGroupCreate {
 	return _c
 }
 
+// SetExternalID sets the "external_id" field.
+func (_c *UserGroupCreate) SetExternalID(v string) *UserGroupCreate {
+	_c.mutation.SetExternalID(v)
+	return _c
+}
+
+// SetNillableExternalID sets the "external_id" field if the given value is not nil.
+func (_c *UserGroupCreate) SetNillableExternalID(v *string) *UserGroupCreate {
+	if v != nil {
+		_c.SetExternalID(*v)
+	}
+	return _c
+}
+
 // SetParentID sets the "parent_id" field.
 func (_c *UserGroupCreate) SetParentID(v typeid.UserGroup) *UserGroupCreate {
 	_c.mutation.SetParentID(v)
@@ -157,6 +171,11 @@ func (_c *UserGroupCreate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "UserGroup.name": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.ExternalID(); ok {
+		if err := usergroup.ExternalIDValidator(v); err != nil {
+			return &ValidationError{Name: "external_id", err: fmt.Errorf(`ent: validator failed for field "UserGroup.external_id": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -207,6 +226,10 @@ func (_c *UserGroupCreate) createSpec() (*UserGroup, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(usergroup.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.ExternalID(); ok {
+		_spec.SetField(usergroup.FieldExternalID, field.TypeString, value)
+		_node.ExternalID = &value
 	}
 	if value, ok := _c.mutation.ParentID(); ok {
 		_spec.SetField(usergroup.FieldParentID, field.TypeUUID, value)

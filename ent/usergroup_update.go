@@ -50,6 +50,26 @@ func (_u *UserGroupUpdate) SetNillableName(v *string) *UserGroupUpdate {
 	return _u
 }
 
+// SetExternalID sets the "external_id" field.
+func (_u *UserGroupUpdate) SetExternalID(v string) *UserGroupUpdate {
+	_u.mutation.SetExternalID(v)
+	return _u
+}
+
+// SetNillableExternalID sets the "external_id" field if the given value is not nil.
+func (_u *UserGroupUpdate) SetNillableExternalID(v *string) *UserGroupUpdate {
+	if v != nil {
+		_u.SetExternalID(*v)
+	}
+	return _u
+}
+
+// ClearExternalID clears the value of the "external_id" field.
+func (_u *UserGroupUpdate) ClearExternalID() *UserGroupUpdate {
+	_u.mutation.ClearExternalID()
+	return _u
+}
+
 // SetParentID sets the "parent_id" field.
 func (_u *UserGroupUpdate) SetParentID(v typeid.UserGroup) *UserGroupUpdate {
 	_u.mutation.SetParentID(v)
@@ -118,6 +138,11 @@ func (_u *UserGroupUpdate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "UserGroup.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.ExternalID(); ok {
+		if err := usergroup.ExternalIDValidator(v); err != nil {
+			return &ValidationError{Name: "external_id", err: fmt.Errorf(`ent: validator failed for field "UserGroup.external_id": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -144,6 +169,12 @@ func (_u *UserGroupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(usergroup.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.ExternalID(); ok {
+		_spec.SetField(usergroup.FieldExternalID, field.TypeString, value)
+	}
+	if _u.mutation.ExternalIDCleared() {
+		_spec.ClearField(usergroup.FieldExternalID, field.TypeString)
 	}
 	if value, ok := _u.mutation.ParentID(); ok {
 		_spec.SetField(usergroup.FieldParentID, field.TypeUUID, value)
@@ -190,6 +221,26 @@ func (_u *UserGroupUpdateOne) SetNillableName(v *string) *UserGroupUpdateOne {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetExternalID sets the "external_id" field.
+func (_u *UserGroupUpdateOne) SetExternalID(v string) *UserGroupUpdateOne {
+	_u.mutation.SetExternalID(v)
+	return _u
+}
+
+// SetNillableExternalID sets the "external_id" field if the given value is not nil.
+func (_u *UserGroupUpdateOne) SetNillableExternalID(v *string) *UserGroupUpdateOne {
+	if v != nil {
+		_u.SetExternalID(*v)
+	}
+	return _u
+}
+
+// ClearExternalID clears the value of the "external_id" field.
+func (_u *UserGroupUpdateOne) ClearExternalID() *UserGroupUpdateOne {
+	_u.mutation.ClearExternalID()
 	return _u
 }
 
@@ -274,6 +325,11 @@ func (_u *UserGroupUpdateOne) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "UserGroup.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.ExternalID(); ok {
+		if err := usergroup.ExternalIDValidator(v); err != nil {
+			return &ValidationError{Name: "external_id", err: fmt.Errorf(`ent: validator failed for field "UserGroup.external_id": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -317,6 +373,12 @@ func (_u *UserGroupUpdateOne) sqlSave(ctx context.Context) (_node *UserGroup, er
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(usergroup.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.ExternalID(); ok {
+		_spec.SetField(usergroup.FieldExternalID, field.TypeString, value)
+	}
+	if _u.mutation.ExternalIDCleared() {
+		_spec.ClearField(usergroup.FieldExternalID, field.TypeString)
 	}
 	if value, ok := _u.mutation.ParentID(); ok {
 		_spec.SetField(usergroup.FieldParentID, field.TypeUUID, value)

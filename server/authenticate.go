@@ -17,6 +17,15 @@ var ErrBadToken = errors.New("token is not valid")
 // authenticate lets a request without a token pass as nobody: a WebSocket sends its token later,
 // and next refuses what nobody may do. A token that is sent has to be good.
 func (s *Server) authenticate(next http.Handler) http.Handler {
+	return s.known(next, http.HandlerFunc(refuseToken))
+}
+
+// identify lets a request whose token is not good pass as nobody too: next refuses it in its own way.
+func (s *Server) identify(next http.Handler) http.Handler { return s.known(next, next) }
+
+// known gives a request to next, with the actor that its token stands for, or without one if it has no
+// token. One with a token that is not good goes to bad.
+func (s *Server) known(next, bad http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(actor.WithAddress(r.Context(), addressOf(r)))
 		token, sent := bearer(r.Header)
@@ -25,13 +34,13 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			return
 		}
 		if token == "" {
-			refuseToken(w, r)
+			bad.ServeHTTP(w, r)
 			return
 		}
 		who, err := s.routes.Authenticate(r.Context(), token)
 		switch {
 		case errors.Is(err, ErrBadToken):
-			refuseToken(w, r)
+			bad.ServeHTTP(w, r)
 		case err != nil:
 			s.log.LogAttrs(r.Context(), slog.LevelError, "authenticate",
 				slog.String("request", actor.RequestID(r.Context())), slog.Any("error", err))

@@ -32,6 +32,11 @@ type Routes struct {
 	// without the API.
 	SignIn http.Handler
 
+	// Directory answers everything below /scim/v2/, by the full path. Its requests carry an actor when
+	// they came with a token that is good, and else none: it alone decides what that means. Nil on a
+	// node without the API.
+	Directory http.Handler
+
 	// Mail answers /mail, on a demo alone: the mails that it would have sent. Nil elsewhere.
 	Mail http.Handler
 
@@ -45,7 +50,7 @@ type Routes struct {
 
 	// Authenticate returns who a token speaks for. Its error is ErrBadToken for a token that is
 	// unknown, expired or revoked; any other error means that it could not find out. Required with
-	// GraphQL.
+	// GraphQL and Directory.
 	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
 }
 
@@ -66,6 +71,9 @@ func (s *Server) handler() http.Handler {
 		mux.Handle("/sign-in", s.routes.SignIn)
 		mux.Handle("/sign-in/", s.routes.SignIn)
 		mux.Handle("/sign-out", s.routes.SignIn)
+	}
+	if s.routes.Directory != nil {
+		mux.Handle("/scim/v2/", s.identify(s.routes.Directory))
 	}
 	if s.routes.Mail != nil {
 		mux.Handle("GET /mail", s.routes.Mail)

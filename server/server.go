@@ -69,8 +69,8 @@ type Server struct {
 // New binds the listener, so that Addr is known and a taken port is an error here, and registers
 // the metrics. It serves nothing until Run.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Routes.GraphQL != nil && cfg.Routes.Authenticate == nil {
-		return nil, errors.New("server: a GraphQL route needs Authenticate")
+	if (cfg.Routes.GraphQL != nil || cfg.Routes.Directory != nil) && cfg.Routes.Authenticate == nil {
+		return nil, errors.New("server: the routes GraphQL and Directory need Authenticate")
 	}
 	metrics, err := newMetrics(cfg.Registry)
 	if err != nil {

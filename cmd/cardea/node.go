@@ -24,6 +24,7 @@ import (
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/mail"
 	"github.com/cardea/cardea/portal"
+	"github.com/cardea/cardea/scim"
 	"github.com/cardea/cardea/server"
 	"github.com/cardea/cardea/signin"
 	"github.com/cardea/cardea/stream"
@@ -92,6 +93,9 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		})
 		routes.Cookie = signin.Cookie
 		routes.SignIn = signin.New(signin.Config{Access: n.access, Home: "/graphiql", Log: log})
+		routes.Directory = scim.New(scim.Config{
+			Access: n.access, DB: n.model, PublicURL: n.publicURL, Log: log,
+		})
 		routes.Mail = n.config.mailPage
 	}
 	if c.has(roleLink) {

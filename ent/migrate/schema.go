@@ -1098,6 +1098,9 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "email", Type: field.TypeString, Nullable: true, Size: 254},
+		{Name: "given_name", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "family_name", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "external_id", Type: field.TypeString, Nullable: true, Size: 200},
 		{Name: "role", Type: field.TypeEnum, Enums: []string{"OWNER", "ADMIN", "MANAGER", "AUDITOR", "MEMBER", "GUEST"}, Default: "MEMBER"},
 		{Name: "status", Type: field.TypeEnum, Enums: []string{"ACTIVE", "SUSPENDED"}, Default: "ACTIVE"},
 	}
@@ -1123,6 +1126,11 @@ var (
 				Columns: []*schema.Column{UsersColumns[1], UsersColumns[5]},
 			},
 			{
+				Name:    "user_org_id_external_id",
+				Unique:  true,
+				Columns: []*schema.Column{UsersColumns[1], UsersColumns[8]},
+			},
+			{
 				Name:    "user_org_id_name_id",
 				Unique:  false,
 				Columns: []*schema.Column{UsersColumns[1], UsersColumns[4], UsersColumns[0]},
@@ -1130,7 +1138,7 @@ var (
 			{
 				Name:    "user_org_id_status_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{UsersColumns[1], UsersColumns[7], UsersColumns[4], UsersColumns[0]},
+				Columns: []*schema.Column{UsersColumns[1], UsersColumns[10], UsersColumns[4], UsersColumns[0]},
 			},
 		},
 	}
@@ -1141,6 +1149,7 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "external_id", Type: field.TypeString, Nullable: true, Size: 200},
 		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
 	}
 	// UserGroupsTable holds the schema information for the "user_groups" table.
@@ -1160,9 +1169,14 @@ var (
 				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[4]},
 			},
 			{
+				Name:    "usergroup_org_id_external_id",
+				Unique:  true,
+				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[5]},
+			},
+			{
 				Name:    "usergroup_org_id_parent_id",
 				Unique:  false,
-				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[5]},
+				Columns: []*schema.Column{UserGroupsColumns[1], UserGroupsColumns[6]},
 			},
 		},
 	}

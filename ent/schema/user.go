@@ -22,6 +22,11 @@ func (User) Fields() []ent.Field {
 		field.String("name").NotEmpty().MaxLen(200),
 		field.String("email").Optional().Nillable().MaxLen(254).
 			Comment("lower case; null for a guest"),
+		field.String("given_name").Optional().Nillable().MaxLen(200).
+			Comment("of name, where a directory tells its parts"),
+		field.String("family_name").Optional().Nillable().MaxLen(200).Comment("likewise"),
+		field.String("external_id").Optional().Nillable().MaxLen(200).
+			Comment("what the organization's directory calls the person"),
 		field.Enum("role").GoType(actor.Role("")).Default(string(actor.RoleMember)),
 		field.Enum("status").Values("ACTIVE", "SUSPENDED").Default("ACTIVE"),
 	}
@@ -32,6 +37,7 @@ func (User) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("email"),
 		index.Fields("org_id", "email").Unique(),
+		index.Fields("org_id", "external_id").Unique(),
 		index.Fields("org_id", "name", "id"),
 		index.Fields("org_id", "status", "name", "id"),
 	}

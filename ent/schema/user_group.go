@@ -20,6 +20,8 @@ func (UserGroup) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.UserGroup{}).Default(typeid.New[typeid.UserGroup]),
 		field.String("name").NotEmpty().MaxLen(200),
+		field.String("external_id").Optional().Nillable().MaxLen(200).
+			Comment("what the organization's directory calls the group"),
 		field.UUID("parent_id", typeid.UserGroup{}).Optional().Nillable(),
 	}
 }
@@ -28,6 +30,7 @@ func (UserGroup) Fields() []ent.Field {
 func (UserGroup) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("org_id", "name").Unique(),
+		index.Fields("org_id", "external_id").Unique(),
 		index.Fields("org_id", "parent_id"),
 	}
 }

@@ -4266,6 +4266,8 @@ type User implements Node {
   name: String!
   "The e-mail address in lower case, unique within the organization."
   email: String
+  "What the organization's directory calls the person, if it keeps them. Unique within the organization."
+  externalId: String
   "What the person may do."
   role: Role!
   "Whether the person may do anything at all."
@@ -4497,6 +4499,8 @@ type UserGroup implements Node {
   id: ID!
   "The name, unique within the organization."
   name: String!
+  "What the organization's directory calls the group, if it keeps it. Unique within the organization."
+  externalId: String
   "The group that it is part of."
   parent: UserGroup
   "The groups that are part of it, by name."
@@ -7108,6 +7112,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_name(ctx, field)
 	case "email":
 		return ec.fieldContext_User_email(ctx, field)
+	case "externalId":
+		return ec.fieldContext_User_externalId(ctx, field)
 	case "role":
 		return ec.fieldContext_User_role(ctx, field)
 	case "status":
@@ -7190,6 +7196,8 @@ func (ec *executionContext) childFields_UserGroup(ctx context.Context, field gra
 		return ec.fieldContext_UserGroup_id(ctx, field)
 	case "name":
 		return ec.fieldContext_UserGroup_name(ctx, field)
+	case "externalId":
+		return ec.fieldContext_UserGroup_externalId(ctx, field)
 	case "parent":
 		return ec.fieldContext_UserGroup_parent(ctx, field)
 	case "parts":
