@@ -173,35 +173,34 @@ func (m *matrix) readsNodes(t *testing.T, c caller, kind string) {
 			everything := c
 			everything.reach = m.caller("", m.a, m.a.owner).reach
 			text := m.field(everything, kind, f, 1, "")
-			a := m.asks(t, c, m.nodes(kind, text), vars{"ids": some[:1]})
-			if len(a.Errors) > 0 || a.at("nodes.0.e0") != nil {
+			a := m.asks(t, c, m.nodes(kind, "edge: "+text), vars{"ids": some[:1]})
+			if len(a.Errors) > 0 || a.at("nodes.0.edge") != nil {
 				forbidden(t, kind+"."+f.Name, c, a)
 			}
 		}
 	}
 }
 
-// edges select each field of a kind by itself: two steps far if it leads to nouns, once for all that
+// edges select each field of a kind by itself, under a name that begins with the field's: two steps far if it leads to nouns, once for all that
 // may be there and once for each of its filters.
 func (m *matrix) edges(c caller, kind string) (edges []string) {
 	for _, f := range m.schema.Types[kind].Fields {
 		if strings.HasPrefix(f.Name, "__") || !m.allows(c, kind, f) {
 			continue
 		}
-		edges = append(edges, m.field(c, kind, f, 2, ""))
-		for _, variant := range m.variants(f) {
-			edges = append(edges, m.field(c, kind, f, 1, variant))
+		if text := m.field(c, kind, f, 2, ""); text != "" {
+			edges = append(edges, f.Name+"_: "+text)
+		}
+		for i, variant := range m.variants(f) {
+			edges = append(edges, fmt.Sprintf("%s_%d: %s", f.Name, i, m.field(c, kind, f, 1, variant)))
 		}
 	}
-	return slices.DeleteFunc(edges, func(text string) bool { return text == "" })
+	return edges
 }
 
 func (m *matrix) nodes(kind string, edges ...string) string {
-	text := "query($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on " + kind + " { id "
-	for i, edge := range edges {
-		text += fmt.Sprintf(" e%d: %s", i, edge)
-	}
-	return text + " } } }"
+	return "query($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on " + kind + " { id " +
+		strings.Join(edges, " ") + " } } }"
 }
 
 // follows asks for edges of some rows, in as many documents as it takes.

@@ -96,6 +96,7 @@ var kinds = map[string]kind{
 		typeid.New[typeid.Command]),
 	"Event":    noun(access.ReadEvents, "events", "r.site_id", "r.user_id", typeid.New[typeid.Event]),
 	"ApiToken": noun(access.ReadTokens, "api_tokens", nowhere, "r.user_id", typeid.New[typeid.APIToken]),
+	"Passkey":  noun(access.ReadSessions, "passkeys", nowhere, "r.user_id", typeid.New[typeid.Passkey]),
 	"Session":  noun(access.ReadSessions, "sessions", nowhere, "r.user_id", typeid.New[typeid.Session]),
 	"WebhookEndpoint": noun(access.ReadWebhooks, "webhook_endpoints", nowhere, nobody,
 		typeid.New[typeid.WebhookEndpoint]),
@@ -359,6 +360,7 @@ var mutations = []row{
 	{"endOtherSessions", access.WriteSessions, func(e *realm) vars {
 		return vars{"userId": e.keeper.user.ID}
 	}},
+	{"deletePasskey", access.WriteSessions, func(e *realm) vars { return vars{"id": e.ring.ID} }},
 	{"createSite", access.WriteSites, func(e *realm) vars {
 		return vars{"name": e.name("Quay"), "timeZone": "UTC"}
 	}},

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/cardea/cardea/access"
 )
 
 // isComplete fails for whatever the schema has that no row is about, and for rows about what it has
@@ -44,6 +46,17 @@ func (m *matrix) isComplete(t *testing.T) {
 		}
 	}
 	m.kindsAreComplete(t)
+	owner := m.caller("owner", m.a, m.a.owner)
+	for _, r := range slices.Concat(queries, mutations, subscriptions) {
+		if owner.reach[r.action] != access.ReachAll && !orders(r) {
+			t.Errorf("%s: %s reaches %q for an owner", r.name, r.action, owner.reach[r.action])
+		}
+	}
+	for name, k := range kinds {
+		if owner.reach[k.action] != access.ReachAll {
+			t.Errorf("%s: %s reaches %q for an owner", name, k.action, owner.reach[k.action])
+		}
+	}
 }
 
 // namesAll fails unless the arguments of a row name every identifier that the field takes.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -35,6 +36,7 @@ type matrix struct {
 
 	inputs sync.Mutex
 	made   map[string]vars // what mutations are given
+	faults sync.Map        // that were reported
 }
 
 // thing is a row of the database with an identifier.
@@ -250,12 +252,22 @@ func (i *inspection) look(v any, field string, shown *thing) {
 		}
 		for key, item := range v {
 			if is != "" && !strings.HasSuffix(is, "Connection") && !strings.HasSuffix(is, "Edge") {
-				field = is + "." + key
+				name, _, _ := strings.Cut(key, "_") // see edges
+				field = is + "." + name
 			}
 			i.look(item, field, shown)
 		}
 	case string:
 		i.text(v, field, shown, false)
+	}
+}
+
+// fails reports each fault once.
+func (i *inspection) fails(format string, arguments ...any) {
+	i.t.Helper()
+	fault := fmt.Sprintf(format, arguments...)
+	if _, known := i.faults.LoadOrStore(fault, true); !known {
+		i.t.Error(fault)
 	}
 }
 
@@ -266,10 +278,10 @@ func (i *inspection) noun(v map[string]any, is, field string, shown *thing) *thi
 	case !named:
 		return shown
 	case one == nil:
-		i.t.Errorf("%s: %s is unknown, at %s", i.what, id, field)
+		i.fails("%s: %s is unknown, at %s", i.what, id, field)
 		return shown
 	case one.kind != is:
-		i.t.Errorf("%s: %s is a %s, at %s", i.what, id, is, field)
+		i.fails("%s: %s is a %s, at %s", i.what, id, is, field)
 	}
 	i.found[id] = true
 	if may := shows[field]; may != nil && may(i.caller.realm, i.caller, one) {
@@ -283,7 +295,7 @@ func (i *inspection) text(text, field string, shown *thing, raw bool) {
 	if !raw && !references[field] {
 		for _, id := range identifier.FindAllString(text, -1) {
 			if one := i.matrix.things[id]; one != nil && one != shown && !i.sees(one) {
-				i.t.Errorf("%s: %s learns of %s %s, at %s", i.what, i.caller.name, one.kind, id, field)
+				i.fails("%s: %s learns of %s %s, at %s", i.what, i.caller.name, one.kind, id, field)
 			}
 		}
 	}
@@ -292,7 +304,7 @@ func (i *inspection) text(text, field string, shown *thing, raw bool) {
 		if len(owners) > 0 && !slices.ContainsFunc(owners, func(one *thing) bool {
 			return one == shown || i.sees(one) || raw && i.shownAnywhere(one)
 		}) {
-			i.t.Errorf("%s: %s learns the text of %s %s, at %s", i.what, i.caller.name, owners[0].kind,
+			i.fails("%s: %s learns the text of %s %s, at %s", i.what, i.caller.name, owners[0].kind,
 				owners[0].id, field)
 		}
 	}

@@ -42,6 +42,7 @@ type realm struct {
 	pin, card, mobile              *ent.Credential
 	endpoint                       *ent.WebhookEndpoint
 	token                          *ent.APIToken
+	ring                           *ent.Passkey
 	session, spareSession          *ent.Session
 
 	own    map[string][]typeid.User // more that is somebody's own, by identifier
@@ -153,6 +154,8 @@ func (e *realm) newPeople() {
 	e.token = e.newToken(access.CreateAPITokenInput{Name: e.name("Hub"), UserID: &e.keeper.user.ID}).token
 	e.session, e.spareSession = e.newSession(e.keeper), e.newSession(e.keeper)
 	e.newSession(e.holder)
+	e.ring = e.passkey(e.keeper, e.name("Key ring"))
+	e.passkey(e.holder, e.name("Phone"))
 }
 
 func (e *realm) newSession(p person) *ent.Session {
@@ -322,6 +325,10 @@ func (e *realm) holdings() {
 	e.owns(e.guest, s.ID, e.porch.ID)
 	e.reaches(s, redeemed.Key.ID)
 	e.unlock(e.guest, e.porch)
+	both := done(e.access.GrantKey(e.owner.ctx, access.GrantKeyInput{UserID: e.keeper.user.ID,
+		DoorIDs: []typeid.Door{e.here.cellar.ID}, SiteID: &e.there.site.ID})).Key
+	e.reaches(e.here.site, both.ID)
+	e.reaches(e.there.site, both.ID)
 	e.credentials()
 }
 
