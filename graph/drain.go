@@ -2,63 +2,62 @@ package graph
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
 
-// sockets are those that are open.
-type sockets struct {
+// connections are the long ones: WebSockets, and streams of events. Each has what ends it.
+type connections struct {
 	mu       sync.Mutex
-	open     map[*socket]bool
+	open     map[int64]context.CancelCauseFunc
+	last     int64
 	draining bool
 	gone     sync.WaitGroup
 }
 
-// enter says whether a socket may stay; it has to leave in either case.
-func (all *sockets) enter(s *socket) bool {
+// enter counts a connection until it leaves. One that comes while the others are sent away is ended
+// at once.
+func (all *connections) enter(end context.CancelCauseFunc) (leave func()) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.draining {
-		return false
+		end(errDraining)
+		return func() {}
 	}
-	all.open[s] = true
+	all.last++
+	id := all.last
+	all.open[id] = end
 	all.gone.Add(1)
-	return true
-}
-
-func (all *sockets) leave(s *socket) {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	if all.open[s] {
-		delete(all.open, s)
+	return func() {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		delete(all.open, id)
 		all.gone.Done()
 	}
 }
 
-// drain lets nothing enter any more, and returns the sockets that are open.
-func (all *sockets) drain() []*socket {
+// drain has every connection end that comes from now on, and returns what ends those that are open.
+func (all *connections) drain() []context.CancelCauseFunc {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.draining = true
-	open := make([]*socket, 0, len(all.open))
-	for s := range all.open {
-		open = append(open, s)
-	}
-	return open
+	return slices.Collect(maps.Values(all.open))
 }
 
-// Run waits until ctx ends, then tells every WebSocket client to reconnect, spread over
-// Config.Drain, and returns when all of them, and all that they started, are gone. Upgrades from
-// then on are told the same.
+// Run waits until ctx ends, then tells every client with a long connection to reconnect, spread over
+// Config.Drain, and returns when all of them, and all that they started, are gone. Those that come
+// from then on are told the same.
 func (h *Handler) Run(ctx context.Context) error {
 	<-ctx.Done()
-	open := h.sockets.drain()
+	open := h.connections.drain()
 	turns := make([]*time.Timer, len(open))
-	for i, s := range open {
+	for i, end := range open {
 		turn := h.config.Drain * time.Duration(i) / time.Duration(len(open))
-		turns[i] = time.AfterFunc(turn, func() { s.end(errDraining) })
+		turns[i] = time.AfterFunc(turn, func() { end(errDraining) })
 	}
-	h.sockets.gone.Wait()
+	h.connections.gone.Wait()
 	for _, turn := range turns {
 		turn.Stop()
 	}

@@ -95,10 +95,10 @@ type Config struct {
 // their actor in the context (actor.NewContext); without one they are refused with 401.
 type Handler struct {
 	*resolver
-	config   Config
-	executor *executor.Executor
-	metrics  metrics
-	sockets  sockets
+	config      Config
+	executor    *executor.Executor
+	metrics     metrics
+	connections connections
 }
 
 // New returns a handler. Run has to run for its WebSockets to end.
@@ -114,7 +114,7 @@ func New(config Config) *Handler {
 		config:  config,
 		metrics: newMetrics(config.Registerer),
 	}
-	h.sockets.open = map[*socket]bool{}
+	h.connections.open = map[int64]context.CancelCauseFunc{}
 	schema := generated.NewExecutableSchema(generated.Config{Resolvers: h.resolver})
 	known := new(documents)
 	h.executor = executor.New(schema)

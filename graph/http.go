@@ -28,6 +28,7 @@ const (
 
 	typeJSON    = "application/json"
 	typeGraphQL = "application/graphql-response+json"
+	typeEvents  = "text/event-stream"
 )
 
 // refused is a request that is not executed.
@@ -42,29 +43,47 @@ func badRequest(status int, message string) *refused {
 }
 
 func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), operationTimeout)
-	defer cancel()
 	media, ok := mediaType(r.Header.Values("Accept"))
-	w.Header().Set("Content-Type", media+"; charset=utf-8")
-	var body []byte
-	no := badRequest(http.StatusNotAcceptable, "answers are "+typeGraphQL+" or "+typeJSON)
-	if ok {
-		body, no = h.answer(ctx, r, media)
-	}
-	status := http.StatusOK
-	if no != nil {
-		status = no.status
-		if no.allow != "" {
-			w.Header().Set("Allow", no.allow)
+	switch {
+	case !ok:
+		h.refuseRequest(w, r, media, badRequest(http.StatusNotAcceptable,
+			"answers are "+typeGraphQL+", "+typeJSON+" or "+typeEvents))
+	case media == typeEvents:
+		if no := h.serveEvents(w, r); no != nil {
+			h.refuseRequest(w, r, typeJSON, no)
 		}
+	default:
+		ctx, cancel := context.WithTimeout(r.Context(), operationTimeout)
+		defer cancel()
+		body, no := h.answer(ctx, r, media)
 		if body == nil {
-			shown := h.show(ctx, &gqlerror.Error{}, no.fault)
-			body = encode(&graphql.Response{Errors: gqlerror.List{shown}})
+			h.refuseRequest(w, r, media, no)
+			return
 		}
+		status := http.StatusOK
+		if no != nil {
+			status = no.status
+		}
+		write(w, status, media, body)
 	}
-	if status == http.StatusUnauthorized {
+}
+
+// refuseRequest answers a request that is not executed.
+func (h *Handler) refuseRequest(
+	w http.ResponseWriter, r *http.Request, media string, no *refused,
+) {
+	if no.allow != "" {
+		w.Header().Set("Allow", no.allow)
+	}
+	if no.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
+	shown := h.show(r.Context(), &gqlerror.Error{}, no.fault)
+	write(w, no.status, media, encode(&graphql.Response{Errors: gqlerror.List{shown}}))
+}
+
+func write(w http.ResponseWriter, status int, media string, body []byte) {
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
 	w.WriteHeader(status)
 	// That the client has gone is nothing to act on. The body is JSON by its type and by encoding.
 	_, _ = w.Write(body) //nolint:gosec // G705 takes it for HTML
@@ -115,7 +134,7 @@ func (h *Handler) refuse(
 func wrongMethod(method string, operation ast.Operation) *refused {
 	switch {
 	case operation == ast.Subscription:
-		return badRequest(http.StatusBadRequest, "subscriptions are served over WebSocket only")
+		return badRequest(http.StatusBadRequest, "subscriptions are served over WebSocket, and as "+typeEvents)
 	case operation == ast.Mutation && method != http.MethodPost:
 		no := badRequest(http.StatusMethodNotAllowed, "mutations are sent by POST")
 		no.allow = http.MethodPost
@@ -225,8 +244,8 @@ func mediaType(accept []string) (string, bool) {
 		switch kind {
 		case typeJSON, "*/*", "application/*":
 			return typeJSON, true
-		case typeGraphQL:
-			return typeGraphQL, true
+		case typeGraphQL, typeEvents:
+			return kind, true
 		}
 	}
 	return typeJSON, false

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/journalhead"
+	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
@@ -165,6 +168,44 @@ func (p proof) renew(ctx context.Context, by actor.Actor) (actor.Actor, error) {
 		return by, nil
 	}
 	return p.authenticate(ctx, p.token)
+}
+
+// forever is longer than any connection.
+const forever = 10 * 365 * 24 * time.Hour
+
+// endWith has a long connection end when the token or the session that it was opened with does. The
+// timer is to be stopped with the connection.
+func (h *Handler) endWith(
+	ctx context.Context, by actor.Actor, end context.CancelCauseFunc,
+) (*time.Timer, error) {
+	at, err := h.expiryOf(actor.NewContext(ctx, by), by)
+	if err != nil {
+		return nil, fmt.Errorf("load expiry: %w", err)
+	}
+	left := forever
+	if at != nil {
+		left = time.Until(*at)
+	}
+	return time.AfterFunc(left, func() { end(errForbidden) }), nil
+}
+
+// expiryOf is when what an actor proved themself with ends; nil: never.
+func (h *Handler) expiryOf(ctx context.Context, by actor.Actor) (*time.Time, error) {
+	switch {
+	case !by.Token.IsZero():
+		token, err := h.db.APIToken.Query().Where(apitoken.ID(by.Token)).Only(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return token.ExpiresAt, nil
+	case !by.Session.IsZero():
+		one, err := h.db.Session.Query().Where(session.ID(by.Session)).Only(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &one.ExpiresAt, nil
+	}
+	return nil, nil
 }
 
 // stillEntitled fails unless the actor of ctx is who they were, with the same role and at the same

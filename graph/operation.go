@@ -103,7 +103,11 @@ func (op *task) run(params *graphql.RawParams) {
 		op.fail(op.refuse(ctx, operation, faults).Errors)
 		return
 	}
-	op.execute(ctx, operation)
+	if faults := op.play(ctx, operation, op.next); len(faults) > 0 {
+		op.fail(faults)
+		return
+	}
+	op.tell(message{ID: op.id, Type: "complete"}, true)
 }
 
 func (op *task) refuseActor(err error) {
@@ -114,30 +118,33 @@ func (op *task) refuseActor(err error) {
 	op.fail(op.faults(op.mask(op.ctx, err)))
 }
 
-func (op *task) execute(ctx context.Context, operation *graphql.OperationContext) {
+// play executes an operation to its end and hands over each of its responses. The faults are why it
+// did not begin, or ended early; there are none if the client has gone.
+func (h *Handler) play(
+	ctx context.Context, operation *graphql.OperationContext, next func(*graphql.Response),
+) gqlerror.List {
+	client := ctx
 	if operation.Operation.Operation == ast.Subscription {
-		op.metrics.subscriptions.Inc()
-		defer op.metrics.subscriptions.Dec()
+		h.metrics.subscriptions.Inc()
+		defer h.metrics.subscriptions.Dec()
 	} else {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, operationTimeout)
 		defer cancel()
 	}
 	ctx, state := withOperation(ctx)
-	respond, inner := op.executor.DispatchOperation(ctx, operation)
+	respond, inner := h.executor.DispatchOperation(ctx, operation)
 	for response := respond(inner); response != nil; response = respond(inner) {
-		if response.Data == nil { // it did not begin
-			op.fail(response.Errors)
-			return
+		if response.Data == nil {
+			return response.Errors
 		}
-		op.next(response)
+		next(response)
 	}
 	state.running.Wait()
-	if state.err != nil && op.ctx.Err() == nil {
-		op.fail(op.refuse(ctx, operation, gqlerror.List{gqlerror.Wrap(state.err)}).Errors)
-		return
+	if state.err != nil && client.Err() == nil {
+		return h.refuse(ctx, operation, gqlerror.List{gqlerror.Wrap(state.err)}).Errors
 	}
-	op.tell(message{ID: op.id, Type: "complete"}, true)
+	return nil
 }
 
 // next sends an item. What is in the response is not encoded a second time.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
-	"github.com/cardea/cardea/ent/apitoken"
-	"github.com/cardea/cardea/ent/session"
 )
 
 // The protocol graphql-transport-ws. A socket has one reader, this handler; one goroutine that
@@ -104,10 +101,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	if conn.Subprotocol() != subprotocol {
 		end(errSubprotocol)
 	}
-	if !h.sockets.enter(s) {
-		end(errDraining)
-	}
-	defer h.sockets.leave(s)
+	defer h.connections.enter(end)()
 	h.metrics.sockets.Inc()
 	defer h.metrics.sockets.Dec()
 	s.run()
@@ -231,43 +225,13 @@ func (s *socket) init(payload json.RawMessage) error {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
-	if err := s.expire(actor.NewContext(ctx, by), by); err != nil {
+	if s.expiry, err = s.endWith(ctx, by, s.end); err != nil {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
 	s.by, s.ready = by, true
 	s.write(message{Type: "connection_ack"})
 	return nil
-}
-
-// expire has the socket end when the token or the session that it was opened with does.
-func (s *socket) expire(ctx context.Context, by actor.Actor) error {
-	end, err := s.expiryOf(ctx, by)
-	if err != nil {
-		return fmt.Errorf("load expiry: %w", err)
-	}
-	if end != nil {
-		s.expiry = time.AfterFunc(time.Until(*end), func() { s.end(errForbidden) })
-	}
-	return nil
-}
-
-func (s *socket) expiryOf(ctx context.Context, by actor.Actor) (*time.Time, error) {
-	switch {
-	case !by.Token.IsZero():
-		token, err := s.db.APIToken.Query().Where(apitoken.ID(by.Token)).Only(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return token.ExpiresAt, nil
-	case !by.Session.IsZero():
-		one, err := s.db.Session.Query().Where(session.ID(by.Session)).Only(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return &one.ExpiresAt, nil
-	}
-	return nil, nil
 }
 
 // write sends a message, unless the socket has ended.
