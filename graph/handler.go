@@ -13,8 +13,8 @@
 //   - A subscription is authorised, then the present, then every event in order and without a gap,
 //     each with a cursor. It ends within a second after an event says that its actor's rights have
 //     changed. Nothing that one client does slows down what feeds the others.
-//   - The transports are our own (http.go, websocket.go): strict, bounded, every write with a
-//     deadline, and Run returns only when every socket is gone.
+//   - The transports are our own (http.go, sse.go, websocket.go): strict, bounded, every write with a
+//     deadline, and Run returns only when every socket and every stream is gone.
 //
 // The package imports access, ent, stream, journal, actor and typeid. It alone imports gqlgen, and
 // it and devicelink alone the WebSocket library.
@@ -23,6 +23,7 @@ package graph
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
@@ -85,14 +86,15 @@ type Config struct {
 	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
 	// Origins are the hosts, or scheme://host, of pages elsewhere that may open WebSockets.
 	Origins []string
-	// Drain is the time over which Run spreads the end of WebSockets; 0: at once.
+	// Drain is the time over which Run spreads the end of long connections; 0: at once.
 	Drain      time.Duration
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are not exposed
 }
 
-// Handler answers /graphql: GET and POST, and graphql-transport-ws. Requests by GET and POST carry
-// their actor in the context (actor.NewContext); without one they are refused with 401.
+// Handler answers /graphql: GET and POST, with server-sent events if they are asked for, and
+// graphql-transport-ws. Requests by GET and POST carry their actor in the context
+// (actor.NewContext); without one they are refused with 401.
 type Handler struct {
 	*resolver
 	config      Config
@@ -101,7 +103,7 @@ type Handler struct {
 	connections connections
 }
 
-// New returns a handler. Run has to run for its WebSockets to end.
+// New returns a handler. Run has to run for its long connections to end.
 func New(config Config) *Handler {
 	if config.Reserve == nil {
 		config.Reserve = config.DB
@@ -115,7 +117,7 @@ func New(config Config) *Handler {
 		metrics: newMetrics(config.Registerer),
 	}
 	h.connections.open = map[int64]context.CancelCauseFunc{}
-	schema := generated.NewExecutableSchema(generated.Config{Resolvers: h.resolver})
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: h.resolver, Schema: served()})
 	known := new(documents)
 	h.executor = executor.New(schema)
 	h.executor.SetErrorPresenter(h.present)
@@ -126,6 +128,14 @@ func New(config Config) *Handler {
 	h.executor.AroundOperations(h.measure)
 	h.executor.AroundResponses(h.withLoaders)
 	return h
+}
+
+// served is the schema without @defer, which gqlgen adds: no transport here sends what is deferred.
+func served() *ast.Schema {
+	schema := *generated.NewExecutableSchema(generated.Config{}).Schema()
+	schema.Directives = maps.Clone(schema.Directives)
+	delete(schema.Directives, "defer")
+	return &schema
 }
 
 // ServeHTTP implements http.Handler.
