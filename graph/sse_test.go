@@ -102,8 +102,9 @@ func TestOperationsAsStreams(t *testing.T) {
 	equal(t, byGet.header.Get("Allow"), http.MethodPost)
 
 	for document, code := range map[string]string{
-		`{ nothing }`: "GRAPHQL_VALIDATION_FAILED",
-		`{`:           "GRAPHQL_PARSE_FAILED",
+		`{ ... @defer { viewer { role } } }`: "GRAPHQL_VALIDATION_FAILED",
+		`{ nothing }`:                        "GRAPHQL_VALIDATION_FAILED",
+		`{`:                                  "GRAPHQL_PARSE_FAILED",
 		`subscription { events(after: "x") { cursor } }`: "BAD_USER_INPUT after",
 	} {
 		l := w.listen(w.admin, http.MethodPost, document, nil)
