@@ -31,7 +31,7 @@ run: ## Start Cardea with a demo organization and simulated doors; Ctrl-C stops 
 # without it would be weaker than CI's, so that one is installed like Postgres and Redis.
 .PHONY: test
 test: $(WITH) ## Run every test against real servers with the race detector; TESTS=./stream/... for fewer
-	$(WITH) -compiler -chromium -dir .cardea/test -- go test -race -shuffle=on -timeout=15m $(TESTS)
+	$(WITH) -compiler -chromium -node -dir .cardea/test -- go test -race -shuffle=on -timeout=15m $(TESTS)
 
 .PHONY: services
 services: $(WITH) ## Keep servers for single tests in the foreground, and print how to reach them

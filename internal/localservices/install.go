@@ -22,6 +22,8 @@ const (
 	Compiler Need = "compiler"
 	// Chromium is a browser, for tests of pages.
 	Chromium Need = "chromium"
+	// Node is npm and any Node.js that it runs on, for tests with clients that others have written.
+	Node Need = "node"
 )
 
 // missing reports why the program is not there; nil if it is.
@@ -37,6 +39,8 @@ func (n Need) missing(ctx context.Context) (err error) {
 		}
 	case Chromium:
 		_, err = FindChromium()
+	case Node:
+		_, err = exec.LookPath("npm")
 	}
 	return err
 }
@@ -108,7 +112,7 @@ func installer(ctx context.Context, names []string) (*exec.Cmd, error) {
 	return nil, errors.New(`install them with the system's package manager:
   PostgreSQL 15 or newer (the programs postgres and initdb)
   Redis 7 or newer (the program redis-server)
-  for the tests, a C compiler (gcc or clang) and a browser (chromium)
+  for the tests, a C compiler (gcc or clang), a browser (chromium) and npm
 or set CARDEA_DATABASE_URL and CARDEA_REDIS_URL to servers that are there`)
 }
 
@@ -118,7 +122,7 @@ func debianInstaller(ctx context.Context, names []string) (*exec.Cmd, error) {
 	if os.Geteuid() != 0 {
 		if err := exec.CommandContext(ctx, "sudo", "-n", "true").Run(); err != nil {
 			return nil, errors.New(`installing needs root: run the same command once as root, or
-  sudo apt-get install --no-install-recommends postgresql redis-tools gcc libc6-dev chromium`)
+  sudo apt-get install --no-install-recommends postgresql redis-tools gcc libc6-dev chromium npm`)
 		}
 		shell = append([]string{"sudo", "-n"}, shell...)
 	}
@@ -130,6 +134,7 @@ func debianInstaller(ctx context.Context, names []string) (*exec.Cmd, error) {
 func formulas(names []string) []string {
 	formula := map[string]string{
 		"postgres": "postgresql@17", "redis": "redis", "compiler": "gcc", "chromium": "chromium",
+		"node": "node",
 	}
 	list := make([]string, len(names))
 	for i, name := range names {

@@ -1,5 +1,5 @@
 # Installs what Cardea's private services need on Debian and its children. Run as root with the
-# names of what is missing: postgres, redis, compiler, chromium.
+# names of what is missing: postgres, redis, compiler, chromium, node.
 #
 # It starts no system service and leaves none enabled that would do anything:
 #   redis     The package redis-server brings and starts a service. Its program is only another name
@@ -32,6 +32,7 @@ for name in "$@"; do
 	redis) packages="$packages redis-tools" ;;
 	compiler) packages="$packages gcc libc6-dev" ;;
 	chromium) packages="$packages chromium" ;;
+	node) packages="$packages npm" ;;
 	esac
 done
 

@@ -22,7 +22,7 @@ func TestInstallHasNothingToDo(t *testing.T) {
 func TestInstallSaysWhatIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // neither a compiler nor a package manager
 	err := localservices.Install(t.Context(), t.Output(), localservices.Compiler)
-	for _, want := range []string{"PostgreSQL 15", "Redis 7", "gcc", "CARDEA_DATABASE_URL"} {
+	for _, want := range []string{"PostgreSQL 15", "Redis 7", "gcc", "npm", "CARDEA_DATABASE_URL"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Install = %v; want %q in it", err, want)
 		}

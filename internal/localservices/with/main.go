@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	hold := flags.Bool("hold", false, "run no command, keep the servers up until interrupted")
 	compiler := flags.Bool("compiler", false, "install a C compiler too, as go test -race needs it")
 	chromium := flags.Bool("chromium", false, "install a browser too, as tests of pages need it")
+	node := flags.Bool("node", false, "install npm too, as tests with outside clients need it")
 	if err := flags.Parse(args); err != nil {
 		return 2, err
 	}
@@ -63,6 +64,9 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	needs := cfg.Needs()
 	if *compiler {
 		needs = append(needs, localservices.Compiler)
+	}
+	if *node {
+		needs = append(needs, localservices.Node)
 	}
 	if *chromium {
 		needs = append(needs, localservices.Chromium)
