@@ -308,7 +308,8 @@ func TestChangedRoleEndsSubscriptions(t *testing.T) {
 	w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
 	c.start("s", watch)
 	c.expect("s", "Gate: present")
-	_, err = w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{ID: changed.user.ID, Role: new(w.member.user.Role)})
+	_, err = w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{
+		ID: changed.user.ID, Role: new(w.member.user.Role)})
 	must(t, err)
 	equal(t, c.failed("s"), "FORBIDDEN")
 	c.start("s", `subscription { events { cursor } }`) // as who they are now

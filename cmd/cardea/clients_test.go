@@ -21,7 +21,7 @@ func TestClients(t *testing.T) {
 		{"npm", "ci", "--no-audit", "--no-fund"},
 		{filepath.Join("node_modules", ".bin", "node"), "--test", "--test-reporter=spec"},
 	} {
-		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // ours
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 		cmd.Dir = suites
 		cmd.Env = append(os.Environ(), "CARDEA_URL="+url, "CARDEA_TOKEN="+s.token)
 		if out, err := cmd.CombinedOutput(); err != nil {
