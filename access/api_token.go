@@ -252,7 +252,11 @@ func (s *Service) authenticateToken(ctx context.Context, secret string) (actor.A
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	by, err := s.as(ctx, actor.Token(token.OrgID, token.ID, u.ID, u.Role))
+	who := actor.Token(token.OrgID, token.ID, u.ID, u.Role)
+	if token.GrantID != nil {
+		who = who.By(*token.ApplicationID, *token.GrantID)
+	}
+	by, err := s.as(ctx, who)
 	if err != nil {
 		return actor.Actor{}, err
 	}

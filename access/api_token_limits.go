@@ -76,7 +76,7 @@ func limitsOfToken(t *ent.APIToken) limits { return limits{t.Scopes, t.SiteIds, 
 // limitsOf is what the token in use is narrowed to, by itself; the zero value if there is none.
 func limitsOf(ctx context.Context, tx *ent.Tx) (limits, error) {
 	by, _ := actor.FromContext(ctx)
-	if by.Kind != actor.KindToken {
+	if by.Token.IsZero() {
 		return limits{}, nil
 	}
 	t, err := tx.APIToken.Query().Where(apitoken.ID(by.Token)).Only(ctx)

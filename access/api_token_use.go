@@ -10,6 +10,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/journal"
 )
 
@@ -24,7 +25,7 @@ const (
 // is an event: whoever has stolen a token uses it from elsewhere.
 func (s *Service) noteUse(ctx context.Context, t *ent.APIToken) error {
 	now, from := s.now(), actor.Address(ctx)
-	if from.IsValid() && !slices.Contains(t.KnownAddresses, networkOf(from)) {
+	if t.GrantID == nil && from.IsValid() && !slices.Contains(t.KnownAddresses, networkOf(from)) {
 		return s.noteAddress(ctx, t, from)
 	}
 	if t.LastUsedAt != nil && now.Sub(*t.LastUsedAt) < lastUsedStep {
@@ -36,6 +37,19 @@ func (s *Service) noteUse(ctx context.Context, t *ent.APIToken) error {
 	}
 	if err := update.Exec(ctx); err != nil {
 		return fmt.Errorf("note use of token: %w", err)
+	}
+	return s.noteGrant(ctx, t)
+}
+
+// noteGrant notes that the grant was used that a token is of, if any. (An application is in a data centre,
+// with addresses that come and go: from where is not told.)
+func (s *Service) noteGrant(ctx context.Context, t *ent.APIToken) error {
+	if t.GrantID == nil {
+		return nil
+	}
+	err := s.reserve.Grant.Update().Where(grant.ID(*t.GrantID)).SetLastUsedAt(s.now()).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note use of grant: %w", err)
 	}
 	return nil
 }

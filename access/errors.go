@@ -136,6 +136,7 @@ var conflicts = map[string]Error{
 	"user_org_id_email":                           {CodeConflict, "another user has this e-mail address", "email"},
 	"user_org_id_external_id":                     {CodeConflict, "another user has this external identifier", "externalId"},
 	"usergroup_org_id_external_id":                {CodeConflict, "another group has this external identifier", "externalId"},
+	"application_org_id_name":                     {CodeConflict, "another application has this name", "name"},
 	"webhookendpoint_org_id_url":                  {CodeConflict, "another endpoint has this URL", "url"},
 	"schedule_org_id_name":                        {CodeConflict, "another schedule has this name", "name"},
 	"holidaycalendar_org_id_name":                 {CodeConflict, "another holiday calendar has this name", "name"},

@@ -17,12 +17,14 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/lockdownplan"
 	"github.com/cardea/cardea/ent/rule"
@@ -63,6 +65,8 @@ type own struct {
 	group    *ent.UserGroup
 	token    *ent.APIToken
 	session  *ent.Session
+	app      typeid.Application
+	grant    typeid.Grant
 	card     *ent.Credential
 }
 
@@ -140,8 +144,31 @@ func (e *estate) own(who typeid.User) (o own) {
 	in, err := e.access.StartSession(e.system, who, session.MethodEMAIL_CODE, access.Client{})
 	must(e.t, err)
 	o.session = in.Session
+	o.app, o.grant = e.connect(as, e.name("Voice"))
 	o.card = e.card(e.admin, who)
 	return o
+}
+
+// connect makes an application, and has somebody let it act for them.
+func (e *estate) connect(as context.Context, name string) (typeid.Application, typeid.Grant) {
+	e.t.Helper()
+	app, _ := e.application(name)
+	_, err := e.access.GiveGrant(as, access.GiveGrantInput{ApplicationID: app.ID,
+		RedirectURI: app.RedirectUris[0], Challenge: challenge})
+	must(e.t, err)
+	return app.ID, e.db.Grant.Query().Where(grant.ApplicationID(app.ID)).OnlyX(e.admin).ID
+}
+
+func (e *estate) seesApplication(ctx context.Context, id typeid.Application) error {
+	which, err := e.access.VisibleApplications(ctx)
+	return see(err, func() int {
+		return e.db.Application.Query().Where(which, application.ID(id)).CountX(ctx)
+	})
+}
+
+func (e *estate) seesGrant(ctx context.Context, id typeid.Grant) error {
+	which, err := e.access.VisibleGrants(ctx)
+	return see(err, func() int { return e.db.Grant.Query().Where(which, grant.ID(id)).CountX(ctx) })
 }
 
 func (e *estate) grant(to typeid.User, d *ent.Door, hours *typeid.Schedule) *ent.Key {
@@ -402,6 +429,28 @@ var probes = map[access.Action]probe{
 	access.ReadWebhooks: {anywhere: func(_ *estate, ctx context.Context) error {
 		return access.Authorize(ctx, access.ReadWebhooks) // likewise, all of them
 	}},
+	access.ReadApplications: {
+		mine:     func(e *estate, ctx context.Context, o own) error { return e.seesApplication(ctx, o.app) },
+		anywhere: func(e *estate, ctx context.Context) error { return e.seesApplication(ctx, e.other.app) },
+	},
+	access.ReadGrants: {
+		mine:     func(e *estate, ctx context.Context, o own) error { return e.seesGrant(ctx, o.grant) },
+		anywhere: func(e *estate, ctx context.Context) error { return e.seesGrant(ctx, e.other.grant) },
+	},
+	access.WriteApplications: {anywhere: func(e *estate, ctx context.Context) error {
+		_, err := e.access.CreateApplication(ctx, newApplication(e.name("Voice")))
+		return err
+	}},
+	access.WriteGrants: {
+		mine: func(e *estate, ctx context.Context, o own) error {
+			_, err := e.access.RevokeGrant(ctx, access.RevokeGrantInput{ID: o.grant})
+			return err
+		},
+		anywhere: func(e *estate, ctx context.Context) error {
+			_, err := e.access.RevokeGrant(ctx, access.RevokeGrantInput{ID: e.other.grant})
+			return err
+		},
+	},
 	access.WriteSites: {anywhere: func(e *estate, ctx context.Context) error {
 		_, err := e.access.CreateSite(ctx,
 			access.CreateSiteInput{Name: e.name("Annexe"), TimeZone: "UTC"})
@@ -515,43 +564,47 @@ var probes = map[access.Action]probe{
 // reaches is how far each role gets with an action: ALL, SITES, OWN or nothing, in the order of roles.
 var reaches = map[access.Action][6]string{
 	//                        OWNER  ADMIN  MANAGER  AUDITOR MEMBER GUEST
-	access.ReadOrganization: {"ALL", "ALL", "ALL", "ALL", "ALL", "ALL"},
-	access.ReadSites:        {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
-	access.ReadDoors:        {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
-	access.ReadUsers:        {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
-	access.ReadKeys:         {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
-	access.ReadCommands:     {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
-	access.ReadSessions:     {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
-	access.ReadTokens:       {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
-	access.ReadDevices:      {"ALL", "ALL", "SITES", "ALL", "", ""},
-	access.ReadEvents:       {"ALL", "ALL", "SITES", "ALL", "", ""},
-	access.ReadGroups:       {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
-	access.ReadSchedules:    {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
-	access.ReadCredentials:  {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
-	access.ReadVisits:       {"ALL", "ALL", "SITES", "ALL", "OWN", ""},
-	access.ReadAreas:        {"ALL", "ALL", "SITES", "ALL", "", ""},
-	access.ReadLockdowns:    {"ALL", "ALL", "SITES", "ALL", "OWN", ""},
-	access.ReadAccess:       {"ALL", "ALL", "SITES", "ALL", "OWN", ""},
-	access.ReadWebhooks:     {"ALL", "ALL", "", "ALL", "", ""},
-	access.WriteSites:       {"ALL", "ALL", "", "", "", ""},
-	access.WriteDoors:       {"ALL", "ALL", "SITES", "", "", ""},
-	access.WriteUsers:       {"ALL", "ALL", "", "", "", ""},
-	access.WriteOwners:      {"ALL", "", "", "", "", ""},
-	access.WriteKeys:        {"ALL", "ALL", "SITES", "", "", ""},
-	access.WriteDevices:     {"ALL", "ALL", "SITES", "", "", ""},
-	access.WriteSessions:    {"ALL", "ALL", "OWN", "OWN", "OWN", ""},
-	access.WriteTokens:      {"ALL", "ALL", "OWN", "", "OWN", ""},
-	access.WriteWebhooks:    {"ALL", "ALL", "", "", "", ""},
-	access.WriteGroups:      {"ALL", "ALL", "", "", "", ""},
-	access.WriteSchedules:   {"ALL", "ALL", "", "", "", ""},
-	access.WriteCredentials: {"ALL", "ALL", "", "", "", ""},
-	access.WriteVisits:      {"ALL", "ALL", "SITES", "", "OWN", ""},
-	access.WriteAreas:       {"ALL", "ALL", "SITES", "", "", ""},
-	access.WriteLockdowns:   {"ALL", "ALL", "", "", "", ""},
-	access.TriggerLockdowns: {"ALL", "ALL", "SITES", "", "OWN", ""},
-	access.ShareKeys:        {"ALL", "ALL", "SITES", "", "OWN", ""},
-	access.CommandDoors:     {"OWN", "OWN", "OWN", "", "OWN", "OWN"},
-	access.OperateDoors:     {"ALL", "ALL", "SITES", "", "", ""},
+	access.ReadOrganization:  {"ALL", "ALL", "ALL", "ALL", "ALL", "ALL"},
+	access.ReadSites:         {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
+	access.ReadDoors:         {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
+	access.ReadUsers:         {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
+	access.ReadKeys:          {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
+	access.ReadCommands:      {"ALL", "ALL", "SITES", "ALL", "OWN", "OWN"},
+	access.ReadSessions:      {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
+	access.ReadTokens:        {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
+	access.ReadDevices:       {"ALL", "ALL", "SITES", "ALL", "", ""},
+	access.ReadEvents:        {"ALL", "ALL", "SITES", "ALL", "", ""},
+	access.ReadGroups:        {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
+	access.ReadSchedules:     {"ALL", "ALL", "ALL", "ALL", "OWN", ""},
+	access.ReadCredentials:   {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
+	access.ReadVisits:        {"ALL", "ALL", "SITES", "ALL", "OWN", ""},
+	access.ReadAreas:         {"ALL", "ALL", "SITES", "ALL", "", ""},
+	access.ReadLockdowns:     {"ALL", "ALL", "SITES", "ALL", "OWN", ""},
+	access.ReadAccess:        {"ALL", "ALL", "SITES", "ALL", "OWN", ""},
+	access.ReadWebhooks:      {"ALL", "ALL", "", "ALL", "", ""},
+	access.ReadApplications:  {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
+	access.ReadGrants:        {"ALL", "ALL", "OWN", "ALL", "OWN", ""},
+	access.WriteApplications: {"ALL", "ALL", "", "", "", ""},
+	access.WriteGrants:       {"ALL", "ALL", "OWN", "OWN", "OWN", ""},
+	access.WriteSites:        {"ALL", "ALL", "", "", "", ""},
+	access.WriteDoors:        {"ALL", "ALL", "SITES", "", "", ""},
+	access.WriteUsers:        {"ALL", "ALL", "", "", "", ""},
+	access.WriteOwners:       {"ALL", "", "", "", "", ""},
+	access.WriteKeys:         {"ALL", "ALL", "SITES", "", "", ""},
+	access.WriteDevices:      {"ALL", "ALL", "SITES", "", "", ""},
+	access.WriteSessions:     {"ALL", "ALL", "OWN", "OWN", "OWN", ""},
+	access.WriteTokens:       {"ALL", "ALL", "OWN", "", "OWN", ""},
+	access.WriteWebhooks:     {"ALL", "ALL", "", "", "", ""},
+	access.WriteGroups:       {"ALL", "ALL", "", "", "", ""},
+	access.WriteSchedules:    {"ALL", "ALL", "", "", "", ""},
+	access.WriteCredentials:  {"ALL", "ALL", "", "", "", ""},
+	access.WriteVisits:       {"ALL", "ALL", "SITES", "", "OWN", ""},
+	access.WriteAreas:        {"ALL", "ALL", "SITES", "", "", ""},
+	access.WriteLockdowns:    {"ALL", "ALL", "", "", "", ""},
+	access.TriggerLockdowns:  {"ALL", "ALL", "SITES", "", "OWN", ""},
+	access.ShareKeys:         {"ALL", "ALL", "SITES", "", "OWN", ""},
+	access.CommandDoors:      {"OWN", "OWN", "OWN", "", "OWN", "OWN"},
+	access.OperateDoors:      {"ALL", "ALL", "SITES", "", "", ""},
 }
 
 // reached is how far somebody gets, by what they succeed with.

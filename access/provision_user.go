@@ -10,7 +10,6 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/predicate"
-	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -146,7 +145,7 @@ func (s *Service) reprovision(
 		return after, events, nil
 	}
 	if after.Status == user.StatusSUSPENDED {
-		_, ended, err := s.endSessions(ctx, tx, session.UserID(after.ID))
+		ended, err := s.endUse(ctx, tx, after.ID)
 		if err != nil {
 			return nil, nil, err
 		}

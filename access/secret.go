@@ -11,12 +11,15 @@ import (
 // A secret is a prefix, 30 random base62 characters (178 bits) and 6 of their CRC-32, so that a
 // scanner can tell one from other text, and a typing error from an attack.
 const (
-	tokenPrefix   = "cardea_"
-	linkPrefix    = "cardeakey_"
-	sessionPrefix = "cardeasession_"
-	noncePrefix   = "cardeasignin_"
-	secretRandom  = 30
-	base62        = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	tokenPrefix         = "cardea_"
+	linkPrefix          = "cardeakey_"
+	sessionPrefix       = "cardeasession_"
+	noncePrefix         = "cardeasignin_"
+	applicationPrefix   = "cardea_app_"
+	authorizationPrefix = "cardeacode_"
+	refreshPrefix       = "cardearefresh_"
+	secretRandom        = 30
+	base62              = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
 func newSecret(prefix string) string {

@@ -218,6 +218,7 @@ func (s *Service) Run(ctx context.Context) error {
 	sweeps.Go(func() { s.everySecond(ctx, "devices to tell", s.TellDevices) })
 	sweeps.Go(func() { s.everySecond(ctx, "failed sign-ins", s.TellFailedSignIns) })
 	sweeps.Go(func() { s.everySecond(ctx, "codes of the past", s.ForgetSignIns) })
+	sweeps.Go(func() { s.everySecond(ctx, "tokens of the past", s.ForgetIssued) })
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -86,7 +85,8 @@ type UpdateUserInput struct {
 // UpdateUserPayload holds the user as they are now.
 type UpdateUserPayload struct{ User *ent.User }
 
-// UpdateUser changes a user. Suspending them ends their sessions, for good. Only owners change owners,
+// UpdateUser changes a user. Suspending them ends their sessions, and what they let applications do, for
+// good. Only owners change owners,
 // and make them. The last active one can be neither suspended nor given another role.
 func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUserPayload, error) {
 	if err := Authorize(ctx, WriteUsers); err != nil {
@@ -156,7 +156,7 @@ func (s *Service) updateUser(
 		events = append(events, roleChanged(before, after, in.SiteIDs))
 	}
 	if after.Status == user.StatusSUSPENDED {
-		_, ended, err := s.endSessions(ctx, tx, session.UserID(after.ID))
+		ended, err := s.endUse(ctx, tx, after.ID)
 		if err != nil {
 			return nil, nil, err
 		}

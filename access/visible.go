@@ -146,9 +146,14 @@ func (s *Service) VisibleTokens(ctx context.Context) (predicate.APIToken, error)
 	return tokensFor(ctx, ReadTokens)
 }
 
-// tokensFor are the tokens that an action may find.
+// tokensFor are the tokens that an action may find: never those of applications, whose grants are what
+// people see and end.
 func tokensFor(ctx context.Context, action Action) (predicate.APIToken, error) {
-	return narrow(ctx, action, apitoken.UserID)
+	visible, err := narrow(ctx, action, apitoken.UserID)
+	if err != nil {
+		return nil, err
+	}
+	return apitoken.And(visible, apitoken.GrantIDIsNil()), nil
 }
 
 // VisibleSessions are the actor's.

@@ -20,7 +20,7 @@ import (
 // the caller's error. Nothing has happened if it returns one.
 //
 // Changes lock in one order: lockdown plan, lockdown, site, holiday calendar, schedule, device, group,
-// door, user, key, area, visit, command, and the journal's head last. Where Postgres nevertheless
+// door, user, application, grant, key, area, visit, command, and the journal's head last. Where Postgres nevertheless
 // finds two that wait for each other, the one that it ends is run again.
 func (s *Service) write(
 	ctx context.Context, change func(*ent.Tx) ([]journal.Event, error),

@@ -1,5 +1,5 @@
-// Package actor identifies who is acting: a user, an API token, a device, or a named part of the
-// system. Everything that reads or writes the model does so as an actor; without one, the tenancy
+// Package actor identifies who is acting: a user, an API token, an application, a device, or a named
+// part of the system. Everything that reads or writes the model does so as an actor; without one, the tenancy
 // rule (ent/rule) denies.
 //
 // There is no bypass. System work runs under a name, such as System("sweeper"), over all
@@ -23,15 +23,18 @@ type Kind string
 
 // The kinds of actors, as they appear in the journal and in the API.
 const (
-	KindUser   Kind = "USER"
-	KindToken  Kind = "API_TOKEN"
-	KindDevice Kind = "DEVICE"
-	KindSystem Kind = "SYSTEM"
+	KindUser  Kind = "USER"
+	KindToken Kind = "API_TOKEN"
+	// KindApplication is an application of somebody else's, which acts for a user by a grant of theirs.
+	KindApplication Kind = "APPLICATION"
+	KindDevice      Kind = "DEVICE"
+	KindSystem      Kind = "SYSTEM"
 )
 
 // Values lists every kind; it makes Kind usable as an Ent enumeration.
 func (Kind) Values() []string {
-	return []string{string(KindUser), string(KindToken), string(KindDevice), string(KindSystem)}
+	return []string{string(KindUser), string(KindToken), string(KindApplication), string(KindDevice),
+		string(KindSystem)}
 }
 
 // Role says what a user may do in their organization; access/policy.go holds the table.
@@ -64,6 +67,8 @@ type Actor struct {
 	User         typeid.User         // the user, or the user that the token acts for
 	Role         Role                // of User
 	Token        typeid.APIToken
+	Application  typeid.Application
+	Grant        typeid.Grant   // that the application acts by
 	Session      typeid.Session // the sign-in that a user acts through, if known
 	Device       typeid.Device
 	Part         string // the part of the system
@@ -84,6 +89,12 @@ func User(org typeid.Organization, user typeid.User, role Role) Actor {
 // Token is an API token, which acts for its user.
 func Token(org typeid.Organization, token typeid.APIToken, user typeid.User, role Role) Actor {
 	return Actor{Kind: KindToken, Organization: org, Token: token, User: user, Role: role}
+}
+
+// By says that a token is an application's, which acts by a grant.
+func (a Actor) By(application typeid.Application, grant typeid.Grant) Actor {
+	a.Kind, a.Application, a.Grant = KindApplication, application, grant
+	return a
 }
 
 // Device is an enrolled device that has proved its key.
@@ -143,6 +154,8 @@ func (a Actor) ID() string {
 		return a.User.String()
 	case KindToken:
 		return a.Token.String()
+	case KindApplication:
+		return a.Grant.String()
 	case KindDevice:
 		return a.Device.String()
 	case KindSystem:

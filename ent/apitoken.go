@@ -29,6 +29,10 @@ type APIToken struct {
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
 	// UserID holds the value of the "user_id" field.
 	UserID typeid.User `json:"user_id,omitempty"`
+	// of an access token: what an application acts by; null: made by a person
+	GrantID *typeid.Grant `json:"grant_id,omitempty"`
+	// of an access token: the grant's
+	ApplicationID *typeid.Application `json:"application_id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
 	// SHA-256 of the secret
@@ -61,6 +65,10 @@ func (*APIToken) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case apitoken.FieldApplicationID:
+			values[i] = &sql.NullScanner{S: new(typeid.Application)}
+		case apitoken.FieldGrantID:
+			values[i] = &sql.NullScanner{S: new(typeid.Grant)}
 		case apitoken.FieldHash, apitoken.FieldPreviousHash, apitoken.FieldScopes, apitoken.FieldSiteIds, apitoken.FieldAddresses, apitoken.FieldKnownAddresses:
 			values[i] = new([]byte)
 		case apitoken.FieldName, apitoken.FieldLastUsedAddress:
@@ -117,6 +125,20 @@ func (_m *APIToken) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field user_id", values[i])
 			} else if value != nil {
 				_m.UserID = *value
+			}
+		case apitoken.FieldGrantID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field grant_id", values[i])
+			} else if value.Valid {
+				_m.GrantID = new(typeid.Grant)
+				*_m.GrantID = *value.S.(*typeid.Grant)
+			}
+		case apitoken.FieldApplicationID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field application_id", values[i])
+			} else if value.Valid {
+				_m.ApplicationID = new(typeid.Application)
+				*_m.ApplicationID = *value.S.(*typeid.Application)
 			}
 		case apitoken.FieldName:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -250,6 +272,16 @@ func (_m *APIToken) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("user_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.UserID))
+	builder.WriteString(", ")
+	if v := _m.GrantID; v != nil {
+		builder.WriteString("grant_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ApplicationID; v != nil {
+		builder.WriteString("application_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)

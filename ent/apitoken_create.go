@@ -63,6 +63,34 @@ func (_c *APITokenCreate) SetUserID(v typeid.User) *APITokenCreate {
 	return _c
 }
 
+// SetGrantID sets the "grant_id" field.
+func (_c *APITokenCreate) SetGrantID(v typeid.Grant) *APITokenCreate {
+	_c.mutation.SetGrantID(v)
+	return _c
+}
+
+// SetNillableGrantID sets the "grant_id" field if the given value is not nil.
+func (_c *APITokenCreate) SetNillableGrantID(v *typeid.Grant) *APITokenCreate {
+	if v != nil {
+		_c.SetGrantID(*v)
+	}
+	return _c
+}
+
+// SetApplicationID sets the "application_id" field.
+func (_c *APITokenCreate) SetApplicationID(v typeid.Application) *APITokenCreate {
+	_c.mutation.SetApplicationID(v)
+	return _c
+}
+
+// SetNillableApplicationID sets the "application_id" field if the given value is not nil.
+func (_c *APITokenCreate) SetNillableApplicationID(v *typeid.Application) *APITokenCreate {
+	if v != nil {
+		_c.SetApplicationID(*v)
+	}
+	return _c
+}
+
 // SetName sets the "name" field.
 func (_c *APITokenCreate) SetName(v string) *APITokenCreate {
 	_c.mutation.SetName(v)
@@ -313,6 +341,14 @@ func (_c *APITokenCreate) createSpec() (*APIToken, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.UserID(); ok {
 		_spec.SetField(apitoken.FieldUserID, field.TypeUUID, value)
 		_node.UserID = value
+	}
+	if value, ok := _c.mutation.GrantID(); ok {
+		_spec.SetField(apitoken.FieldGrantID, field.TypeUUID, value)
+		_node.GrantID = &value
+	}
+	if value, ok := _c.mutation.ApplicationID(); ok {
+		_spec.SetField(apitoken.FieldApplicationID, field.TypeUUID, value)
+		_node.ApplicationID = &value
 	}
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(apitoken.FieldName, field.TypeString, value)

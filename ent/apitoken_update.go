@@ -315,6 +315,12 @@ func (_u *APITokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(apitoken.FieldUpdatedAt, field.TypeTime, value)
 	}
+	if _u.mutation.GrantIDCleared() {
+		_spec.ClearField(apitoken.FieldGrantID, field.TypeUUID)
+	}
+	if _u.mutation.ApplicationIDCleared() {
+		_spec.ClearField(apitoken.FieldApplicationID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(apitoken.FieldName, field.TypeString, value)
 	}
@@ -734,6 +740,12 @@ func (_u *APITokenUpdateOne) sqlSave(ctx context.Context) (_node *APIToken, err 
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(apitoken.FieldUpdatedAt, field.TypeTime, value)
+	}
+	if _u.mutation.GrantIDCleared() {
+		_spec.ClearField(apitoken.FieldGrantID, field.TypeUUID)
+	}
+	if _u.mutation.ApplicationIDCleared() {
+		_spec.ClearField(apitoken.FieldApplicationID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(apitoken.FieldName, field.TypeString, value)

@@ -16,7 +16,9 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
+	"github.com/cardea/cardea/ent/authorizationcode"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -24,6 +26,7 @@ import (
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
@@ -36,6 +39,7 @@ import (
 	"github.com/cardea/cardea/ent/passkey"
 	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/refreshtoken"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/signinattempt"
@@ -60,8 +64,12 @@ type Client struct {
 	Schema *migrate.Schema
 	// APIToken is the client for interacting with the APIToken builders.
 	APIToken *APITokenClient
+	// Application is the client for interacting with the Application builders.
+	Application *ApplicationClient
 	// Area is the client for interacting with the Area builders.
 	Area *AreaClient
+	// AuthorizationCode is the client for interacting with the AuthorizationCode builders.
+	AuthorizationCode *AuthorizationCodeClient
 	// Command is the client for interacting with the Command builders.
 	Command *CommandClient
 	// Credential is the client for interacting with the Credential builders.
@@ -76,6 +84,8 @@ type Client struct {
 	DoorGroupDoor *DoorGroupDoorClient
 	// Event is the client for interacting with the Event builders.
 	Event *EventClient
+	// Grant is the client for interacting with the Grant builders.
+	Grant *GrantClient
 	// HolidayCalendar is the client for interacting with the HolidayCalendar builders.
 	HolidayCalendar *HolidayCalendarClient
 	// JournalHead is the client for interacting with the JournalHead builders.
@@ -100,6 +110,8 @@ type Client struct {
 	PasskeyChallenge *PasskeyChallengeClient
 	// Presence is the client for interacting with the Presence builders.
 	Presence *PresenceClient
+	// RefreshToken is the client for interacting with the RefreshToken builders.
+	RefreshToken *RefreshTokenClient
 	// Schedule is the client for interacting with the Schedule builders.
 	Schedule *ScheduleClient
 	// Session is the client for interacting with the Session builders.
@@ -138,7 +150,9 @@ func NewClient(opts ...Option) *Client {
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
 	c.APIToken = NewAPITokenClient(c.config)
+	c.Application = NewApplicationClient(c.config)
 	c.Area = NewAreaClient(c.config)
+	c.AuthorizationCode = NewAuthorizationCodeClient(c.config)
 	c.Command = NewCommandClient(c.config)
 	c.Credential = NewCredentialClient(c.config)
 	c.Device = NewDeviceClient(c.config)
@@ -146,6 +160,7 @@ func (c *Client) init() {
 	c.DoorGroup = NewDoorGroupClient(c.config)
 	c.DoorGroupDoor = NewDoorGroupDoorClient(c.config)
 	c.Event = NewEventClient(c.config)
+	c.Grant = NewGrantClient(c.config)
 	c.HolidayCalendar = NewHolidayCalendarClient(c.config)
 	c.JournalHead = NewJournalHeadClient(c.config)
 	c.Key = NewKeyClient(c.config)
@@ -158,6 +173,7 @@ func (c *Client) init() {
 	c.Passkey = NewPasskeyClient(c.config)
 	c.PasskeyChallenge = NewPasskeyChallengeClient(c.config)
 	c.Presence = NewPresenceClient(c.config)
+	c.RefreshToken = NewRefreshTokenClient(c.config)
 	c.Schedule = NewScheduleClient(c.config)
 	c.Session = NewSessionClient(c.config)
 	c.SignInAttempt = NewSignInAttemptClient(c.config)
@@ -261,42 +277,46 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:              ctx,
-		config:           cfg,
-		APIToken:         NewAPITokenClient(cfg),
-		Area:             NewAreaClient(cfg),
-		Command:          NewCommandClient(cfg),
-		Credential:       NewCredentialClient(cfg),
-		Device:           NewDeviceClient(cfg),
-		Door:             NewDoorClient(cfg),
-		DoorGroup:        NewDoorGroupClient(cfg),
-		DoorGroupDoor:    NewDoorGroupDoorClient(cfg),
-		Event:            NewEventClient(cfg),
-		HolidayCalendar:  NewHolidayCalendarClient(cfg),
-		JournalHead:      NewJournalHeadClient(cfg),
-		Key:              NewKeyClient(cfg),
-		KeyTarget:        NewKeyTargetClient(cfg),
-		Lockdown:         NewLockdownClient(cfg),
-		LockdownDoor:     NewLockdownDoorClient(cfg),
-		LockdownPlan:     NewLockdownPlanClient(cfg),
-		ManagedSite:      NewManagedSiteClient(cfg),
-		Organization:     NewOrganizationClient(cfg),
-		Passkey:          NewPasskeyClient(cfg),
-		PasskeyChallenge: NewPasskeyChallengeClient(cfg),
-		Presence:         NewPresenceClient(cfg),
-		Schedule:         NewScheduleClient(cfg),
-		Session:          NewSessionClient(cfg),
-		SignInAttempt:    NewSignInAttemptClient(cfg),
-		SignInCode:       NewSignInCodeClient(cfg),
-		Site:             NewSiteClient(cfg),
-		User:             NewUserClient(cfg),
-		UserGroup:        NewUserGroupClient(cfg),
-		UserGroupMember:  NewUserGroupMemberClient(cfg),
-		Visit:            NewVisitClient(cfg),
-		WebhookAttempt:   NewWebhookAttemptClient(cfg),
-		WebhookCursor:    NewWebhookCursorClient(cfg),
-		WebhookDelivery:  NewWebhookDeliveryClient(cfg),
-		WebhookEndpoint:  NewWebhookEndpointClient(cfg),
+		ctx:               ctx,
+		config:            cfg,
+		APIToken:          NewAPITokenClient(cfg),
+		Application:       NewApplicationClient(cfg),
+		Area:              NewAreaClient(cfg),
+		AuthorizationCode: NewAuthorizationCodeClient(cfg),
+		Command:           NewCommandClient(cfg),
+		Credential:        NewCredentialClient(cfg),
+		Device:            NewDeviceClient(cfg),
+		Door:              NewDoorClient(cfg),
+		DoorGroup:         NewDoorGroupClient(cfg),
+		DoorGroupDoor:     NewDoorGroupDoorClient(cfg),
+		Event:             NewEventClient(cfg),
+		Grant:             NewGrantClient(cfg),
+		HolidayCalendar:   NewHolidayCalendarClient(cfg),
+		JournalHead:       NewJournalHeadClient(cfg),
+		Key:               NewKeyClient(cfg),
+		KeyTarget:         NewKeyTargetClient(cfg),
+		Lockdown:          NewLockdownClient(cfg),
+		LockdownDoor:      NewLockdownDoorClient(cfg),
+		LockdownPlan:      NewLockdownPlanClient(cfg),
+		ManagedSite:       NewManagedSiteClient(cfg),
+		Organization:      NewOrganizationClient(cfg),
+		Passkey:           NewPasskeyClient(cfg),
+		PasskeyChallenge:  NewPasskeyChallengeClient(cfg),
+		Presence:          NewPresenceClient(cfg),
+		RefreshToken:      NewRefreshTokenClient(cfg),
+		Schedule:          NewScheduleClient(cfg),
+		Session:           NewSessionClient(cfg),
+		SignInAttempt:     NewSignInAttemptClient(cfg),
+		SignInCode:        NewSignInCodeClient(cfg),
+		Site:              NewSiteClient(cfg),
+		User:              NewUserClient(cfg),
+		UserGroup:         NewUserGroupClient(cfg),
+		UserGroupMember:   NewUserGroupMemberClient(cfg),
+		Visit:             NewVisitClient(cfg),
+		WebhookAttempt:    NewWebhookAttemptClient(cfg),
+		WebhookCursor:     NewWebhookCursorClient(cfg),
+		WebhookDelivery:   NewWebhookDeliveryClient(cfg),
+		WebhookEndpoint:   NewWebhookEndpointClient(cfg),
 	}, nil
 }
 
@@ -314,42 +334,46 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:              ctx,
-		config:           cfg,
-		APIToken:         NewAPITokenClient(cfg),
-		Area:             NewAreaClient(cfg),
-		Command:          NewCommandClient(cfg),
-		Credential:       NewCredentialClient(cfg),
-		Device:           NewDeviceClient(cfg),
-		Door:             NewDoorClient(cfg),
-		DoorGroup:        NewDoorGroupClient(cfg),
-		DoorGroupDoor:    NewDoorGroupDoorClient(cfg),
-		Event:            NewEventClient(cfg),
-		HolidayCalendar:  NewHolidayCalendarClient(cfg),
-		JournalHead:      NewJournalHeadClient(cfg),
-		Key:              NewKeyClient(cfg),
-		KeyTarget:        NewKeyTargetClient(cfg),
-		Lockdown:         NewLockdownClient(cfg),
-		LockdownDoor:     NewLockdownDoorClient(cfg),
-		LockdownPlan:     NewLockdownPlanClient(cfg),
-		ManagedSite:      NewManagedSiteClient(cfg),
-		Organization:     NewOrganizationClient(cfg),
-		Passkey:          NewPasskeyClient(cfg),
-		PasskeyChallenge: NewPasskeyChallengeClient(cfg),
-		Presence:         NewPresenceClient(cfg),
-		Schedule:         NewScheduleClient(cfg),
-		Session:          NewSessionClient(cfg),
-		SignInAttempt:    NewSignInAttemptClient(cfg),
-		SignInCode:       NewSignInCodeClient(cfg),
-		Site:             NewSiteClient(cfg),
-		User:             NewUserClient(cfg),
-		UserGroup:        NewUserGroupClient(cfg),
-		UserGroupMember:  NewUserGroupMemberClient(cfg),
-		Visit:            NewVisitClient(cfg),
-		WebhookAttempt:   NewWebhookAttemptClient(cfg),
-		WebhookCursor:    NewWebhookCursorClient(cfg),
-		WebhookDelivery:  NewWebhookDeliveryClient(cfg),
-		WebhookEndpoint:  NewWebhookEndpointClient(cfg),
+		ctx:               ctx,
+		config:            cfg,
+		APIToken:          NewAPITokenClient(cfg),
+		Application:       NewApplicationClient(cfg),
+		Area:              NewAreaClient(cfg),
+		AuthorizationCode: NewAuthorizationCodeClient(cfg),
+		Command:           NewCommandClient(cfg),
+		Credential:        NewCredentialClient(cfg),
+		Device:            NewDeviceClient(cfg),
+		Door:              NewDoorClient(cfg),
+		DoorGroup:         NewDoorGroupClient(cfg),
+		DoorGroupDoor:     NewDoorGroupDoorClient(cfg),
+		Event:             NewEventClient(cfg),
+		Grant:             NewGrantClient(cfg),
+		HolidayCalendar:   NewHolidayCalendarClient(cfg),
+		JournalHead:       NewJournalHeadClient(cfg),
+		Key:               NewKeyClient(cfg),
+		KeyTarget:         NewKeyTargetClient(cfg),
+		Lockdown:          NewLockdownClient(cfg),
+		LockdownDoor:      NewLockdownDoorClient(cfg),
+		LockdownPlan:      NewLockdownPlanClient(cfg),
+		ManagedSite:       NewManagedSiteClient(cfg),
+		Organization:      NewOrganizationClient(cfg),
+		Passkey:           NewPasskeyClient(cfg),
+		PasskeyChallenge:  NewPasskeyChallengeClient(cfg),
+		Presence:          NewPresenceClient(cfg),
+		RefreshToken:      NewRefreshTokenClient(cfg),
+		Schedule:          NewScheduleClient(cfg),
+		Session:           NewSessionClient(cfg),
+		SignInAttempt:     NewSignInAttemptClient(cfg),
+		SignInCode:        NewSignInCodeClient(cfg),
+		Site:              NewSiteClient(cfg),
+		User:              NewUserClient(cfg),
+		UserGroup:         NewUserGroupClient(cfg),
+		UserGroupMember:   NewUserGroupMemberClient(cfg),
+		Visit:             NewVisitClient(cfg),
+		WebhookAttempt:    NewWebhookAttemptClient(cfg),
+		WebhookCursor:     NewWebhookCursorClient(cfg),
+		WebhookDelivery:   NewWebhookDeliveryClient(cfg),
+		WebhookEndpoint:   NewWebhookEndpointClient(cfg),
 	}, nil
 }
 
@@ -379,10 +403,11 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
-		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
-		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
-		c.Passkey, c.PasskeyChallenge, c.Presence, c.Schedule, c.Session,
+		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Command, c.Credential,
+		c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
+		c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget, c.Lockdown,
+		c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization, c.Passkey,
+		c.PasskeyChallenge, c.Presence, c.RefreshToken, c.Schedule, c.Session,
 		c.SignInAttempt, c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember,
 		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
 		c.WebhookEndpoint,
@@ -395,10 +420,11 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.APIToken, c.Area, c.Command, c.Credential, c.Device, c.Door, c.DoorGroup,
-		c.DoorGroupDoor, c.Event, c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget,
-		c.Lockdown, c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization,
-		c.Passkey, c.PasskeyChallenge, c.Presence, c.Schedule, c.Session,
+		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Command, c.Credential,
+		c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
+		c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget, c.Lockdown,
+		c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization, c.Passkey,
+		c.PasskeyChallenge, c.Presence, c.RefreshToken, c.Schedule, c.Session,
 		c.SignInAttempt, c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember,
 		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
 		c.WebhookEndpoint,
@@ -412,8 +438,12 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
 	case *APITokenMutation:
 		return c.APIToken.mutate(ctx, m)
+	case *ApplicationMutation:
+		return c.Application.mutate(ctx, m)
 	case *AreaMutation:
 		return c.Area.mutate(ctx, m)
+	case *AuthorizationCodeMutation:
+		return c.AuthorizationCode.mutate(ctx, m)
 	case *CommandMutation:
 		return c.Command.mutate(ctx, m)
 	case *CredentialMutation:
@@ -428,6 +458,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.DoorGroupDoor.mutate(ctx, m)
 	case *EventMutation:
 		return c.Event.mutate(ctx, m)
+	case *GrantMutation:
+		return c.Grant.mutate(ctx, m)
 	case *HolidayCalendarMutation:
 		return c.HolidayCalendar.mutate(ctx, m)
 	case *JournalHeadMutation:
@@ -452,6 +484,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.PasskeyChallenge.mutate(ctx, m)
 	case *PresenceMutation:
 		return c.Presence.mutate(ctx, m)
+	case *RefreshTokenMutation:
+		return c.RefreshToken.mutate(ctx, m)
 	case *ScheduleMutation:
 		return c.Schedule.mutate(ctx, m)
 	case *SessionMutation:
@@ -616,6 +650,139 @@ func (c *APITokenClient) mutate(ctx context.Context, m *APITokenMutation) (Value
 	}
 }
 
+// ApplicationClient is a client for the Application schema.
+type ApplicationClient struct {
+	config
+}
+
+// NewApplicationClient returns a client for the Application from the given config.
+func NewApplicationClient(c config) *ApplicationClient {
+	return &ApplicationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `application.Hooks(f(g(h())))`.
+func (c *ApplicationClient) Use(hooks ...Hook) {
+	c.hooks.Application = append(c.hooks.Application, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `application.Intercept(f(g(h())))`.
+func (c *ApplicationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Application = append(c.inters.Application, interceptors...)
+}
+
+// Create returns a builder for creating a Application entity.
+func (c *ApplicationClient) Create() *ApplicationCreate {
+	mutation := newApplicationMutation(c.config, OpCreate)
+	return &ApplicationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Application entities.
+func (c *ApplicationClient) CreateBulk(builders ...*ApplicationCreate) *ApplicationCreateBulk {
+	return &ApplicationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ApplicationClient) MapCreateBulk(slice any, setFunc func(*ApplicationCreate, int)) *ApplicationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ApplicationCreateBulk{err: fmt.Errorf("calling to ApplicationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ApplicationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ApplicationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Application.
+func (c *ApplicationClient) Update() *ApplicationUpdate {
+	mutation := newApplicationMutation(c.config, OpUpdate)
+	return &ApplicationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ApplicationClient) UpdateOne(_m *Application) *ApplicationUpdateOne {
+	mutation := newApplicationMutation(c.config, OpUpdateOne, withApplication(_m))
+	return &ApplicationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ApplicationClient) UpdateOneID(id typeid.Application) *ApplicationUpdateOne {
+	mutation := newApplicationMutation(c.config, OpUpdateOne, withApplicationID(id))
+	return &ApplicationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Application.
+func (c *ApplicationClient) Delete() *ApplicationDelete {
+	mutation := newApplicationMutation(c.config, OpDelete)
+	return &ApplicationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ApplicationClient) DeleteOne(_m *Application) *ApplicationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ApplicationClient) DeleteOneID(id typeid.Application) *ApplicationDeleteOne {
+	builder := c.Delete().Where(application.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ApplicationDeleteOne{builder}
+}
+
+// Query returns a query builder for Application.
+func (c *ApplicationClient) Query() *ApplicationQuery {
+	return &ApplicationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeApplication},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Application entity by its id.
+func (c *ApplicationClient) Get(ctx context.Context, id typeid.Application) (*Application, error) {
+	return c.Query().Where(application.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ApplicationClient) GetX(ctx context.Context, id typeid.Application) *Application {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ApplicationClient) Hooks() []Hook {
+	return c.hooks.Application
+}
+
+// Interceptors returns the client interceptors.
+func (c *ApplicationClient) Interceptors() []Interceptor {
+	return c.inters.Application
+}
+
+func (c *ApplicationClient) mutate(ctx context.Context, m *ApplicationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ApplicationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ApplicationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ApplicationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ApplicationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Application mutation op: %q", m.Op())
+	}
+}
+
 // AreaClient is a client for the Area schema.
 type AreaClient struct {
 	config
@@ -746,6 +913,139 @@ func (c *AreaClient) mutate(ctx context.Context, m *AreaMutation) (Value, error)
 		return (&AreaDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Area mutation op: %q", m.Op())
+	}
+}
+
+// AuthorizationCodeClient is a client for the AuthorizationCode schema.
+type AuthorizationCodeClient struct {
+	config
+}
+
+// NewAuthorizationCodeClient returns a client for the AuthorizationCode from the given config.
+func NewAuthorizationCodeClient(c config) *AuthorizationCodeClient {
+	return &AuthorizationCodeClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `authorizationcode.Hooks(f(g(h())))`.
+func (c *AuthorizationCodeClient) Use(hooks ...Hook) {
+	c.hooks.AuthorizationCode = append(c.hooks.AuthorizationCode, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `authorizationcode.Intercept(f(g(h())))`.
+func (c *AuthorizationCodeClient) Intercept(interceptors ...Interceptor) {
+	c.inters.AuthorizationCode = append(c.inters.AuthorizationCode, interceptors...)
+}
+
+// Create returns a builder for creating a AuthorizationCode entity.
+func (c *AuthorizationCodeClient) Create() *AuthorizationCodeCreate {
+	mutation := newAuthorizationCodeMutation(c.config, OpCreate)
+	return &AuthorizationCodeCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of AuthorizationCode entities.
+func (c *AuthorizationCodeClient) CreateBulk(builders ...*AuthorizationCodeCreate) *AuthorizationCodeCreateBulk {
+	return &AuthorizationCodeCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AuthorizationCodeClient) MapCreateBulk(slice any, setFunc func(*AuthorizationCodeCreate, int)) *AuthorizationCodeCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AuthorizationCodeCreateBulk{err: fmt.Errorf("calling to AuthorizationCodeClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AuthorizationCodeCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AuthorizationCodeCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for AuthorizationCode.
+func (c *AuthorizationCodeClient) Update() *AuthorizationCodeUpdate {
+	mutation := newAuthorizationCodeMutation(c.config, OpUpdate)
+	return &AuthorizationCodeUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AuthorizationCodeClient) UpdateOne(_m *AuthorizationCode) *AuthorizationCodeUpdateOne {
+	mutation := newAuthorizationCodeMutation(c.config, OpUpdateOne, withAuthorizationCode(_m))
+	return &AuthorizationCodeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AuthorizationCodeClient) UpdateOneID(id typeid.AuthorizationCode) *AuthorizationCodeUpdateOne {
+	mutation := newAuthorizationCodeMutation(c.config, OpUpdateOne, withAuthorizationCodeID(id))
+	return &AuthorizationCodeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for AuthorizationCode.
+func (c *AuthorizationCodeClient) Delete() *AuthorizationCodeDelete {
+	mutation := newAuthorizationCodeMutation(c.config, OpDelete)
+	return &AuthorizationCodeDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AuthorizationCodeClient) DeleteOne(_m *AuthorizationCode) *AuthorizationCodeDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AuthorizationCodeClient) DeleteOneID(id typeid.AuthorizationCode) *AuthorizationCodeDeleteOne {
+	builder := c.Delete().Where(authorizationcode.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AuthorizationCodeDeleteOne{builder}
+}
+
+// Query returns a query builder for AuthorizationCode.
+func (c *AuthorizationCodeClient) Query() *AuthorizationCodeQuery {
+	return &AuthorizationCodeQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAuthorizationCode},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a AuthorizationCode entity by its id.
+func (c *AuthorizationCodeClient) Get(ctx context.Context, id typeid.AuthorizationCode) (*AuthorizationCode, error) {
+	return c.Query().Where(authorizationcode.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AuthorizationCodeClient) GetX(ctx context.Context, id typeid.AuthorizationCode) *AuthorizationCode {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AuthorizationCodeClient) Hooks() []Hook {
+	return c.hooks.AuthorizationCode
+}
+
+// Interceptors returns the client interceptors.
+func (c *AuthorizationCodeClient) Interceptors() []Interceptor {
+	return c.inters.AuthorizationCode
+}
+
+func (c *AuthorizationCodeClient) mutate(ctx context.Context, m *AuthorizationCodeMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AuthorizationCodeCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AuthorizationCodeUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AuthorizationCodeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AuthorizationCodeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown AuthorizationCode mutation op: %q", m.Op())
 	}
 }
 
@@ -1677,6 +1977,139 @@ func (c *EventClient) mutate(ctx context.Context, m *EventMutation) (Value, erro
 		return (&EventDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Event mutation op: %q", m.Op())
+	}
+}
+
+// GrantClient is a client for the Grant schema.
+type GrantClient struct {
+	config
+}
+
+// NewGrantClient returns a client for the Grant from the given config.
+func NewGrantClient(c config) *GrantClient {
+	return &GrantClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `grant.Hooks(f(g(h())))`.
+func (c *GrantClient) Use(hooks ...Hook) {
+	c.hooks.Grant = append(c.hooks.Grant, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `grant.Intercept(f(g(h())))`.
+func (c *GrantClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Grant = append(c.inters.Grant, interceptors...)
+}
+
+// Create returns a builder for creating a Grant entity.
+func (c *GrantClient) Create() *GrantCreate {
+	mutation := newGrantMutation(c.config, OpCreate)
+	return &GrantCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Grant entities.
+func (c *GrantClient) CreateBulk(builders ...*GrantCreate) *GrantCreateBulk {
+	return &GrantCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *GrantClient) MapCreateBulk(slice any, setFunc func(*GrantCreate, int)) *GrantCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &GrantCreateBulk{err: fmt.Errorf("calling to GrantClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*GrantCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &GrantCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Grant.
+func (c *GrantClient) Update() *GrantUpdate {
+	mutation := newGrantMutation(c.config, OpUpdate)
+	return &GrantUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *GrantClient) UpdateOne(_m *Grant) *GrantUpdateOne {
+	mutation := newGrantMutation(c.config, OpUpdateOne, withGrant(_m))
+	return &GrantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *GrantClient) UpdateOneID(id typeid.Grant) *GrantUpdateOne {
+	mutation := newGrantMutation(c.config, OpUpdateOne, withGrantID(id))
+	return &GrantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Grant.
+func (c *GrantClient) Delete() *GrantDelete {
+	mutation := newGrantMutation(c.config, OpDelete)
+	return &GrantDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *GrantClient) DeleteOne(_m *Grant) *GrantDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *GrantClient) DeleteOneID(id typeid.Grant) *GrantDeleteOne {
+	builder := c.Delete().Where(grant.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &GrantDeleteOne{builder}
+}
+
+// Query returns a query builder for Grant.
+func (c *GrantClient) Query() *GrantQuery {
+	return &GrantQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeGrant},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Grant entity by its id.
+func (c *GrantClient) Get(ctx context.Context, id typeid.Grant) (*Grant, error) {
+	return c.Query().Where(grant.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *GrantClient) GetX(ctx context.Context, id typeid.Grant) *Grant {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *GrantClient) Hooks() []Hook {
+	return c.hooks.Grant
+}
+
+// Interceptors returns the client interceptors.
+func (c *GrantClient) Interceptors() []Interceptor {
+	return c.inters.Grant
+}
+
+func (c *GrantClient) mutate(ctx context.Context, m *GrantMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&GrantCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&GrantUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&GrantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&GrantDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Grant mutation op: %q", m.Op())
 	}
 }
 
@@ -3273,6 +3706,139 @@ func (c *PresenceClient) mutate(ctx context.Context, m *PresenceMutation) (Value
 		return (&PresenceDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Presence mutation op: %q", m.Op())
+	}
+}
+
+// RefreshTokenClient is a client for the RefreshToken schema.
+type RefreshTokenClient struct {
+	config
+}
+
+// NewRefreshTokenClient returns a client for the RefreshToken from the given config.
+func NewRefreshTokenClient(c config) *RefreshTokenClient {
+	return &RefreshTokenClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `refreshtoken.Hooks(f(g(h())))`.
+func (c *RefreshTokenClient) Use(hooks ...Hook) {
+	c.hooks.RefreshToken = append(c.hooks.RefreshToken, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `refreshtoken.Intercept(f(g(h())))`.
+func (c *RefreshTokenClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RefreshToken = append(c.inters.RefreshToken, interceptors...)
+}
+
+// Create returns a builder for creating a RefreshToken entity.
+func (c *RefreshTokenClient) Create() *RefreshTokenCreate {
+	mutation := newRefreshTokenMutation(c.config, OpCreate)
+	return &RefreshTokenCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RefreshToken entities.
+func (c *RefreshTokenClient) CreateBulk(builders ...*RefreshTokenCreate) *RefreshTokenCreateBulk {
+	return &RefreshTokenCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RefreshTokenClient) MapCreateBulk(slice any, setFunc func(*RefreshTokenCreate, int)) *RefreshTokenCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RefreshTokenCreateBulk{err: fmt.Errorf("calling to RefreshTokenClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RefreshTokenCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RefreshTokenCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RefreshToken.
+func (c *RefreshTokenClient) Update() *RefreshTokenUpdate {
+	mutation := newRefreshTokenMutation(c.config, OpUpdate)
+	return &RefreshTokenUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RefreshTokenClient) UpdateOne(_m *RefreshToken) *RefreshTokenUpdateOne {
+	mutation := newRefreshTokenMutation(c.config, OpUpdateOne, withRefreshToken(_m))
+	return &RefreshTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RefreshTokenClient) UpdateOneID(id typeid.RefreshToken) *RefreshTokenUpdateOne {
+	mutation := newRefreshTokenMutation(c.config, OpUpdateOne, withRefreshTokenID(id))
+	return &RefreshTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RefreshToken.
+func (c *RefreshTokenClient) Delete() *RefreshTokenDelete {
+	mutation := newRefreshTokenMutation(c.config, OpDelete)
+	return &RefreshTokenDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RefreshTokenClient) DeleteOne(_m *RefreshToken) *RefreshTokenDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RefreshTokenClient) DeleteOneID(id typeid.RefreshToken) *RefreshTokenDeleteOne {
+	builder := c.Delete().Where(refreshtoken.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RefreshTokenDeleteOne{builder}
+}
+
+// Query returns a query builder for RefreshToken.
+func (c *RefreshTokenClient) Query() *RefreshTokenQuery {
+	return &RefreshTokenQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRefreshToken},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RefreshToken entity by its id.
+func (c *RefreshTokenClient) Get(ctx context.Context, id typeid.RefreshToken) (*RefreshToken, error) {
+	return c.Query().Where(refreshtoken.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RefreshTokenClient) GetX(ctx context.Context, id typeid.RefreshToken) *RefreshToken {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *RefreshTokenClient) Hooks() []Hook {
+	return c.hooks.RefreshToken
+}
+
+// Interceptors returns the client interceptors.
+func (c *RefreshTokenClient) Interceptors() []Interceptor {
+	return c.inters.RefreshToken
+}
+
+func (c *RefreshTokenClient) mutate(ctx context.Context, m *RefreshTokenMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RefreshTokenCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RefreshTokenUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RefreshTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RefreshTokenDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown RefreshToken mutation op: %q", m.Op())
 	}
 }
 
@@ -5008,19 +5574,21 @@ func (c *WebhookEndpointClient) mutate(ctx context.Context, m *WebhookEndpointMu
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
-		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, ManagedSite, Organization, Passkey, PasskeyChallenge, Presence,
-		Schedule, Session, SignInAttempt, SignInCode, Site, User, UserGroup,
-		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
+		APIToken, Application, Area, AuthorizationCode, Command, Credential, Device,
+		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, JournalHead,
+		Key, KeyTarget, Lockdown, LockdownDoor, LockdownPlan, ManagedSite,
+		Organization, Passkey, PasskeyChallenge, Presence, RefreshToken, Schedule,
+		Session, SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember,
+		Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
 		WebhookEndpoint []ent.Hook
 	}
 	inters struct {
-		APIToken, Area, Command, Credential, Device, Door, DoorGroup, DoorGroupDoor,
-		Event, HolidayCalendar, JournalHead, Key, KeyTarget, Lockdown, LockdownDoor,
-		LockdownPlan, ManagedSite, Organization, Passkey, PasskeyChallenge, Presence,
-		Schedule, Session, SignInAttempt, SignInCode, Site, User, UserGroup,
-		UserGroupMember, Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
+		APIToken, Application, Area, AuthorizationCode, Command, Credential, Device,
+		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, JournalHead,
+		Key, KeyTarget, Lockdown, LockdownDoor, LockdownPlan, ManagedSite,
+		Organization, Passkey, PasskeyChallenge, Presence, RefreshToken, Schedule,
+		Session, SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember,
+		Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
 		WebhookEndpoint []ent.Interceptor
 	}
 )

@@ -13,7 +13,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
+	"github.com/cardea/cardea/ent/authorizationcode"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -21,6 +23,7 @@ import (
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
@@ -33,6 +36,7 @@ import (
 	"github.com/cardea/cardea/ent/passkey"
 	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/refreshtoken"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/signinattempt"
@@ -106,40 +110,44 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			apitoken.Table:         apitoken.ValidColumn,
-			area.Table:             area.ValidColumn,
-			command.Table:          command.ValidColumn,
-			credential.Table:       credential.ValidColumn,
-			device.Table:           device.ValidColumn,
-			door.Table:             door.ValidColumn,
-			doorgroup.Table:        doorgroup.ValidColumn,
-			doorgroupdoor.Table:    doorgroupdoor.ValidColumn,
-			event.Table:            event.ValidColumn,
-			holidaycalendar.Table:  holidaycalendar.ValidColumn,
-			journalhead.Table:      journalhead.ValidColumn,
-			key.Table:              key.ValidColumn,
-			keytarget.Table:        keytarget.ValidColumn,
-			lockdown.Table:         lockdown.ValidColumn,
-			lockdowndoor.Table:     lockdowndoor.ValidColumn,
-			lockdownplan.Table:     lockdownplan.ValidColumn,
-			managedsite.Table:      managedsite.ValidColumn,
-			organization.Table:     organization.ValidColumn,
-			passkey.Table:          passkey.ValidColumn,
-			passkeychallenge.Table: passkeychallenge.ValidColumn,
-			presence.Table:         presence.ValidColumn,
-			schedule.Table:         schedule.ValidColumn,
-			session.Table:          session.ValidColumn,
-			signinattempt.Table:    signinattempt.ValidColumn,
-			signincode.Table:       signincode.ValidColumn,
-			site.Table:             site.ValidColumn,
-			user.Table:             user.ValidColumn,
-			usergroup.Table:        usergroup.ValidColumn,
-			usergroupmember.Table:  usergroupmember.ValidColumn,
-			visit.Table:            visit.ValidColumn,
-			webhookattempt.Table:   webhookattempt.ValidColumn,
-			webhookcursor.Table:    webhookcursor.ValidColumn,
-			webhookdelivery.Table:  webhookdelivery.ValidColumn,
-			webhookendpoint.Table:  webhookendpoint.ValidColumn,
+			apitoken.Table:          apitoken.ValidColumn,
+			application.Table:       application.ValidColumn,
+			area.Table:              area.ValidColumn,
+			authorizationcode.Table: authorizationcode.ValidColumn,
+			command.Table:           command.ValidColumn,
+			credential.Table:        credential.ValidColumn,
+			device.Table:            device.ValidColumn,
+			door.Table:              door.ValidColumn,
+			doorgroup.Table:         doorgroup.ValidColumn,
+			doorgroupdoor.Table:     doorgroupdoor.ValidColumn,
+			event.Table:             event.ValidColumn,
+			grant.Table:             grant.ValidColumn,
+			holidaycalendar.Table:   holidaycalendar.ValidColumn,
+			journalhead.Table:       journalhead.ValidColumn,
+			key.Table:               key.ValidColumn,
+			keytarget.Table:         keytarget.ValidColumn,
+			lockdown.Table:          lockdown.ValidColumn,
+			lockdowndoor.Table:      lockdowndoor.ValidColumn,
+			lockdownplan.Table:      lockdownplan.ValidColumn,
+			managedsite.Table:       managedsite.ValidColumn,
+			organization.Table:      organization.ValidColumn,
+			passkey.Table:           passkey.ValidColumn,
+			passkeychallenge.Table:  passkeychallenge.ValidColumn,
+			presence.Table:          presence.ValidColumn,
+			refreshtoken.Table:      refreshtoken.ValidColumn,
+			schedule.Table:          schedule.ValidColumn,
+			session.Table:           session.ValidColumn,
+			signinattempt.Table:     signinattempt.ValidColumn,
+			signincode.Table:        signincode.ValidColumn,
+			site.Table:              site.ValidColumn,
+			user.Table:              user.ValidColumn,
+			usergroup.Table:         usergroup.ValidColumn,
+			usergroupmember.Table:   usergroupmember.ValidColumn,
+			visit.Table:             visit.ValidColumn,
+			webhookattempt.Table:    webhookattempt.ValidColumn,
+			webhookcursor.Table:     webhookcursor.ValidColumn,
+			webhookdelivery.Table:   webhookdelivery.ValidColumn,
+			webhookendpoint.Table:   webhookendpoint.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -37,6 +37,8 @@ type Event struct {
 	ActorKind actor.Kind `json:"actor_kind,omitempty"`
 	// ActorID holds the value of the "actor_id" field.
 	ActorID string `json:"actor_id,omitempty"`
+	// ActorApplicationID holds the value of the "actor_application_id" field.
+	ActorApplicationID *typeid.Application `json:"actor_application_id,omitempty"`
 	// SiteID holds the value of the "site_id" field.
 	SiteID *typeid.Site `json:"site_id,omitempty"`
 	// DoorID holds the value of the "door_id" field.
@@ -69,6 +71,8 @@ func (*Event) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case event.FieldActorApplicationID:
+			values[i] = &sql.NullScanner{S: new(typeid.Application)}
 		case event.FieldCommandID:
 			values[i] = &sql.NullScanner{S: new(typeid.Command)}
 		case event.FieldDeviceID:
@@ -161,6 +165,13 @@ func (_m *Event) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field actor_id", values[i])
 			} else if value.Valid {
 				_m.ActorID = value.String
+			}
+		case event.FieldActorApplicationID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field actor_application_id", values[i])
+			} else if value.Valid {
+				_m.ActorApplicationID = new(typeid.Application)
+				*_m.ActorApplicationID = *value.S.(*typeid.Application)
 			}
 		case event.FieldSiteID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
@@ -304,6 +315,11 @@ func (_m *Event) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("actor_id=")
 	builder.WriteString(_m.ActorID)
+	builder.WriteString(", ")
+	if v := _m.ActorApplicationID; v != nil {
+		builder.WriteString("actor_application_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	if v := _m.SiteID; v != nil {
 		builder.WriteString("site_id=")

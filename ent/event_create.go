@@ -72,6 +72,20 @@ func (_c *EventCreate) SetActorID(v string) *EventCreate {
 	return _c
 }
 
+// SetActorApplicationID sets the "actor_application_id" field.
+func (_c *EventCreate) SetActorApplicationID(v typeid.Application) *EventCreate {
+	_c.mutation.SetActorApplicationID(v)
+	return _c
+}
+
+// SetNillableActorApplicationID sets the "actor_application_id" field if the given value is not nil.
+func (_c *EventCreate) SetNillableActorApplicationID(v *typeid.Application) *EventCreate {
+	if v != nil {
+		_c.SetActorApplicationID(*v)
+	}
+	return _c
+}
+
 // SetSiteID sets the "site_id" field.
 func (_c *EventCreate) SetSiteID(v typeid.Site) *EventCreate {
 	_c.mutation.SetSiteID(v)
@@ -400,6 +414,10 @@ func (_c *EventCreate) createSpec() (*Event, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.ActorID(); ok {
 		_spec.SetField(event.FieldActorID, field.TypeString, value)
 		_node.ActorID = value
+	}
+	if value, ok := _c.mutation.ActorApplicationID(); ok {
+		_spec.SetField(event.FieldActorApplicationID, field.TypeUUID, value)
+		_node.ActorApplicationID = &value
 	}
 	if value, ok := _c.mutation.SiteID(); ok {
 		_spec.SetField(event.FieldSiteID, field.TypeUUID, value)

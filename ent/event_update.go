@@ -75,6 +75,9 @@ func (_u *EventUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
+	if _u.mutation.ActorApplicationIDCleared() {
+		_spec.ClearField(event.FieldActorApplicationID, field.TypeUUID)
+	}
 	if _u.mutation.SiteIDCleared() {
 		_spec.ClearField(event.FieldSiteID, field.TypeUUID)
 	}
@@ -200,6 +203,9 @@ func (_u *EventUpdateOne) sqlSave(ctx context.Context) (_node *Event, err error)
 				ps[i](selector)
 			}
 		}
+	}
+	if _u.mutation.ActorApplicationIDCleared() {
+		_spec.ClearField(event.FieldActorApplicationID, field.TypeUUID)
 	}
 	if _u.mutation.SiteIDCleared() {
 		_spec.ClearField(event.FieldSiteID, field.TypeUUID)

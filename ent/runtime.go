@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
+	"github.com/cardea/cardea/ent/authorizationcode"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -14,6 +16,7 @@ import (
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
@@ -26,6 +29,7 @@ import (
 	"github.com/cardea/cardea/ent/passkey"
 	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/presence"
+	"github.com/cardea/cardea/ent/refreshtoken"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/session"
@@ -63,7 +67,7 @@ func init() {
 	// apitoken.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
 	apitoken.UpdateDefaultUpdatedAt = apitokenDescUpdatedAt.UpdateDefault.(func() time.Time)
 	// apitokenDescName is the schema descriptor for name field.
-	apitokenDescName := apitokenFields[2].Descriptor()
+	apitokenDescName := apitokenFields[4].Descriptor()
 	// apitoken.NameValidator is a validator for the "name" field. It is called by the builders before save.
 	apitoken.NameValidator = func() func(string) error {
 		validators := apitokenDescName.Validators
@@ -84,6 +88,47 @@ func init() {
 	apitokenDescID := apitokenFields[0].Descriptor()
 	// apitoken.DefaultID holds the default value on creation for the id field.
 	apitoken.DefaultID = apitokenDescID.Default.(func() typeid.APIToken)
+	applicationMixin := schema.Application{}.Mixin()
+	applicationMixinFields1 := applicationMixin[1].Fields()
+	_ = applicationMixinFields1
+	applicationFields := schema.Application{}.Fields()
+	_ = applicationFields
+	// applicationDescCreatedAt is the schema descriptor for created_at field.
+	applicationDescCreatedAt := applicationMixinFields1[0].Descriptor()
+	// application.DefaultCreatedAt holds the default value on creation for the created_at field.
+	application.DefaultCreatedAt = applicationDescCreatedAt.Default.(func() time.Time)
+	// applicationDescUpdatedAt is the schema descriptor for updated_at field.
+	applicationDescUpdatedAt := applicationMixinFields1[1].Descriptor()
+	// application.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	application.DefaultUpdatedAt = applicationDescUpdatedAt.Default.(func() time.Time)
+	// application.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	application.UpdateDefaultUpdatedAt = applicationDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// applicationDescName is the schema descriptor for name field.
+	applicationDescName := applicationFields[1].Descriptor()
+	// application.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	application.NameValidator = func() func(string) error {
+		validators := applicationDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// applicationDescHomepageURL is the schema descriptor for homepage_url field.
+	applicationDescHomepageURL := applicationFields[3].Descriptor()
+	// application.HomepageURLValidator is a validator for the "homepage_url" field. It is called by the builders before save.
+	application.HomepageURLValidator = applicationDescHomepageURL.Validators[0].(func(string) error)
+	// applicationDescID is the schema descriptor for id field.
+	applicationDescID := applicationFields[0].Descriptor()
+	// application.DefaultID holds the default value on creation for the id field.
+	application.DefaultID = applicationDescID.Default.(func() typeid.Application)
 	areaMixin := schema.Area{}.Mixin()
 	areaMixinFields1 := areaMixin[1].Fields()
 	_ = areaMixinFields1
@@ -125,6 +170,12 @@ func init() {
 	areaDescID := areaFields[0].Descriptor()
 	// area.DefaultID holds the default value on creation for the id field.
 	area.DefaultID = areaDescID.Default.(func() typeid.Area)
+	authorizationcodeFields := schema.AuthorizationCode{}.Fields()
+	_ = authorizationcodeFields
+	// authorizationcodeDescID is the schema descriptor for id field.
+	authorizationcodeDescID := authorizationcodeFields[0].Descriptor()
+	// authorizationcode.DefaultID holds the default value on creation for the id field.
+	authorizationcode.DefaultID = authorizationcodeDescID.Default.(func() typeid.AuthorizationCode)
 	commandFields := schema.Command{}.Fields()
 	_ = commandFields
 	// commandDescAsOperator is the schema descriptor for as_operator field.
@@ -366,9 +417,19 @@ func init() {
 	// event.TypeValidator is a validator for the "type" field. It is called by the builders before save.
 	event.TypeValidator = eventDescType.Validators[0].(func(string) error)
 	// eventDescLeafHash is the schema descriptor for leaf_hash field.
-	eventDescLeafHash := eventFields[19].Descriptor()
+	eventDescLeafHash := eventFields[20].Descriptor()
 	// event.LeafHashValidator is a validator for the "leaf_hash" field. It is called by the builders before save.
 	event.LeafHashValidator = eventDescLeafHash.Validators[0].(func([]byte) error)
+	grantFields := schema.Grant{}.Fields()
+	_ = grantFields
+	// grantDescByItself is the schema descriptor for by_itself field.
+	grantDescByItself := grantFields[3].Descriptor()
+	// grant.DefaultByItself holds the default value on creation for the by_itself field.
+	grant.DefaultByItself = grantDescByItself.Default.(bool)
+	// grantDescID is the schema descriptor for id field.
+	grantDescID := grantFields[0].Descriptor()
+	// grant.DefaultID holds the default value on creation for the id field.
+	grant.DefaultID = grantDescID.Default.(func() typeid.Grant)
 	holidaycalendarMixin := schema.HolidayCalendar{}.Mixin()
 	holidaycalendarMixinFields1 := holidaycalendarMixin[1].Fields()
 	_ = holidaycalendarMixinFields1
@@ -636,6 +697,12 @@ func init() {
 	presenceDescID := presenceFields[0].Descriptor()
 	// presence.DefaultID holds the default value on creation for the id field.
 	presence.DefaultID = presenceDescID.Default.(func() typeid.Presence)
+	refreshtokenFields := schema.RefreshToken{}.Fields()
+	_ = refreshtokenFields
+	// refreshtokenDescID is the schema descriptor for id field.
+	refreshtokenDescID := refreshtokenFields[0].Descriptor()
+	// refreshtoken.DefaultID holds the default value on creation for the id field.
+	refreshtoken.DefaultID = refreshtokenDescID.Default.(func() typeid.RefreshToken)
 	scheduleMixin := schema.Schedule{}.Mixin()
 	scheduleMixinFields1 := scheduleMixin[1].Fields()
 	_ = scheduleMixinFields1

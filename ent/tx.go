@@ -16,8 +16,12 @@ type Tx struct {
 	config
 	// APIToken is the client for interacting with the APIToken builders.
 	APIToken *APITokenClient
+	// Application is the client for interacting with the Application builders.
+	Application *ApplicationClient
 	// Area is the client for interacting with the Area builders.
 	Area *AreaClient
+	// AuthorizationCode is the client for interacting with the AuthorizationCode builders.
+	AuthorizationCode *AuthorizationCodeClient
 	// Command is the client for interacting with the Command builders.
 	Command *CommandClient
 	// Credential is the client for interacting with the Credential builders.
@@ -32,6 +36,8 @@ type Tx struct {
 	DoorGroupDoor *DoorGroupDoorClient
 	// Event is the client for interacting with the Event builders.
 	Event *EventClient
+	// Grant is the client for interacting with the Grant builders.
+	Grant *GrantClient
 	// HolidayCalendar is the client for interacting with the HolidayCalendar builders.
 	HolidayCalendar *HolidayCalendarClient
 	// JournalHead is the client for interacting with the JournalHead builders.
@@ -56,6 +62,8 @@ type Tx struct {
 	PasskeyChallenge *PasskeyChallengeClient
 	// Presence is the client for interacting with the Presence builders.
 	Presence *PresenceClient
+	// RefreshToken is the client for interacting with the RefreshToken builders.
+	RefreshToken *RefreshTokenClient
 	// Schedule is the client for interacting with the Schedule builders.
 	Schedule *ScheduleClient
 	// Session is the client for interacting with the Session builders.
@@ -214,7 +222,9 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.APIToken = NewAPITokenClient(tx.config)
+	tx.Application = NewApplicationClient(tx.config)
 	tx.Area = NewAreaClient(tx.config)
+	tx.AuthorizationCode = NewAuthorizationCodeClient(tx.config)
 	tx.Command = NewCommandClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.Device = NewDeviceClient(tx.config)
@@ -222,6 +232,7 @@ func (tx *Tx) init() {
 	tx.DoorGroup = NewDoorGroupClient(tx.config)
 	tx.DoorGroupDoor = NewDoorGroupDoorClient(tx.config)
 	tx.Event = NewEventClient(tx.config)
+	tx.Grant = NewGrantClient(tx.config)
 	tx.HolidayCalendar = NewHolidayCalendarClient(tx.config)
 	tx.JournalHead = NewJournalHeadClient(tx.config)
 	tx.Key = NewKeyClient(tx.config)
@@ -234,6 +245,7 @@ func (tx *Tx) init() {
 	tx.Passkey = NewPasskeyClient(tx.config)
 	tx.PasskeyChallenge = NewPasskeyChallengeClient(tx.config)
 	tx.Presence = NewPresenceClient(tx.config)
+	tx.RefreshToken = NewRefreshTokenClient(tx.config)
 	tx.Schedule = NewScheduleClient(tx.config)
 	tx.Session = NewSessionClient(tx.config)
 	tx.SignInAttempt = NewSignInAttemptClient(tx.config)

@@ -51,7 +51,7 @@ func Append(
 	now := schema.Now()
 	creates := make([]*ent.EventCreate, len(events))
 	for i, e := range events {
-		e, err := e.prepare(Actor{Kind: by.Kind, ID: by.ID()}, now)
+		e, err := e.prepare(Actor{by.Kind, by.ID(), by.Application}, now)
 		if err != nil {
 			return nil, err
 		}

@@ -148,6 +148,19 @@ var Types = []Type{
 	{"api_token.used_from_new_address", "An API token was used from an address that it was not used " +
 		"from lately. data.tokenId names it.", warning, false},
 	{"api_token.revoked", "An API token was revoked. data.tokenId names it.", notice, false},
+	{"application.created", "An application was created. data.applicationId names it.", notice, false},
+	{"application.updated", "An application was changed, or enabled, or disabled. data.applicationId " +
+		"names it, data.changed lists the fields.", notice, false},
+	{"application.secret_rotated", "An application got another secret. data.applicationId names it, " +
+		"data.until says until when the one before is good.", notice, false},
+	{"application.deleted", "An application was deleted, and all its grants ended. data.applicationId " +
+		"names it.", notice, false},
+	{"grant.created", "A user let an application act for them, or an administrator let it act for that " +
+		"user by itself. data.grantId and data.applicationId name them, data.scopes and data.siteIds say " +
+		"how far.", notice, false},
+	{"grant.revoked", "What an application may do for a user ended. data.grantId and data.applicationId " +
+		"name them, data.reason says why: REQUESTED, APPLICATION, REUSED_CODE, REUSED_TOKEN, REPLACED, " +
+		"APPLICATION_DELETED or USER_SUSPENDED.", notice, false},
 	{"webhook_endpoint.created", "A webhook endpoint was created. data.endpointId names it.",
 		notice, false},
 	{"webhook_endpoint.updated", "A webhook endpoint was changed. data.endpointId names it.",

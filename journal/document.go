@@ -36,7 +36,8 @@ not apply are left out.
 | ` + "`occurredAt`" + ` | when it happened, as the device claims or as the server knows; UTC, microseconds |
 | ` + "`receivedAt`" + ` | when the server took it |
 | ` + "`delivery`" + ` | ` + "`LIVE`, `BUFFERED` (the device was offline) or `REPLAYED`" + ` |
-| ` + "`actor`" + ` | who caused it: ` + "`USER`, `API_TOKEN`, `DEVICE` or `SYSTEM`" + `, and its identifier |
+| ` + "`actor`" + ` | who caused it: ` + "`USER`, `API_TOKEN`, `APPLICATION`, `DEVICE` or `SYSTEM`" +
+	`, and its identifier; of an application, that of the grant, and beside it ` + "`applicationId`" + ` |
 | ` + "`outcome`, `reason`" + ` | of a decision: granted or denied, and why |
 | ` + "`severity`" + ` | ` + "`INFO`, `NOTICE`, `WARNING` or `CRITICAL`" + ` |
 | ` + "`data`" + ` | what else belongs to the type; never a name, a card number or a PIN |

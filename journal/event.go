@@ -49,6 +49,8 @@ type Event struct {
 type Actor struct {
 	Kind actor.Kind `json:"kind"`
 	ID   string     `json:"id"` // a TypeID, or the name of a part of the system
+	// Application is which one acted, by a grant.
+	Application typeid.Application `json:"applicationId,omitzero"`
 }
 
 // schemaVersion counts changes of the canonical form; a reader meets old ones for ever.
@@ -125,7 +127,7 @@ func FromRow(row *ent.Event) Event {
 	return Event{
 		ID: row.ID, Organization: row.OrgID, Sequence: row.Seq, Type: row.Type,
 		OccurredAt: row.OccurredAt.UTC(), ReceivedAt: row.ReceivedAt.UTC(), Delivery: row.Delivery,
-		Actor: Actor{Kind: row.ActorKind, ID: row.ActorID},
+		Actor: Actor{row.ActorKind, row.ActorID, value(row.ActorApplicationID)},
 		Site:  value(row.SiteID), Door: value(row.DoorID), Device: value(row.DeviceID),
 		User: value(row.UserID), Key: value(row.KeyID), Command: value(row.CommandID),
 		Outcome: value(row.Outcome), Reason: value(row.Reason), Method: value(row.Method),
@@ -138,6 +140,7 @@ func (e Event) row(create *ent.EventCreate, leaf []byte) *ent.EventCreate {
 	return create.SetID(e.ID).SetOrgID(e.Organization).SetSeq(e.Sequence).SetType(e.Type).
 		SetOccurredAt(e.OccurredAt).SetReceivedAt(e.ReceivedAt).SetDelivery(e.Delivery).
 		SetActorKind(e.Actor.Kind).SetActorID(e.Actor.ID).
+		SetNillableActorApplicationID(pointer(e.Actor.Application)).
 		SetNillableSiteID(pointer(e.Site)).SetNillableDoorID(pointer(e.Door)).
 		SetNillableDeviceID(pointer(e.Device)).SetNillableUserID(pointer(e.User)).
 		SetNillableKeyID(pointer(e.Key)).SetNillableCommandID(pointer(e.Command)).

@@ -88,6 +88,15 @@ type (
 	Passkey struct{ of[passkey] }
 	// PasskeyChallenge identifies what an authenticator is asked to sign.
 	PasskeyChallenge struct{ of[passkeyChallenge] }
+	// Application identifies an application that asks for access; it is its client_id too.
+	Application struct{ of[application] }
+	// Grant identifies what a user lets an application do for them.
+	Grant struct{ of[grant] }
+	// AuthorizationCode identifies a code that an application gets its first tokens for; it is not the
+	// code.
+	AuthorizationCode struct{ of[authorizationCode] }
+	// RefreshToken identifies what an application gets its next tokens for; it is not the secret.
+	RefreshToken struct{ of[refreshToken] }
 	// Command identifies a command to a device.
 	Command struct{ of[command] }
 	// Event identifies a journal event.
@@ -101,72 +110,80 @@ type (
 )
 
 type (
-	organization     struct{}
-	site             struct{}
-	door             struct{}
-	device           struct{}
-	user             struct{}
-	key              struct{}
-	keyTarget        struct{}
-	managedSite      struct{}
-	userGroup        struct{}
-	userGroupMember  struct{}
-	doorGroup        struct{}
-	doorGroupDoor    struct{}
-	schedule         struct{}
-	holidayCalendar  struct{}
-	lockdownPlan     struct{}
-	lockdown         struct{}
-	lockdownDoor     struct{}
-	area             struct{}
-	presence         struct{}
-	credential       struct{}
-	visit            struct{}
-	apiToken         struct{}
-	session          struct{}
-	signInCode       struct{}
-	signInAttempt    struct{}
-	passkey          struct{}
-	passkeyChallenge struct{}
-	command          struct{}
-	event            struct{}
-	webhookEndpoint  struct{}
-	webhookDelivery  struct{}
-	webhookAttempt   struct{}
+	organization      struct{}
+	site              struct{}
+	door              struct{}
+	device            struct{}
+	user              struct{}
+	key               struct{}
+	keyTarget         struct{}
+	managedSite       struct{}
+	userGroup         struct{}
+	userGroupMember   struct{}
+	doorGroup         struct{}
+	doorGroupDoor     struct{}
+	schedule          struct{}
+	holidayCalendar   struct{}
+	lockdownPlan      struct{}
+	lockdown          struct{}
+	lockdownDoor      struct{}
+	area              struct{}
+	presence          struct{}
+	credential        struct{}
+	visit             struct{}
+	apiToken          struct{}
+	session           struct{}
+	signInCode        struct{}
+	signInAttempt     struct{}
+	passkey           struct{}
+	passkeyChallenge  struct{}
+	application       struct{}
+	grant             struct{}
+	authorizationCode struct{}
+	refreshToken      struct{}
+	command           struct{}
+	event             struct{}
+	webhookEndpoint   struct{}
+	webhookDelivery   struct{}
+	webhookAttempt    struct{}
 )
 
-func (organization) prefix() string     { return "org" }
-func (site) prefix() string             { return "site" }
-func (door) prefix() string             { return "door" }
-func (device) prefix() string           { return "device" }
-func (user) prefix() string             { return "user" }
-func (key) prefix() string              { return "key" }
-func (keyTarget) prefix() string        { return "keytarget" }
-func (managedSite) prefix() string      { return "managedsite" }
-func (userGroup) prefix() string        { return "usergroup" }
-func (userGroupMember) prefix() string  { return "usergroupmember" }
-func (doorGroup) prefix() string        { return "doorgroup" }
-func (doorGroupDoor) prefix() string    { return "doorgroupdoor" }
-func (schedule) prefix() string         { return "schedule" }
-func (holidayCalendar) prefix() string  { return "calendar" }
-func (lockdownPlan) prefix() string     { return "plan" }
-func (lockdown) prefix() string         { return "lockdown" }
-func (lockdownDoor) prefix() string     { return "lockdowndoor" }
-func (area) prefix() string             { return "area" }
-func (presence) prefix() string         { return "presence" }
-func (credential) prefix() string       { return "credential" }
-func (visit) prefix() string            { return "visit" }
-func (apiToken) prefix() string         { return "token" }
-func (session) prefix() string          { return "session" }
-func (signInCode) prefix() string       { return "signincode" }
-func (signInAttempt) prefix() string    { return "signinattempt" }
-func (passkey) prefix() string          { return "passkey" }
-func (passkeyChallenge) prefix() string { return "passkeychallenge" }
-func (command) prefix() string          { return "cmd" }
-func (event) prefix() string            { return "event" }
-func (webhookEndpoint) prefix() string  { return "endpoint" }
-func (webhookDelivery) prefix() string  { return "delivery" }
-func (webhookAttempt) prefix() string   { return "attempt" }
+func (organization) prefix() string      { return "org" }
+func (site) prefix() string              { return "site" }
+func (door) prefix() string              { return "door" }
+func (device) prefix() string            { return "device" }
+func (user) prefix() string              { return "user" }
+func (key) prefix() string               { return "key" }
+func (keyTarget) prefix() string         { return "keytarget" }
+func (managedSite) prefix() string       { return "managedsite" }
+func (userGroup) prefix() string         { return "usergroup" }
+func (userGroupMember) prefix() string   { return "usergroupmember" }
+func (doorGroup) prefix() string         { return "doorgroup" }
+func (doorGroupDoor) prefix() string     { return "doorgroupdoor" }
+func (schedule) prefix() string          { return "schedule" }
+func (holidayCalendar) prefix() string   { return "calendar" }
+func (lockdownPlan) prefix() string      { return "plan" }
+func (lockdown) prefix() string          { return "lockdown" }
+func (lockdownDoor) prefix() string      { return "lockdowndoor" }
+func (area) prefix() string              { return "area" }
+func (presence) prefix() string          { return "presence" }
+func (credential) prefix() string        { return "credential" }
+func (visit) prefix() string             { return "visit" }
+func (apiToken) prefix() string          { return "token" }
+func (session) prefix() string           { return "session" }
+func (signInCode) prefix() string        { return "signincode" }
+func (signInAttempt) prefix() string     { return "signinattempt" }
+func (passkey) prefix() string           { return "passkey" }
+func (passkeyChallenge) prefix() string  { return "passkeychallenge" }
+func (application) prefix() string       { return "app" }
+func (grant) prefix() string             { return "grant" }
+func (authorizationCode) prefix() string { return "authcode" }
+func (refreshToken) prefix() string      { return "refresh" }
+func (command) prefix() string           { return "cmd" }
+func (event) prefix() string             { return "event" }
+func (webhookEndpoint) prefix() string   { return "endpoint" }
+func (webhookDelivery) prefix() string   { return "delivery" }
+func (webhookAttempt) prefix() string    { return "attempt" }
 
 type pointer[T any] interface {
 	*T

@@ -75,6 +75,16 @@ func UserID(v typeid.User) predicate.APIToken {
 	return predicate.APIToken(sql.FieldEQ(FieldUserID, v))
 }
 
+// GrantID applies equality check predicate on the "grant_id" field. It's identical to GrantIDEQ.
+func GrantID(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldGrantID, v))
+}
+
+// ApplicationID applies equality check predicate on the "application_id" field. It's identical to ApplicationIDEQ.
+func ApplicationID(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldApplicationID, v))
+}
+
 // Name applies equality check predicate on the "name" field. It's identical to NameEQ.
 func Name(v string) predicate.APIToken {
 	return predicate.APIToken(sql.FieldEQ(FieldName, v))
@@ -273,6 +283,106 @@ func UserIDLT(v typeid.User) predicate.APIToken {
 // UserIDLTE applies the LTE predicate on the "user_id" field.
 func UserIDLTE(v typeid.User) predicate.APIToken {
 	return predicate.APIToken(sql.FieldLTE(FieldUserID, v))
+}
+
+// GrantIDEQ applies the EQ predicate on the "grant_id" field.
+func GrantIDEQ(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldGrantID, v))
+}
+
+// GrantIDNEQ applies the NEQ predicate on the "grant_id" field.
+func GrantIDNEQ(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNEQ(FieldGrantID, v))
+}
+
+// GrantIDIn applies the In predicate on the "grant_id" field.
+func GrantIDIn(vs ...typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldIn(FieldGrantID, vs...))
+}
+
+// GrantIDNotIn applies the NotIn predicate on the "grant_id" field.
+func GrantIDNotIn(vs ...typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotIn(FieldGrantID, vs...))
+}
+
+// GrantIDGT applies the GT predicate on the "grant_id" field.
+func GrantIDGT(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGT(FieldGrantID, v))
+}
+
+// GrantIDGTE applies the GTE predicate on the "grant_id" field.
+func GrantIDGTE(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGTE(FieldGrantID, v))
+}
+
+// GrantIDLT applies the LT predicate on the "grant_id" field.
+func GrantIDLT(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLT(FieldGrantID, v))
+}
+
+// GrantIDLTE applies the LTE predicate on the "grant_id" field.
+func GrantIDLTE(v typeid.Grant) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLTE(FieldGrantID, v))
+}
+
+// GrantIDIsNil applies the IsNil predicate on the "grant_id" field.
+func GrantIDIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldGrantID))
+}
+
+// GrantIDNotNil applies the NotNil predicate on the "grant_id" field.
+func GrantIDNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldGrantID))
+}
+
+// ApplicationIDEQ applies the EQ predicate on the "application_id" field.
+func ApplicationIDEQ(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldEQ(FieldApplicationID, v))
+}
+
+// ApplicationIDNEQ applies the NEQ predicate on the "application_id" field.
+func ApplicationIDNEQ(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNEQ(FieldApplicationID, v))
+}
+
+// ApplicationIDIn applies the In predicate on the "application_id" field.
+func ApplicationIDIn(vs ...typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldIn(FieldApplicationID, vs...))
+}
+
+// ApplicationIDNotIn applies the NotIn predicate on the "application_id" field.
+func ApplicationIDNotIn(vs ...typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotIn(FieldApplicationID, vs...))
+}
+
+// ApplicationIDGT applies the GT predicate on the "application_id" field.
+func ApplicationIDGT(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGT(FieldApplicationID, v))
+}
+
+// ApplicationIDGTE applies the GTE predicate on the "application_id" field.
+func ApplicationIDGTE(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldGTE(FieldApplicationID, v))
+}
+
+// ApplicationIDLT applies the LT predicate on the "application_id" field.
+func ApplicationIDLT(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLT(FieldApplicationID, v))
+}
+
+// ApplicationIDLTE applies the LTE predicate on the "application_id" field.
+func ApplicationIDLTE(v typeid.Application) predicate.APIToken {
+	return predicate.APIToken(sql.FieldLTE(FieldApplicationID, v))
+}
+
+// ApplicationIDIsNil applies the IsNil predicate on the "application_id" field.
+func ApplicationIDIsNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldIsNull(FieldApplicationID))
+}
+
+// ApplicationIDNotNil applies the NotNil predicate on the "application_id" field.
+func ApplicationIDNotNil() predicate.APIToken {
+	return predicate.APIToken(sql.FieldNotNull(FieldApplicationID))
 }
 
 // NameEQ applies the EQ predicate on the "name" field.

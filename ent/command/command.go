@@ -206,7 +206,7 @@ func ConfirmationValidator(c Confirmation) error {
 // RequesterKindValidator is a validator for the "requester_kind" field enum values. It is called by the builders before save.
 func RequesterKindValidator(rk actor.Kind) error {
 	switch rk {
-	case "USER", "API_TOKEN", "DEVICE", "SYSTEM":
+	case "USER", "API_TOKEN", "APPLICATION", "DEVICE", "SYSTEM":
 		return nil
 	default:
 		return fmt.Errorf("command: invalid enum value for requester_kind field: %q", rk)

@@ -31,6 +31,8 @@ const (
 	FieldActorKind = "actor_kind"
 	// FieldActorID holds the string denoting the actor_id field in the database.
 	FieldActorID = "actor_id"
+	// FieldActorApplicationID holds the string denoting the actor_application_id field in the database.
+	FieldActorApplicationID = "actor_application_id"
 	// FieldSiteID holds the string denoting the site_id field in the database.
 	FieldSiteID = "site_id"
 	// FieldDoorID holds the string denoting the door_id field in the database.
@@ -70,6 +72,7 @@ var Columns = []string{
 	FieldDelivery,
 	FieldActorKind,
 	FieldActorID,
+	FieldActorApplicationID,
 	FieldSiteID,
 	FieldDoorID,
 	FieldDeviceID,
@@ -130,7 +133,7 @@ func DeliveryValidator(d Delivery) error {
 // ActorKindValidator is a validator for the "actor_kind" field enum values. It is called by the builders before save.
 func ActorKindValidator(ak actor.Kind) error {
 	switch ak {
-	case "USER", "API_TOKEN", "DEVICE", "SYSTEM":
+	case "USER", "API_TOKEN", "APPLICATION", "DEVICE", "SYSTEM":
 		return nil
 	default:
 		return fmt.Errorf("event: invalid enum value for actor_kind field: %q", ak)
@@ -273,6 +276,11 @@ func ByActorKind(opts ...sql.OrderTermOption) OrderOption {
 // ByActorID orders the results by the actor_id field.
 func ByActorID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldActorID, opts...).ToFunc()
+}
+
+// ByActorApplicationID orders the results by the actor_application_id field.
+func ByActorApplicationID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldActorApplicationID, opts...).ToFunc()
 }
 
 // BySiteID orders the results by the site_id field.

@@ -87,6 +87,11 @@ func ActorID(v string) predicate.Event {
 	return predicate.Event(sql.FieldEQ(FieldActorID, v))
 }
 
+// ActorApplicationID applies equality check predicate on the "actor_application_id" field. It's identical to ActorApplicationIDEQ.
+func ActorApplicationID(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldEQ(FieldActorApplicationID, v))
+}
+
 // SiteID applies equality check predicate on the "site_id" field. It's identical to SiteIDEQ.
 func SiteID(v typeid.Site) predicate.Event {
 	return predicate.Event(sql.FieldEQ(FieldSiteID, v))
@@ -460,6 +465,56 @@ func ActorIDEqualFold(v string) predicate.Event {
 // ActorIDContainsFold applies the ContainsFold predicate on the "actor_id" field.
 func ActorIDContainsFold(v string) predicate.Event {
 	return predicate.Event(sql.FieldContainsFold(FieldActorID, v))
+}
+
+// ActorApplicationIDEQ applies the EQ predicate on the "actor_application_id" field.
+func ActorApplicationIDEQ(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldEQ(FieldActorApplicationID, v))
+}
+
+// ActorApplicationIDNEQ applies the NEQ predicate on the "actor_application_id" field.
+func ActorApplicationIDNEQ(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldNEQ(FieldActorApplicationID, v))
+}
+
+// ActorApplicationIDIn applies the In predicate on the "actor_application_id" field.
+func ActorApplicationIDIn(vs ...typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldIn(FieldActorApplicationID, vs...))
+}
+
+// ActorApplicationIDNotIn applies the NotIn predicate on the "actor_application_id" field.
+func ActorApplicationIDNotIn(vs ...typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldNotIn(FieldActorApplicationID, vs...))
+}
+
+// ActorApplicationIDGT applies the GT predicate on the "actor_application_id" field.
+func ActorApplicationIDGT(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldGT(FieldActorApplicationID, v))
+}
+
+// ActorApplicationIDGTE applies the GTE predicate on the "actor_application_id" field.
+func ActorApplicationIDGTE(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldGTE(FieldActorApplicationID, v))
+}
+
+// ActorApplicationIDLT applies the LT predicate on the "actor_application_id" field.
+func ActorApplicationIDLT(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldLT(FieldActorApplicationID, v))
+}
+
+// ActorApplicationIDLTE applies the LTE predicate on the "actor_application_id" field.
+func ActorApplicationIDLTE(v typeid.Application) predicate.Event {
+	return predicate.Event(sql.FieldLTE(FieldActorApplicationID, v))
+}
+
+// ActorApplicationIDIsNil applies the IsNil predicate on the "actor_application_id" field.
+func ActorApplicationIDIsNil() predicate.Event {
+	return predicate.Event(sql.FieldIsNull(FieldActorApplicationID))
+}
+
+// ActorApplicationIDNotNil applies the NotNil predicate on the "actor_application_id" field.
+func ActorApplicationIDNotNil() predicate.Event {
+	return predicate.Event(sql.FieldNotNull(FieldActorApplicationID))
 }
 
 // SiteIDEQ applies the EQ predicate on the "site_id" field.

@@ -16,6 +16,8 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "grant_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "application_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "hash", Type: field.TypeBytes},
 		{Name: "previous_hash", Type: field.TypeBytes, Nullable: true},
@@ -43,12 +45,12 @@ var (
 			{
 				Name:    "apitoken_hash",
 				Unique:  false,
-				Columns: []*schema.Column{APITokensColumns[6]},
+				Columns: []*schema.Column{APITokensColumns[8]},
 			},
 			{
 				Name:    "apitoken_previous_hash",
 				Unique:  false,
-				Columns: []*schema.Column{APITokensColumns[7]},
+				Columns: []*schema.Column{APITokensColumns[9]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "previous_hash IS NOT NULL",
 				},
@@ -57,6 +59,73 @@ var (
 				Name:    "apitoken_org_id_user_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{APITokensColumns[1], APITokensColumns[4], APITokensColumns[0]},
+			},
+			{
+				Name:    "apitoken_org_id_application_id",
+				Unique:  false,
+				Columns: []*schema.Column{APITokensColumns[1], APITokensColumns[6]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "application_id IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apitoken_org_id_grant_id",
+				Unique:  false,
+				Columns: []*schema.Column{APITokensColumns[1], APITokensColumns[5]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "grant_id IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apitoken_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{APITokensColumns[14]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "grant_id IS NOT NULL",
+				},
+			},
+		},
+	}
+	// ApplicationsColumns holds the columns for the "applications" table.
+	ApplicationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 100},
+		{Name: "type", Type: field.TypeEnum, Enums: []string{"CONFIDENTIAL", "PUBLIC"}},
+		{Name: "homepage_url", Type: field.TypeString, Nullable: true, Size: 2048},
+		{Name: "redirect_uris", Type: field.TypeJSON},
+		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "hash", Type: field.TypeBytes, Nullable: true},
+		{Name: "previous_hash", Type: field.TypeBytes, Nullable: true},
+		{Name: "previous_until", Type: field.TypeTime, Nullable: true},
+		{Name: "created_by_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "disabled_at", Type: field.TypeTime, Nullable: true},
+	}
+	// ApplicationsTable holds the schema information for the "applications" table.
+	ApplicationsTable = &schema.Table{
+		Name:       "applications",
+		Columns:    ApplicationsColumns,
+		PrimaryKey: []*schema.Column{ApplicationsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "application_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{ApplicationsColumns[1], ApplicationsColumns[0]},
+			},
+			{
+				Name:    "application_org_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{ApplicationsColumns[1], ApplicationsColumns[4]},
+			},
+			{
+				Name:    "application_org_id_created_by_id",
+				Unique:  false,
+				Columns: []*schema.Column{ApplicationsColumns[1], ApplicationsColumns[12]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "created_by_id IS NOT NULL",
+				},
 			},
 		},
 	}
@@ -91,6 +160,45 @@ var (
 			},
 		},
 	}
+	// AuthorizationCodesColumns holds the columns for the "authorization_codes" table.
+	AuthorizationCodesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "grant_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "redirect_uri", Type: field.TypeString},
+		{Name: "challenge", Type: field.TypeString},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "used_at", Type: field.TypeTime, Nullable: true},
+	}
+	// AuthorizationCodesTable holds the schema information for the "authorization_codes" table.
+	AuthorizationCodesTable = &schema.Table{
+		Name:       "authorization_codes",
+		Columns:    AuthorizationCodesColumns,
+		PrimaryKey: []*schema.Column{AuthorizationCodesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "authorizationcode_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{AuthorizationCodesColumns[1], AuthorizationCodesColumns[0]},
+			},
+			{
+				Name:    "authorizationcode_hash",
+				Unique:  false,
+				Columns: []*schema.Column{AuthorizationCodesColumns[3]},
+			},
+			{
+				Name:    "authorizationcode_org_id_grant_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuthorizationCodesColumns[1], AuthorizationCodesColumns[2]},
+			},
+			{
+				Name:    "authorizationcode_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{AuthorizationCodesColumns[6]},
+			},
+		},
+	}
 	// CommandsColumns holds the columns for the "commands" table.
 	CommandsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -101,7 +209,7 @@ var (
 		{Name: "stage", Type: field.TypeEnum, Enums: []string{"CREATED", "DISPATCHED", "ACKNOWLEDGED", "CONFIRMED", "REJECTED", "FAILED", "EXPIRED", "UNCONFIRMED", "CANCELLED"}, Default: "CREATED"},
 		{Name: "reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"GRANTED", "GRANTED_UNLOCKED_MODE", "GRANTED_REMOTE", "GRANTED_OVERRIDE", "UNKNOWN_CREDENTIAL", "FACILITY_MISMATCH", "BAD_FORMAT", "INVALID_PIN", "TOO_MANY_ATTEMPTS", "CREDENTIAL_SUSPENDED", "CREDENTIAL_REVOKED", "KEY_SUSPENDED", "KEY_REVOKED", "KEY_USED_UP", "NOT_YET_VALID", "EXPIRED", "USER_SUSPENDED", "NO_GRANT", "OUTSIDE_SCHEDULE", "HOLIDAY", "FIRST_PERSON_PENDING", "LOCKDOWN", "DOOR_DISABLED", "DOOR_LOCKED", "ANTI_PASSBACK", "OCCUPANCY_LIMIT", "REMOTE_DISABLED", "DEVICE_OFFLINE", "DEVICE_BUSY", "JAMMED", "BOLT_OBSTRUCTED", "NOT_CONFIRMED", "EXPIRED_BEFORE_DELIVERY", "HARDWARE_FAULT", "UNSUPPORTED"}},
 		{Name: "confirmation", Type: field.TypeEnum, Enums: []string{"NONE", "RELAY", "LOCK_STATE", "DOOR_POSITION"}, Default: "NONE"},
-		{Name: "requester_kind", Type: field.TypeEnum, Enums: []string{"USER", "API_TOKEN", "DEVICE", "SYSTEM"}},
+		{Name: "requester_kind", Type: field.TypeEnum, Enums: []string{"USER", "API_TOKEN", "APPLICATION", "DEVICE", "SYSTEM"}},
 		{Name: "requester_id", Type: field.TypeString},
 		{Name: "requester_user_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "key_id", Type: field.TypeUUID, Nullable: true},
@@ -465,8 +573,9 @@ var (
 		{Name: "occurred_at", Type: field.TypeTime},
 		{Name: "received_at", Type: field.TypeTime},
 		{Name: "delivery", Type: field.TypeEnum, Enums: []string{"LIVE", "BUFFERED", "REPLAYED"}},
-		{Name: "actor_kind", Type: field.TypeEnum, Enums: []string{"USER", "API_TOKEN", "DEVICE", "SYSTEM"}},
+		{Name: "actor_kind", Type: field.TypeEnum, Enums: []string{"USER", "API_TOKEN", "APPLICATION", "DEVICE", "SYSTEM"}},
 		{Name: "actor_id", Type: field.TypeString},
+		{Name: "actor_application_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "site_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "door_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "device_id", Type: field.TypeUUID, Nullable: true},
@@ -499,17 +608,17 @@ var (
 			{
 				Name:    "event_org_id_door_id_seq",
 				Unique:  false,
-				Columns: []*schema.Column{EventsColumns[1], EventsColumns[10], EventsColumns[2]},
+				Columns: []*schema.Column{EventsColumns[1], EventsColumns[11], EventsColumns[2]},
 			},
 			{
 				Name:    "event_org_id_site_id_seq",
 				Unique:  false,
-				Columns: []*schema.Column{EventsColumns[1], EventsColumns[9], EventsColumns[2]},
+				Columns: []*schema.Column{EventsColumns[1], EventsColumns[10], EventsColumns[2]},
 			},
 			{
 				Name:    "event_org_id_user_id_seq",
 				Unique:  false,
-				Columns: []*schema.Column{EventsColumns[1], EventsColumns[12], EventsColumns[2]},
+				Columns: []*schema.Column{EventsColumns[1], EventsColumns[13], EventsColumns[2]},
 			},
 			{
 				Name:    "event_org_id_type_seq",
@@ -520,6 +629,52 @@ var (
 				Name:    "event_org_id_occurred_at",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[1], EventsColumns[4]},
+			},
+		},
+	}
+	// GrantsColumns holds the columns for the "grants" table.
+	GrantsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "application_id", Type: field.TypeUUID},
+		{Name: "by_itself", Type: field.TypeBool, Default: false},
+		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "site_ids", Type: field.TypeJSON, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
+		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"REQUESTED", "APPLICATION", "REUSED_CODE", "REUSED_TOKEN", "REPLACED", "APPLICATION_DELETED", "USER_SUSPENDED"}},
+	}
+	// GrantsTable holds the schema information for the "grants" table.
+	GrantsTable = &schema.Table{
+		Name:       "grants",
+		Columns:    GrantsColumns,
+		PrimaryKey: []*schema.Column{GrantsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "grant_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{GrantsColumns[1], GrantsColumns[0]},
+			},
+			{
+				Name:    "grant_org_id_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{GrantsColumns[1], GrantsColumns[2], GrantsColumns[0]},
+			},
+			{
+				Name:    "grant_org_id_application_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{GrantsColumns[1], GrantsColumns[3], GrantsColumns[0]},
+			},
+			{
+				Name:    "grant_by_itself",
+				Unique:  true,
+				Columns: []*schema.Column{GrantsColumns[1], GrantsColumns[3]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "by_itself AND revoked_at IS NULL",
+				},
 			},
 		},
 	}
@@ -926,6 +1081,43 @@ var (
 				Name:    "presence_org_id_user_id",
 				Unique:  false,
 				Columns: []*schema.Column{PresencesColumns[1], PresencesColumns[3]},
+			},
+		},
+	}
+	// RefreshTokensColumns holds the columns for the "refresh_tokens" table.
+	RefreshTokensColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "grant_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "used_at", Type: field.TypeTime, Nullable: true},
+	}
+	// RefreshTokensTable holds the schema information for the "refresh_tokens" table.
+	RefreshTokensTable = &schema.Table{
+		Name:       "refresh_tokens",
+		Columns:    RefreshTokensColumns,
+		PrimaryKey: []*schema.Column{RefreshTokensColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "refreshtoken_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{RefreshTokensColumns[1], RefreshTokensColumns[0]},
+			},
+			{
+				Name:    "refreshtoken_hash",
+				Unique:  false,
+				Columns: []*schema.Column{RefreshTokensColumns[3]},
+			},
+			{
+				Name:    "refreshtoken_org_id_grant_id",
+				Unique:  false,
+				Columns: []*schema.Column{RefreshTokensColumns[1], RefreshTokensColumns[2]},
+			},
+			{
+				Name:    "refreshtoken_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{RefreshTokensColumns[4]},
 			},
 		},
 	}
@@ -1385,7 +1577,9 @@ var (
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		APITokensTable,
+		ApplicationsTable,
 		AreasTable,
+		AuthorizationCodesTable,
 		CommandsTable,
 		CredentialsTable,
 		DevicesTable,
@@ -1393,6 +1587,7 @@ var (
 		DoorGroupsTable,
 		DoorGroupDoorsTable,
 		EventsTable,
+		GrantsTable,
 		HolidayCalendarsTable,
 		JournalHeadsTable,
 		KeysTable,
@@ -1405,6 +1600,7 @@ var (
 		PasskeysTable,
 		PasskeyChallengesTable,
 		PresencesTable,
+		RefreshTokensTable,
 		SchedulesTable,
 		SessionsTable,
 		SignInAttemptsTable,

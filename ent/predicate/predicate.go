@@ -9,8 +9,14 @@ import (
 // APIToken is the predicate function for apitoken builders.
 type APIToken func(*sql.Selector)
 
+// Application is the predicate function for application builders.
+type Application func(*sql.Selector)
+
 // Area is the predicate function for area builders.
 type Area func(*sql.Selector)
+
+// AuthorizationCode is the predicate function for authorizationcode builders.
+type AuthorizationCode func(*sql.Selector)
 
 // Command is the predicate function for command builders.
 type Command func(*sql.Selector)
@@ -32,6 +38,9 @@ type DoorGroupDoor func(*sql.Selector)
 
 // Event is the predicate function for event builders.
 type Event func(*sql.Selector)
+
+// Grant is the predicate function for grant builders.
+type Grant func(*sql.Selector)
 
 // HolidayCalendar is the predicate function for holidaycalendar builders.
 type HolidayCalendar func(*sql.Selector)
@@ -68,6 +77,9 @@ type PasskeyChallenge func(*sql.Selector)
 
 // Presence is the predicate function for presence builders.
 type Presence func(*sql.Selector)
+
+// RefreshToken is the predicate function for refreshtoken builders.
+type RefreshToken func(*sql.Selector)
 
 // Schedule is the predicate function for schedule builders.
 type Schedule func(*sql.Selector)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/event"
@@ -33,37 +34,41 @@ var nouns = map[string]struct {
 	field string
 	value any
 }{
-	"Organization":    {"name", "taken over"},
-	"Site":            {"name", "taken over"},
-	"Door":            {"name", "taken over"},
-	"Device":          {"name", "taken over"},
-	"User":            {"name", "taken over"},
-	"Key":             {"revoked_at", time.Unix(0, 0)},
-	"KeyTarget":       {"user_id", typeid.User{}},
-	"ManagedSite":     {}, // never changes
-	"UserGroup":       {"name", "taken over"},
-	"UserGroupMember": {"valid_until", time.Unix(0, 0)},
-	"DoorGroup":       {"name", "taken over"},
-	"DoorGroupDoor":   {"valid_until", time.Unix(0, 0)},
-	"Schedule":        {"name", "taken over"},
-	"HolidayCalendar": {"name", "taken over"},
-	"LockdownPlan":    {"name", "taken over"},
-	"Lockdown":        {"state", lockdown.StateRELEASED},
-	"LockdownDoor":    {"outcome", lockdowndoor.OutcomeAPPLIED},
-	"Area":            {"name", "taken over"},
-	"Presence":        {"state", presence.StateOUT},
-	"Credential":      {"label", "taken over"},
-	"Visit":           {"name", "taken over"},
-	"APIToken":        {"name", "taken over"},
-	"Session":         {"last_seen_at", time.Unix(0, 0)},
-	"Passkey":         {"sign_count", int64(99)},
-	"Command":         {"stage", command.StageCANCELLED},
-	"Event":           {}, // never changes
-	"JournalHead":     {"seq", int64(0)},
-	"WebhookEndpoint": {"url", "https://example.com/taken-over"},
-	"WebhookCursor":   {"seq", int64(99)},
-	"WebhookDelivery": {"attempts", 99},
-	"WebhookAttempt":  {}, // never changes
+	"Organization":      {"name", "taken over"},
+	"Site":              {"name", "taken over"},
+	"Door":              {"name", "taken over"},
+	"Device":            {"name", "taken over"},
+	"User":              {"name", "taken over"},
+	"Key":               {"revoked_at", time.Unix(0, 0)},
+	"KeyTarget":         {"user_id", typeid.User{}},
+	"ManagedSite":       {}, // never changes
+	"UserGroup":         {"name", "taken over"},
+	"UserGroupMember":   {"valid_until", time.Unix(0, 0)},
+	"DoorGroup":         {"name", "taken over"},
+	"DoorGroupDoor":     {"valid_until", time.Unix(0, 0)},
+	"Schedule":          {"name", "taken over"},
+	"HolidayCalendar":   {"name", "taken over"},
+	"LockdownPlan":      {"name", "taken over"},
+	"Lockdown":          {"state", lockdown.StateRELEASED},
+	"LockdownDoor":      {"outcome", lockdowndoor.OutcomeAPPLIED},
+	"Area":              {"name", "taken over"},
+	"Presence":          {"state", presence.StateOUT},
+	"Credential":        {"label", "taken over"},
+	"Visit":             {"name", "taken over"},
+	"APIToken":          {"name", "taken over"},
+	"Session":           {"last_seen_at", time.Unix(0, 0)},
+	"Application":       {"name", "taken over"},
+	"Grant":             {"revoked_at", time.Unix(0, 0)},
+	"AuthorizationCode": {"used_at", time.Unix(0, 0)},
+	"RefreshToken":      {"used_at", time.Unix(0, 0)},
+	"Passkey":           {"sign_count", int64(99)},
+	"Command":           {"stage", command.StageCANCELLED},
+	"Event":             {}, // never changes
+	"JournalHead":       {"seq", int64(0)},
+	"WebhookEndpoint":   {"url", "https://example.com/taken-over"},
+	"WebhookCursor":     {"seq", int64(99)},
+	"WebhookDelivery":   {"attempts", 99},
+	"WebhookAttempt":    {}, // never changes
 }
 
 // unhoused are the nouns of no organization, with how to make a row of each.
@@ -134,6 +139,14 @@ func populate(t *testing.T, c *ent.Client) organization {
 	passkey := c.Passkey.Create().SetUserID(user.ID).SetName("Phone").SetCredentialID([]byte(o.id.String())).
 		SetPublicKey([]byte("k")).SetAaguid([]byte("a")).SetSignCount(1).SetBackupEligible(false).
 		SetBackedUp(false).SetCreatedAt(schema.Now()).SaveX(ctx)
+	app := c.Application.Create().SetName("Voice").SetType(application.TypePUBLIC).
+		SetRedirectUris([]string{}).SetScopes(nil).SaveX(ctx)
+	grant := c.Grant.Create().SetUserID(user.ID).SetApplicationID(app.ID).SetScopes(nil).
+		SetCreatedAt(schema.Now()).SaveX(ctx)
+	code := c.AuthorizationCode.Create().SetGrantID(grant.ID).SetHash([]byte("h")).SetRedirectURI("x").
+		SetChallenge("c").SetExpiresAt(schema.Now()).SaveX(ctx)
+	refresh := c.RefreshToken.Create().SetGrantID(grant.ID).SetHash([]byte("h")).
+		SetExpiresAt(schema.Now()).SaveX(ctx)
 	cmd := c.Command.Create().SetDoorID(door.ID).SetVerb(command.VerbUNLOCK).
 		SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).
 		SetExpiresAt(schema.Now()).SaveX(ctx)
@@ -153,6 +166,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 	o.rows = map[string]any{
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
 		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
+		"Application": app.ID, "Grant": grant.ID, "AuthorizationCode": code.ID, "RefreshToken": refresh.ID,
 		"Session": signedIn.ID, "Passkey": passkey.ID,
 		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
 		"ManagedSite": managed.ID, "UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,

@@ -12,7 +12,8 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// APIToken lets a program act for a user. Only the SHA-256 of the secret is kept.
+// APIToken lets a program act for a user. Only the SHA-256 of the secret is kept. The access tokens of
+// applications are API tokens too, of a grant, and live an hour at most (docs/adr/0022).
 type APIToken struct{ ent.Schema }
 
 // Mixin of APIToken.
@@ -23,6 +24,10 @@ func (APIToken) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.APIToken{}).Default(typeid.New[typeid.APIToken]),
 		field.UUID("user_id", typeid.User{}).Immutable(),
+		field.UUID("grant_id", typeid.Grant{}).Optional().Nillable().Immutable().
+			Comment("of an access token: what an application acts by; null: made by a person"),
+		field.UUID("application_id", typeid.Application{}).Optional().Nillable().Immutable().
+			Comment("of an access token: the grant's"),
 		field.String("name").NotEmpty().MaxLen(200),
 		field.Bytes("hash").Sensitive().Comment("SHA-256 of the secret"),
 		field.Bytes("previous_hash").Optional().Nillable().Sensitive().
@@ -46,5 +51,9 @@ func (APIToken) Indexes() []ent.Index {
 		index.Fields("hash"),
 		index.Fields("previous_hash").Annotations(entsql.IndexWhere("previous_hash IS NOT NULL")),
 		index.Fields("org_id", "user_id", "id"),
+		index.Fields("org_id", "application_id").
+			Annotations(entsql.IndexWhere("application_id IS NOT NULL")),
+		index.Fields("org_id", "grant_id").Annotations(entsql.IndexWhere("grant_id IS NOT NULL")),
+		index.Fields("expires_at").Annotations(entsql.IndexWhere("grant_id IS NOT NULL")),
 	}
 }

@@ -29,6 +29,7 @@ func (Event) Fields() []ent.Field {
 		field.Enum("delivery").Values("LIVE", "BUFFERED", "REPLAYED").Immutable(),
 		field.Enum("actor_kind").GoType(actor.Kind("")).Immutable(),
 		field.String("actor_id").Immutable(),
+		field.UUID("actor_application_id", typeid.Application{}).Optional().Nillable().Immutable(),
 		field.UUID("site_id", typeid.Site{}).Optional().Nillable().Immutable(),
 		field.UUID("door_id", typeid.Door{}).Optional().Nillable().Immutable(),
 		field.UUID("device_id", typeid.Device{}).Optional().Nillable().Immutable(),
