@@ -5,6 +5,7 @@ import (
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -12,6 +13,7 @@ import (
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/lockdown"
@@ -110,6 +112,14 @@ var (
 	tokens = list[*ent.APIToken]{
 		code: 't', columns: []string{apitoken.FieldID},
 		key: func(t *ent.APIToken) []any { return []any{rawID(t.ID)} },
+	}
+	applications = list[*ent.Application]{
+		code: 'A', columns: []string{application.FieldName, application.FieldID},
+		key: func(a *ent.Application) []any { return []any{a.Name, rawID(a.ID)} },
+	}
+	grants = list[*ent.Grant]{
+		code: 'r', columns: []string{grant.FieldID},
+		key: func(g *ent.Grant) []any { return []any{rawID(g.ID)} },
 	}
 	sessions = list[*ent.Session]{
 		code: 'S', columns: []string{session.FieldID},

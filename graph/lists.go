@@ -10,6 +10,7 @@ import (
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/passkey"
@@ -222,6 +223,27 @@ func (r *resolver) listPasskeys(
 		return nil, err
 	}
 	return paginate(ctx, passkeys, p, q.Where(passkey.UserID(of)))
+}
+
+func (r *resolver) listApplications(
+	ctx context.Context, p page,
+) (*shape.ApplicationConnection, error) {
+	q, err := r.readApplications(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginate(ctx, applications, p, q)
+}
+
+// listGrants is what a person lets applications do for them now.
+func (r *resolver) listGrants(
+	ctx context.Context, p page, of typeid.User,
+) (*shape.GrantConnection, error) {
+	q, err := r.readGrants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginate(ctx, grants, p, q.Where(grant.UserID(of), r.access.Standing()))
 }
 
 // listSessions is those that a person is signed in by now.

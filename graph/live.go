@@ -136,7 +136,7 @@ func (r *resolver) follow(
 // they are about a group, or a door, and so about whoever does not see everything.
 var rightsEvents = map[string]bool{
 	"user.updated": true, "user.deleted": true, "user.role_changed": true, "session.ended": true,
-	"api_token.revoked": true, "api_token.rotated": true,
+	"api_token.revoked": true, "api_token.rotated": true, "grant.revoked": true,
 	"key.created": true, "key.updated": true, "key.suspended": true, "key.resumed": true,
 	"key.shared": true, "key.redeemed": true, "key.revoked": true,
 	"user_group.updated": true, "user_group.deleted": true,
@@ -145,11 +145,17 @@ var rightsEvents = map[string]bool{
 	"door_group.door_added": true, "door_group.door_removed": true,
 }
 
+// applicationEvents may end the tokens of an application, and are about whoever acts through one.
+var applicationEvents = map[string]bool{"application.updated": true, "application.deleted": true}
+
 func concerns(ctx context.Context, e *journal.Event) bool {
+	by, _ := actor.FromContext(ctx)
+	if applicationEvents[e.Type] {
+		return !by.Application.IsZero()
+	}
 	if e.User.IsZero() {
 		return rightsEvents[e.Type] && !access.Everywhere(ctx, access.ReadDoors)
 	}
-	by, _ := actor.FromContext(ctx)
 	return rightsEvents[e.Type] && e.User == by.User
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
 	"github.com/cardea/cardea/ent/schema"
@@ -45,6 +46,8 @@ type loaders struct {
 	tokens        *loader[typeid.APIToken, *ent.APIToken]
 	sessions      *loader[typeid.Session, *ent.Session]
 	passkeys      *loader[typeid.Passkey, *ent.Passkey]
+	applications  *loader[typeid.Application, *ent.Application]
+	grants        *loader[typeid.Grant, *ent.Grant]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
@@ -71,6 +74,8 @@ type loaders struct {
 	scheduleKeys       *loader[nested[typeid.Schedule], *shape.KeyConnection]
 	scheduleDoors      *loader[nested[typeid.Schedule], *shape.DoorConnection]
 	calendarSites      *loader[nested[typeid.HolidayCalendar], *shape.SiteConnection]
+	applicationGrants  *loader[nested[typeid.Application], *shape.GrantConnection]
+	ownGrants          *loader[typeid.Application, *ent.Grant]
 	endpointDeliveries *loader[nested[typeid.WebhookEndpoint], *shape.WebhookDeliveryConnection]
 	managedSites       *loader[nested[typeid.User], *shape.SiteConnection]
 	userGroupsOf       *loader[nested[typeid.User], *shape.UserGroupConnection]
@@ -116,6 +121,9 @@ func (r *resolver) newLoaders() *loaders {
 		tokens:      byID(r.readTokens, func(t *ent.APIToken) typeid.APIToken { return t.ID }),
 		sessions:    byID(r.readSessions, func(s *ent.Session) typeid.Session { return s.ID }),
 		passkeys:    byID(r.readPasskeys, func(p *ent.Passkey) typeid.Passkey { return p.ID }),
+		applications: byID(r.readApplications,
+			func(a *ent.Application) typeid.Application { return a.ID }),
+		grants: byID(r.readGrants, func(g *ent.Grant) typeid.Grant { return g.ID }),
 		credentials: byID(r.readCredentials,
 			func(c *ent.Credential) typeid.Credential { return c.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),
@@ -145,6 +153,8 @@ func (r *resolver) newLoaders() *loaders {
 		scheduleKeys:       newNested(r.keysOfSchedules),
 		scheduleDoors:      newNested(r.doorsOfSchedules),
 		calendarSites:      newNested(r.sitesOfCalendars),
+		applicationGrants:  newNested(r.grantsOfApplications),
+		ownGrants:          newLoader(r.ownGrantsOfApplications),
 		endpointDeliveries: newNested(r.deliveriesOfEndpoints),
 		managedSites:       newNested(r.sitesOfManagers),
 		userGroupsOf:       newNested(r.groupsOfUsers),
@@ -360,6 +370,34 @@ func (r *resolver) eventsOfDoors(
 		pages[id] = asEvents(page)
 	}
 	return pages, err
+}
+
+func (r *resolver) grantsOfApplications(
+	ctx context.Context, asked nested[typeid.Application], of []typeid.Application,
+) (map[typeid.Application]*shape.GrantConnection, error) {
+	q, err := r.readGrants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q.Where(r.access.Standing())
+	return paginateEach(ctx, grants, asked.page, q, of, childOf(grant.FieldApplicationID))
+}
+
+// ownGrantsOfApplications is what applications act by that act by themselves.
+func (r *resolver) ownGrantsOfApplications(
+	ctx context.Context, of []typeid.Application,
+) (map[typeid.Application]*ent.Grant, error) {
+	q, err := r.readGrants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.Where(grant.ByItself(true), grant.RevokedAtIsNil(),
+		func(s *sql.Selector) { s.Where(isAny(s.C(grant.FieldApplicationID), of)) }).All(ctx)
+	found := make(map[typeid.Application]*ent.Grant, len(rows))
+	for _, row := range rows {
+		found[row.ApplicationID] = row
+	}
+	return found, err
 }
 
 func (r *resolver) deliveriesOfEndpoints(

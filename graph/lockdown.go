@@ -213,6 +213,8 @@ func actorNamed(id *string) *journal.Actor {
 		kind = actor.KindUser
 	} else if _, err := typeid.Parse[typeid.APIToken](*id); err == nil {
 		kind = actor.KindToken
+	} else if _, err := typeid.Parse[typeid.Grant](*id); err == nil {
+		kind = actor.KindApplication
 	}
 	return &journal.Actor{Kind: kind, ID: *id}
 }

@@ -106,6 +106,10 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.Session, *ent.Session] { return l.sessions }),
 	typeid.Passkey{}.Prefix(): find(typeid.As[typeid.Passkey],
 		func(l *loaders) *loader[typeid.Passkey, *ent.Passkey] { return l.passkeys }),
+	typeid.Application{}.Prefix(): find(typeid.As[typeid.Application],
+		func(l *loaders) *loader[typeid.Application, *ent.Application] { return l.applications }),
+	typeid.Grant{}.Prefix(): find(typeid.As[typeid.Grant],
+		func(l *loaders) *loader[typeid.Grant, *ent.Grant] { return l.grants }),
 	typeid.LockdownPlan{}.Prefix(): find(typeid.As[typeid.LockdownPlan],
 		func(l *loaders) *loader[typeid.LockdownPlan, *ent.LockdownPlan] { return l.plans }),
 	typeid.Lockdown{}.Prefix(): find(typeid.As[typeid.Lockdown],
@@ -167,6 +171,12 @@ func (r *resolver) personBehind(ctx context.Context, a *journal.Actor) (*ent.Use
 			return nil, err
 		}
 		return loadersOf(ctx).users.load(ctx, token.UserID)
+	case actor.KindApplication:
+		one, err := grantOf(ctx, a)
+		if one == nil {
+			return nil, err
+		}
+		return loadersOf(ctx).users.load(ctx, one.UserID)
 	case actor.KindDevice, actor.KindSystem:
 	}
 	return nil, nil
@@ -187,6 +197,12 @@ func (r *resolver) nameOf(ctx context.Context, a *journal.Actor) (*string, error
 			return nil, err
 		}
 		return &token.Name, nil
+	case actor.KindApplication:
+		app, err := r.applicationBehind(ctx, a)
+		if app == nil {
+			return nil, err
+		}
+		return &app.Name, nil
 	case actor.KindDevice:
 		id, err := typeid.Parse[typeid.Device](a.ID)
 		if err != nil {
@@ -200,6 +216,38 @@ func (r *resolver) nameOf(ctx context.Context, a *journal.Actor) (*string, error
 	case actor.KindSystem:
 	}
 	return &a.ID, nil
+}
+
+func grantOf(ctx context.Context, a *journal.Actor) (*ent.Grant, error) {
+	id, err := typeid.Parse[typeid.Grant](a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return loadersOf(ctx).grants.load(ctx, id)
+}
+
+// applicationBehind is which one acts; nil if none does. Where only the grant was kept, it tells.
+func (r *resolver) applicationBehind(
+	ctx context.Context, a *journal.Actor,
+) (*ent.Application, error) {
+	id := a.Application
+	if a.Kind == actor.KindApplication && id.IsZero() {
+		one, err := grantOf(ctx, a)
+		if one == nil {
+			return nil, err
+		}
+		id = one.ApplicationID
+	}
+	return loadNonZero(ctx, id, loadersOf(ctx).applications)
+}
+
+// actedFor is whom an application acts for by itself; nil for nobody.
+func (r *resolver) actedFor(ctx context.Context, id typeid.Application) (*ent.User, error) {
+	own, err := loadersOf(ctx).ownGrants.load(ctx, id)
+	if own == nil {
+		return nil, err
+	}
+	return loadersOf(ctx).users.load(ctx, own.UserID)
 }
 
 func tokenOf(ctx context.Context, a *journal.Actor) (*ent.APIToken, error) {

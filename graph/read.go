@@ -111,6 +111,16 @@ func (r *resolver) readPasskeys(ctx context.Context) (*ent.PasskeyQuery, error) 
 	return r.db.Passkey.Query().Where(visible), err
 }
 
+func (r *resolver) readApplications(ctx context.Context) (*ent.ApplicationQuery, error) {
+	visible, err := r.access.VisibleApplications(ctx)
+	return r.db.Application.Query().Where(visible), err
+}
+
+func (r *resolver) readGrants(ctx context.Context) (*ent.GrantQuery, error) {
+	visible, err := r.access.VisibleGrants(ctx)
+	return r.db.Grant.Query().Where(visible), err
+}
+
 func (r *resolver) readOrganizations(ctx context.Context) (*ent.OrganizationQuery, error) {
 	return r.db.Organization.Query(), access.Authorize(ctx, access.ReadOrganization)
 }

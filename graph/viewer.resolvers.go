@@ -12,6 +12,10 @@ import (
 	"github.com/cardea/cardea/journal"
 )
 
+func (r *actorResolver) Application(ctx context.Context, obj *journal.Actor) (*ent.Application, error) {
+	return r.applicationBehind(ctx, obj)
+}
+
 func (r *actorResolver) User(ctx context.Context, obj *journal.Actor) (*ent.User, error) {
 	return r.personBehind(ctx, obj)
 }
@@ -21,7 +25,7 @@ func (r *actorResolver) Name(ctx context.Context, obj *journal.Actor) (*string, 
 }
 
 func (r *viewerResolver) Actor(ctx context.Context, obj *actor.Actor) (*journal.Actor, error) {
-	return &journal.Actor{Kind: obj.Kind, ID: obj.ID()}, nil
+	return &journal.Actor{Kind: obj.Kind, ID: obj.ID(), Application: obj.Application}, nil
 }
 
 func (r *viewerResolver) User(ctx context.Context, obj *actor.Actor) (*ent.User, error) {
@@ -46,6 +50,18 @@ func (r *viewerResolver) APITokens(ctx context.Context, obj *actor.Actor, first 
 		return nil, err
 	}
 	return r.listTokens(ctx, p, apitoken.UserID(obj.User))
+}
+
+func (r *viewerResolver) Grant(ctx context.Context, obj *actor.Actor) (*ent.Grant, error) {
+	return loadNonZero(ctx, obj.Grant, loadersOf(ctx).grants)
+}
+
+func (r *viewerResolver) Grants(ctx context.Context, obj *actor.Actor, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Grant], error) {
+	p, err := newPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	return r.listGrants(ctx, p, obj.User)
 }
 
 func (r *viewerResolver) Session(ctx context.Context, obj *actor.Actor) (*ent.Session, error) {

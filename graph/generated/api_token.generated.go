@@ -1151,6 +1151,36 @@ func (ec *executionContext) marshalNApiScope2githubᚗcomᚋcardeaᚋcardeaᚋac
 	return res
 }
 
+func (ec *executionContext) unmarshalNApiScope2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋactorᚐScopeᚄ(ctx context.Context, v any) ([]actor.Scope, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]actor.Scope, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNApiScope2githubᚗcomᚋcardeaᚋcardeaᚋactorᚐScope(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNApiScope2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋactorᚐScopeᚄ(ctx context.Context, sel ast.SelectionSet, v []actor.Scope) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 128, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNApiScope2githubᚗcomᚋcardeaᚋcardeaᚋactorᚐScope(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNApiToken2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐAPITokenᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.APIToken) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 128, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

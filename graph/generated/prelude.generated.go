@@ -1605,6 +1605,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return v
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐApplication(ctx context.Context, v any) (typeid.Application, error) {
+	res, err := shape.UnmarshalApplication(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐApplication(ctx context.Context, sel ast.SelectionSet, v typeid.Application) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalApplication(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐArea(ctx context.Context, v any) (typeid.Area, error) {
 	res, err := shape.UnmarshalArea(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1709,6 +1725,22 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid
 func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐEvent(ctx context.Context, sel ast.SelectionSet, v typeid.Event) graphql.Marshaler {
 	_ = sel
 	res := shape.MarshalEvent(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐGrant(ctx context.Context, v any) (typeid.Grant, error) {
+	res, err := shape.UnmarshalGrant(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐGrant(ctx context.Context, sel ast.SelectionSet, v typeid.Grant) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalGrant(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

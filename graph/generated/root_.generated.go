@@ -26,14 +26,17 @@ type ResolverRoot interface {
 	AccessVerdict() AccessVerdictResolver
 	Actor() ActorResolver
 	ApiToken() ApiTokenResolver
+	Application() ApplicationResolver
 	Area() AreaResolver
 	Command() CommandResolver
+	CreateApplicationPayload() CreateApplicationPayloadResolver
 	Credential() CredentialResolver
 	Device() DeviceResolver
 	Door() DoorResolver
 	DoorGroup() DoorGroupResolver
 	DoorGroupDoor() DoorGroupDoorResolver
 	Event() EventResolver
+	Grant() GrantResolver
 	Holiday() HolidayResolver
 	HolidayCalendar() HolidayCalendarResolver
 	Key() KeyResolver
@@ -94,6 +97,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCancelDoorOverrideInput,
 		ec.unmarshalInputCancelVisitInput,
 		ec.unmarshalInputCreateApiTokenInput,
+		ec.unmarshalInputCreateApplicationInput,
 		ec.unmarshalInputCreateAreaInput,
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDoorGroupInput,
@@ -106,6 +110,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateUserGroupInput,
 		ec.unmarshalInputCreateUserInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
+		ec.unmarshalInputDeleteApplicationInput,
 		ec.unmarshalInputDeleteAreaInput,
 		ec.unmarshalInputDeleteDoorGroupInput,
 		ec.unmarshalInputDeleteDoorInput,
@@ -147,8 +152,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputResumeKeyInput,
 		ec.unmarshalInputRevokeApiTokenInput,
 		ec.unmarshalInputRevokeCredentialInput,
+		ec.unmarshalInputRevokeGrantInput,
 		ec.unmarshalInputRevokeKeyInput,
 		ec.unmarshalInputRotateApiTokenInput,
+		ec.unmarshalInputRotateApplicationSecretInput,
 		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputSetDoorAreasInput,
 		ec.unmarshalInputShareKeyInput,
@@ -156,6 +163,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSuspendKeyInput,
 		ec.unmarshalInputTriggerLockdownInput,
 		ec.unmarshalInputUnlockDoorInput,
+		ec.unmarshalInputUpdateApplicationInput,
 		ec.unmarshalInputUpdateAreaInput,
 		ec.unmarshalInputUpdateDoorGroupInput,
 		ec.unmarshalInputUpdateDoorInput,
@@ -380,6 +388,10 @@ type RevokeApiTokenPayload {
 enum ApiScope {
   "Ask who may open what: ` + "`" + `effectiveAccess` + "`" + `, ` + "`" + `whoCanOpen` + "`" + `, ` + "`" + `doorsFor` + "`" + `, ` + "`" + `impact` + "`" + `."
   ACCESS_READ
+  "See applications."
+  APPLICATIONS_READ
+  "Create, change and delete applications."
+  APPLICATIONS_WRITE
   "See areas, and who is in them."
   AREAS_READ
   "Change areas, and where doors lead."
@@ -428,9 +440,9 @@ enum ApiScope {
   SITES_READ
   "Change sites."
   SITES_WRITE
-  "See API tokens, but not their secrets."
+  "See API tokens, but not their secrets, sessions, and what applications may do."
   TOKENS_READ
-  "Create, rotate and revoke API tokens."
+  "Create, rotate and revoke API tokens; end sessions, and what applications may do."
   TOKENS_WRITE
   "See people."
   USERS_READ
@@ -444,6 +456,193 @@ enum ApiScope {
   WEBHOOKS_READ
   "Change webhooks."
   WEBHOOKS_WRITE
+}
+`, BuiltIn: false},
+	{Name: "../schema/application.graphqls", Input: `extend type Query {
+  "An application; null if there is none that the viewer may see."
+  application(
+    "The application."
+    id: ID!
+  ): Application
+  "The applications that people of the organization may let act for them, by name; to whoever does not run the organization, those that they have let act for them."
+  applications(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): ApplicationConnection!
+}
+
+extend type Mutation {
+  "Creates an application, which then can ask people to let it act for them."
+  createApplication(
+    "The application to create."
+    input: CreateApplicationInput!
+  ): CreateApplicationPayload!
+  "Changes an application, disables it or enables it. Access tokens of one that is disabled, or that may ask for less than before, are void within two seconds."
+  updateApplication(
+    "What to change."
+    input: UpdateApplicationInput!
+  ): UpdateApplicationPayload!
+  "Gives an application another secret, in place of the one that it has."
+  rotateApplicationSecret(
+    "What to rotate."
+    input: RotateApplicationSecretInput!
+  ): RotateApplicationSecretPayload!
+  "Deletes an application. All that it may do ends within two seconds."
+  deleteApplication(
+    "What to delete."
+    input: DeleteApplicationInput!
+  ): DeleteApplicationPayload!
+}
+
+"A program of somebody else's, such as a voice assistant or an automation platform, that people may let act for them (OAuth 2.1)."
+type Application implements Node {
+  "The identifier, prefix ` + "`" + `app` + "`" + `. It is the application's ` + "`" + `client_id` + "`" + `."
+  id: ID!
+  "The name, unique within the organization. People are shown it."
+  name: String!
+  "Whether it can keep a secret."
+  type: ApplicationType!
+  "Where to read about it; null if nobody has said."
+  homepageUrl: String
+  "Where people are sent back to, letter by letter."
+  redirectUris: [String!]!
+  "What it may ask for, at most."
+  scopes: [ApiScope!]!
+  "Whom it acts for by itself, with client credentials; null for nobody, or nobody that the viewer may see."
+  actsFor: User
+  "Who made it; null once deleted, or if a tool of the system did."
+  createdBy: User
+  "When it was disabled; null if it is not."
+  disabledAt: DateTime
+  "Until when the secret before the last rotation is good too; null if it was never rotated."
+  previousSecretUntil: DateTime
+  "What people let it do, oldest first: the grants that stand."
+  grants(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): GrantConnection!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"Whether an application can keep a secret."
+enum ApplicationType {
+  "It runs on a server, and has one."
+  CONFIDENTIAL
+  "It runs in a browser, or on a person's own device, and has none."
+  PUBLIC
+}
+
+"A page of applications."
+type ApplicationConnection {
+  "The items with their cursors."
+  edges: [ApplicationEdge!]!
+  "The items alone."
+  nodes: [Application!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of an ` + "`" + `ApplicationConnection` + "`" + `."
+type ApplicationEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Application!
+}
+
+"An application to create."
+input CreateApplicationInput {
+  "The name, at most 100 characters, unique within the organization."
+  name: String!
+  "Whether it can keep a secret. It stays so."
+  type: ApplicationType!
+  "Where to read about it, an https URL."
+  homepageUrl: String
+  "Where people are sent back to, at most 20 URIs: https with a path, http to the same machine, or a PUBLIC application's own scheme with a dot. A PUBLIC application needs one."
+  redirectUris: [String!]!
+  "What it may ask for, at most. No application may ask for TOKENS_WRITE or APPLICATIONS_WRITE."
+  scopes: [ApiScope!]!
+  "Whom a CONFIDENTIAL application acts for by itself, with client credentials; nobody if absent."
+  actsForId: ID
+}
+
+"The application that was created."
+type CreateApplicationPayload {
+  "The application."
+  application: Application!
+  "The secret of a CONFIDENTIAL application, ` + "`" + `client_secret` + "`" + `; null for others. It is shown here and never again."
+  secret: String
+}
+
+"An application to change. What is absent stays."
+input UpdateApplicationInput {
+  "The application."
+  id: ID!
+  "The name."
+  name: String
+  "Where to read about it."
+  homepageUrl: String
+  "Whether to forget where to read about it."
+  clearHomepageUrl: Boolean! = false
+  "All URIs that people are sent back to."
+  redirectUris: [String!]
+  "All that it may ask for. Grants stand, and are good for what of them it may still ask for."
+  scopes: [ApiScope!]
+  "Whether it is disabled: it then gets no tokens, and has none."
+  disabled: Boolean
+  "Whom it acts for by itself, in place of whom it did so before."
+  actsForId: ID
+  "Whether it acts for nobody by itself any more."
+  clearActsFor: Boolean! = false
+}
+
+"The application that was changed."
+type UpdateApplicationPayload {
+  "The application."
+  application: Application!
+}
+
+"An application whose secret to rotate."
+input RotateApplicationSecretInput {
+  "The application."
+  id: ID!
+  "How long the old secret is good too, at most 604,800 (7 days); not at all if absent."
+  overlapSeconds: Int
+}
+
+"The application whose secret was rotated."
+type RotateApplicationSecretPayload {
+  "The application."
+  application: Application!
+  "The new secret. It is shown here and never again."
+  secret: String!
+}
+
+"An application to delete."
+input DeleteApplicationInput {
+  "The application."
+  id: ID!
+}
+
+"The application that was deleted."
+type DeleteApplicationPayload {
+  "Its identifier."
+  deletedId: ID!
 }
 `, BuiltIn: false},
 	{Name: "../schema/area.graphqls", Input: `extend type Query {
@@ -2511,6 +2710,88 @@ type DoorAccess {
   door: Door!
   "Why, and until when."
   decision: AccessVerdict!
+}
+`, BuiltIn: false},
+	{Name: "../schema/grant.graphqls", Input: `extend type Mutation {
+  "Ends what an application may do for a person, for good. Its tokens are void and its live connections end within two seconds."
+  revokeGrant(
+    "What to revoke."
+    input: RevokeGrantInput!
+  ): RevokeGrantPayload!
+}
+
+"What a person lets an application do for them. It never does more than they may now."
+type Grant implements Node {
+  "The identifier, prefix ` + "`" + `grant` + "`" + `."
+  id: ID!
+  "For whom the application acts."
+  user: User!
+  "The application."
+  application: Application!
+  "What for, at most."
+  scopes: [ApiScope!]!
+  "The sites that it is confined to; null if it is not."
+  siteIds: [ID!]
+  "Whether an administrator gave it, for the application to act by itself, rather than the person."
+  byItself: Boolean!
+  "When it was given."
+  createdAt: DateTime!
+  "When it was last used, to the minute or so; null if never."
+  lastUsedAt: DateTime
+  "When it ends unless it is used; null if it does not."
+  expiresAt: DateTime
+  "When it was revoked; null if it was not."
+  revokedAt: DateTime
+  "Why it was revoked; null if it was not."
+  revokedReason: GrantEnd
+}
+
+"Why a grant was revoked."
+enum GrantEnd {
+  "The person, or an administrator, wanted it."
+  REQUESTED
+  "The application gave it back."
+  APPLICATION
+  "A code that had been used was shown again: it may have been stolen."
+  REUSED_CODE
+  "A refresh token that had been used was shown again: it may have been stolen."
+  REUSED_TOKEN
+  "The application acts by itself for somebody else now, or was given leave anew."
+  REPLACED
+  "The application was deleted."
+  APPLICATION_DELETED
+  "The person was suspended."
+  USER_SUSPENDED
+}
+
+"A page of grants."
+type GrantConnection {
+  "The items with their cursors."
+  edges: [GrantEdge!]!
+  "The items alone."
+  nodes: [Grant!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of a ` + "`" + `GrantConnection` + "`" + `."
+type GrantEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Grant!
+}
+
+"A grant to revoke."
+input RevokeGrantInput {
+  "The grant."
+  id: ID!
+}
+
+"The grant that was revoked."
+type RevokeGrantPayload {
+  "The grant."
+  grant: Grant!
 }
 `, BuiltIn: false},
 	{Name: "../schema/holiday_calendar.graphqls", Input: `extend type Query {
@@ -4671,7 +4952,7 @@ type RemoveUserGroupMembersPayload {
   userGroup: UserGroup!
 }
 `, BuiltIn: false},
-	{Name: "../schema/viewer.graphqls", Input: `"Who is asking: a person, or an API token that acts for one."
+	{Name: "../schema/viewer.graphqls", Input: `"Who is asking: a person, or an API token or an application that acts for one."
 type Viewer {
   "The actor as the journal names it."
   actor: Actor!
@@ -4698,6 +4979,19 @@ type Viewer {
     "Only what precedes this cursor."
     before: Cursor
   ): ApiTokenConnection!
+  "By what the application in use acts; null if there is none."
+  grant: Grant
+  "What the person lets applications do for them, oldest first: the grants that stand."
+  grants(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): GrantConnection!
   "The session in use; null if an API token is."
   session: Session
   "Where the person is signed in now, oldest first."
@@ -4763,7 +5057,9 @@ type Actor {
   kind: ActorKind!
   "The actor's TypeID, or the name of a part of the system."
   id: String!
-  "The person, or whom the token acts for; null for devices and the system, and once deleted."
+  "The application that acts; null if none does, or once deleted."
+  application: Application
+  "The person, or whom the token or the application acts for; null for devices and the system, and once deleted."
   user: User
   "A name to show; null once the actor is deleted."
   name: String
@@ -4775,6 +5071,8 @@ enum ActorKind {
   USER
   "A program with an API token."
   API_TOKEN
+  "An application that acts by a grant, which ` + "`" + `id` + "`" + ` names."
+  APPLICATION
   "A device that has proved its key."
   DEVICE
   "A part of Cardea."
@@ -5290,6 +5588,8 @@ func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql
 		return ec.fieldContext_Actor_kind(ctx, field)
 	case "id":
 		return ec.fieldContext_Actor_id(ctx, field)
+	case "application":
+		return ec.fieldContext_Actor_application(ctx, field)
 	case "user":
 		return ec.fieldContext_Actor_user(ctx, field)
 	case "name":
@@ -5380,6 +5680,60 @@ func (ec *executionContext) childFields_ApiTokenEdge(ctx context.Context, field 
 		return ec.fieldContext_ApiTokenEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiTokenEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Application(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Application_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Application_name(ctx, field)
+	case "type":
+		return ec.fieldContext_Application_type(ctx, field)
+	case "homepageUrl":
+		return ec.fieldContext_Application_homepageUrl(ctx, field)
+	case "redirectUris":
+		return ec.fieldContext_Application_redirectUris(ctx, field)
+	case "scopes":
+		return ec.fieldContext_Application_scopes(ctx, field)
+	case "actsFor":
+		return ec.fieldContext_Application_actsFor(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Application_createdBy(ctx, field)
+	case "disabledAt":
+		return ec.fieldContext_Application_disabledAt(ctx, field)
+	case "previousSecretUntil":
+		return ec.fieldContext_Application_previousSecretUntil(ctx, field)
+	case "grants":
+		return ec.fieldContext_Application_grants(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Application_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Application_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Application", field.Name)
+}
+
+func (ec *executionContext) childFields_ApplicationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ApplicationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ApplicationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ApplicationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApplicationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ApplicationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ApplicationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ApplicationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApplicationEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Area(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5502,6 +5856,16 @@ func (ec *executionContext) childFields_CreateApiTokenPayload(ctx context.Contex
 		return ec.fieldContext_CreateApiTokenPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiTokenPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateApplicationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "application":
+		return ec.fieldContext_CreateApplicationPayload_application(ctx, field)
+	case "secret":
+		return ec.fieldContext_CreateApplicationPayload_secret(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateApplicationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5660,6 +6024,14 @@ func (ec *executionContext) childFields_CredentialEdge(ctx context.Context, fiel
 		return ec.fieldContext_CredentialEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CredentialEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteApplicationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteApplicationPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteApplicationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6130,6 +6502,56 @@ func (ec *executionContext) childFields_EventUpdate(ctx context.Context, field g
 		return ec.fieldContext_EventUpdate_event(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventUpdate", field.Name)
+}
+
+func (ec *executionContext) childFields_Grant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Grant_id(ctx, field)
+	case "user":
+		return ec.fieldContext_Grant_user(ctx, field)
+	case "application":
+		return ec.fieldContext_Grant_application(ctx, field)
+	case "scopes":
+		return ec.fieldContext_Grant_scopes(ctx, field)
+	case "siteIds":
+		return ec.fieldContext_Grant_siteIds(ctx, field)
+	case "byItself":
+		return ec.fieldContext_Grant_byItself(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Grant_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Grant_lastUsedAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Grant_expiresAt(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_Grant_revokedAt(ctx, field)
+	case "revokedReason":
+		return ec.fieldContext_Grant_revokedReason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Grant", field.Name)
+}
+
+func (ec *executionContext) childFields_GrantConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_GrantConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_GrantConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_GrantConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GrantConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_GrantEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_GrantEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_GrantEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GrantEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_GrantKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6774,6 +7196,14 @@ func (ec *executionContext) childFields_RevokeCredentialPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type RevokeCredentialPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RevokeGrantPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "grant":
+		return ec.fieldContext_RevokeGrantPayload_grant(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeGrantPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "key":
@@ -6790,6 +7220,16 @@ func (ec *executionContext) childFields_RotateApiTokenPayload(ctx context.Contex
 		return ec.fieldContext_RotateApiTokenPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RotateApiTokenPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RotateApplicationSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "application":
+		return ec.fieldContext_RotateApplicationSecretPayload_application(ctx, field)
+	case "secret":
+		return ec.fieldContext_RotateApplicationSecretPayload_secret(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateApplicationSecretPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7006,6 +7446,14 @@ func (ec *executionContext) childFields_UnlockDoorPayload(ctx context.Context, f
 		return ec.fieldContext_UnlockDoorPayload_command(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnlockDoorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateApplicationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "application":
+		return ec.fieldContext_UpdateApplicationPayload_application(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateApplicationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateAreaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7286,6 +7734,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_apiToken(ctx, field)
 	case "apiTokens":
 		return ec.fieldContext_Viewer_apiTokens(ctx, field)
+	case "grant":
+		return ec.fieldContext_Viewer_grant(ctx, field)
+	case "grants":
+		return ec.fieldContext_Viewer_grants(ctx, field)
 	case "session":
 		return ec.fieldContext_Viewer_session(ctx, field)
 	case "sessions":

@@ -66,6 +66,18 @@ func MarshalPasskey(v typeid.Passkey) graphql.Marshaler { return v }
 // UnmarshalPasskey reads an identifier of this noun and no other.
 func UnmarshalPasskey(v any) (typeid.Passkey, error) { return read[typeid.Passkey](v) }
 
+// MarshalApplication writes an identifier.
+func MarshalApplication(v typeid.Application) graphql.Marshaler { return v }
+
+// UnmarshalApplication reads an identifier of this noun and no other.
+func UnmarshalApplication(v any) (typeid.Application, error) { return read[typeid.Application](v) }
+
+// MarshalGrant writes an identifier.
+func MarshalGrant(v typeid.Grant) graphql.Marshaler { return v }
+
+// UnmarshalGrant reads an identifier of this noun and no other.
+func UnmarshalGrant(v any) (typeid.Grant, error) { return read[typeid.Grant](v) }
+
 // MarshalCommand writes an identifier.
 func MarshalCommand(v typeid.Command) graphql.Marshaler { return v }
 
