@@ -94,10 +94,14 @@ var kinds = map[string]kind{
 	"Command": noun(access.ReadCommands, "commands",
 		"(SELECT d.site_id FROM doors d WHERE d.id = r.door_id)", "r.requester_user_id",
 		typeid.New[typeid.Command]),
-	"Event":    noun(access.ReadEvents, "events", "r.site_id", "r.user_id", typeid.New[typeid.Event]),
-	"ApiToken": noun(access.ReadTokens, "api_tokens", nowhere, "r.user_id", typeid.New[typeid.APIToken]),
-	"Passkey":  noun(access.ReadSessions, "passkeys", nowhere, "r.user_id", typeid.New[typeid.Passkey]),
-	"Session":  noun(access.ReadSessions, "sessions", nowhere, "r.user_id", typeid.New[typeid.Session]),
+	"Event": noun(access.ReadEvents, "events", "r.site_id", "r.user_id", typeid.New[typeid.Event]),
+	"ApiToken": noun(access.ReadTokens, "(SELECT * FROM api_tokens WHERE grant_id IS NULL)", nowhere,
+		"r.user_id", typeid.New[typeid.APIToken]),
+	"Application": noun(access.ReadApplications, "applications", nowhere, nobody,
+		typeid.New[typeid.Application]),
+	"Grant":   noun(access.ReadGrants, "grants", nowhere, "r.user_id", typeid.New[typeid.Grant]),
+	"Passkey": noun(access.ReadSessions, "passkeys", nowhere, "r.user_id", typeid.New[typeid.Passkey]),
+	"Session": noun(access.ReadSessions, "sessions", nowhere, "r.user_id", typeid.New[typeid.Session]),
 	"WebhookEndpoint": noun(access.ReadWebhooks, "webhook_endpoints", nowhere, nobody,
 		typeid.New[typeid.WebhookEndpoint]),
 	"WebhookDelivery": noun(access.ReadWebhooks, "webhook_deliveries", nowhere, nobody,
@@ -116,7 +120,9 @@ var kinds = map[string]kind{
 
 // guards are the actions that a field takes besides that of its type.
 var guards = map[string][]access.Action{
-	"Actor.name": {access.ReadUsers, access.ReadTokens, access.ReadDevices},
+	"Actor.name": {access.ReadUsers, access.ReadTokens, access.ReadDevices, access.ReadGrants,
+		access.ReadApplications},
+	"Actor.application": {access.ReadGrants}, "Application.actsFor": {access.ReadGrants},
 }
 
 // shows are the fields that show of a noun what its own action does not. A person may know which doors
@@ -155,6 +161,8 @@ var queries = []row{
 	{"nodes", "", func(e *realm) vars {
 		return vars{"ids": []any{e.there.gate.ID, e.keeper.user.ID}}
 	}},
+	{"application", access.ReadApplications, func(e *realm) vars { return vars{"id": e.app.ID} }},
+	{"applications", access.ReadApplications, nil},
 	{"area", access.ReadAreas, func(e *realm) vars { return vars{"id": e.there.hall.ID} }},
 	{"command", access.ReadCommands, func(e *realm) vars { return vars{"id": e.there.command.ID} }},
 	{"credential", access.ReadCredentials, func(e *realm) vars { return vars{"id": e.card.ID} }},
@@ -224,6 +232,16 @@ var mutations = []row{
 	}},
 	{"rotateApiToken", access.WriteTokens, func(e *realm) vars { return vars{"id": e.token.ID} }},
 	{"revokeApiToken", access.WriteTokens, func(e *realm) vars { return vars{"id": e.token.ID} }},
+	{"createApplication", access.WriteApplications, func(e *realm) vars {
+		return vars{"name": e.name("Voice"), "type": "CONFIDENTIAL", "redirectUris": []any{back},
+			"scopes": []any{"DOORS_READ"}, "actsForId": e.keeper.user.ID}
+	}},
+	{"updateApplication", access.WriteApplications, func(e *realm) vars {
+		return vars{"id": e.app.ID, "scopes": []any{"DOORS_READ"}, "actsForId": e.keeper.user.ID}
+	}},
+	{"rotateApplicationSecret", access.WriteApplications, func(e *realm) vars { return vars{"id": e.app.ID} }},
+	{"revokeGrant", access.WriteGrants, func(e *realm) vars { return vars{"id": e.leave.ID} }},
+	{"deleteApplication", access.WriteApplications, func(e *realm) vars { return vars{"id": e.app.ID} }},
 	{"createArea", access.WriteAreas, func(e *realm) vars {
 		return vars{"siteId": e.there.site.ID, "name": e.name("Hall")}
 	}},

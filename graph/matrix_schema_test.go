@@ -156,7 +156,7 @@ var kept = regexp.MustCompile(`(?i)^(org|organi[sz]ation|tenant)(id)?$|` +
 var rights = map[string][]string{
 	"role":    {"CreateUserInput", "InviteUserInput", "UpdateUserInput"},
 	"status":  {"UpdateUserInput"},
-	"scopes":  {"CreateApiTokenInput"},
+	"scopes":  {"CreateApiTokenInput", "CreateApplicationInput", "UpdateApplicationInput"},
 	"ownerId": nil,
 	"owner":   nil,
 }

@@ -102,7 +102,7 @@ func (m *matrix) callers() []caller {
 		m.caller("manager of nothing", a, a.idle), m.caller("auditor", a, a.auditor),
 		m.caller("member with a key", a, a.holder), m.caller("member", a, a.member),
 		m.caller("guest", a, a.guest), m.caller("token without scope", a, a.bare),
-		m.caller("token of a site", a, a.confined),
+		m.caller("token of a site", a, a.confined), m.caller("application of a member", a, a.voice),
 	}
 	for name, p := range map[string]person{
 		"expired": a.expired, "revoked": a.revoked, "suspended": a.suspended, "nobody": {},

@@ -10,7 +10,9 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/door"
+	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
@@ -44,6 +46,9 @@ type realm struct {
 	token                          *ent.APIToken
 	ring                           *ent.Passkey
 	session, spareSession          *ent.Session
+	app                            *ent.Application
+	leave                          *ent.Grant // of keeper's, to app
+	voice                          person     // holder, by an application
 
 	own    map[string][]typeid.User // more that is somebody's own, by identifier
 	at     map[string][]typeid.Site // more sites that something is at
@@ -96,6 +101,7 @@ func (m *matrix) realm(owner person, org typeid.Organization) *realm {
 	e.lockdowns(&e.there)
 	e.closings()
 	e.hooks()
+	e.applications()
 	e.devices.wait()
 	e.load()
 	return e
@@ -380,6 +386,24 @@ func (e *realm) hooks() {
 		SetEventSeq(first.Seq).SetState("DELIVERED").SetAttempts(1).SaveX(as)
 	e.db.WebhookAttempt.Create().SetDeliveryID(d.ID).SetStartedAt(time.Now()).SetDurationMs(9).
 		SetNumber(1).SetErrorClass("timeout").SetResponseBody(e.name("answer")).ExecX(as)
+}
+
+// applications are one that keeper lets act for them, and one by which holder asks.
+func (e *realm) applications() {
+	connect := func(who person) (*ent.Application, person) {
+		made := done(e.access.CreateApplication(e.owner.ctx, access.CreateApplicationInput{
+			Name: e.name("Voice"), Type: application.TypeCONFIDENTIAL, RedirectURIs: []string{back},
+			Scopes: access.ApplicationScopes()}))
+		through, _ := e.through(made.Application, access.ClientCredentials{
+			ID: made.Application.ID.String(), Secret: made.Secret}, who)
+		by := done(e.access.Authenticate(e.t.Context(), through.secret))
+		through.ctx = actor.NewContext(e.t.Context(), by)
+		e.owns(who, made.Application.ID)
+		return made.Application, through
+	}
+	e.app, _ = connect(e.keeper)
+	e.leave = e.db.Grant.Query().Where(grant.ApplicationID(e.app.ID)).OnlyX(e.owner.ctx)
+	_, e.voice = connect(e.holder)
 }
 
 // owns says that things are somebody's own where the database does not say so in one column.

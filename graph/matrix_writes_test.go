@@ -159,6 +159,8 @@ func (m *matrix) stays(t *testing.T, c caller) {
 		{"createApiToken", access.WriteOwners, vars{"name": "CI", "userId": m.a.owner.user.ID}},
 		{"revokeApiToken", access.WriteOwners, vars{"id": m.a.owner.token.ID}},
 		{"rotateApiToken", access.WriteOwners, vars{"id": m.a.owner.token.ID}},
+		{"createApplication", access.WriteOwners, vars{"name": "Voice", "type": "CONFIDENTIAL",
+			"redirectUris": []any{}, "scopes": []any{"DOORS_READ"}, "actsForId": m.a.owner.user.ID}},
 		{"endOtherSessions", access.WriteOwners, vars{"userId": m.a.owner.user.ID}},
 		{"deleteUser", access.WriteOwners, vars{"id": m.a.owner.user.ID}},
 		{"grantKey", access.WriteKeys, vars{"userId": c.user, "siteId": m.a.there.site.ID}},
