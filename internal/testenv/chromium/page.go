@@ -104,11 +104,11 @@ func (p *Page) Fill(selector, text string) {
 	p.Eval("document.querySelector("+quote(selector)+").value = "+quote(text), nil)
 }
 
-// Press presses the button that says a text.
+// Press presses the button that is named by a text.
 func (p *Page) Press(text string) {
 	p.t.Helper()
-	p.Eval("[...document.querySelectorAll('button')].find(b => b.innerText === "+quote(text)+").click()",
-		nil)
+	p.Eval("[...document.querySelectorAll('button')].find("+
+		"b => (b.ariaLabel ?? b.innerText) === "+quote(text)+").click()", nil)
 }
 
 func quote(text string) string {
