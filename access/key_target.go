@@ -93,6 +93,11 @@ func (t targets) exist(ctx context.Context, tx *ent.Tx, action Action) error {
 
 // save records what the key opens.
 func (t targets) save(ctx context.Context, tx *ent.Tx, k *ent.Key) error {
+	return tx.KeyTarget.CreateBulk(t.rows(tx, k)...).Exec(ctx)
+}
+
+// rows are the records of what the key opens.
+func (t targets) rows(tx *ent.Tx, k *ent.Key) []*ent.KeyTargetCreate {
 	rows := make([]*ent.KeyTargetCreate, 0, len(t.doors)+len(t.groups)+1)
 	add := func() *ent.KeyTargetCreate {
 		row := tx.KeyTarget.Create().SetKeyID(k.ID).SetNillableUserID(k.UserID).
@@ -109,7 +114,7 @@ func (t targets) save(ctx context.Context, tx *ent.Tx, k *ent.Key) error {
 	if t.site != nil {
 		add().SetSiteID(*t.site)
 	}
-	return tx.KeyTarget.CreateBulk(rows...).Exec(ctx)
+	return rows
 }
 
 // told is an event that lists what the key opens.

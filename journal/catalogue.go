@@ -142,6 +142,11 @@ var Types = []Type{
 	{"session.ended", "A session was ended. data.sessionId names it.", notice, false},
 	{"passkey.created", "A user added a passkey. data.passkeyId names it.", notice, false},
 	{"passkey.deleted", "A passkey was deleted. data.passkeyId names it.", notice, false},
+	{"data.exported", "Data is exported. data.noun says what of, data.count how many.", notice, false},
+	{"data.imported", "Data was imported. data.noun says what of, data.created and data.updated how many.",
+		notice, false},
+	{"personal_data.read", "Personal data of many people is read at once. data.noun says what of, " +
+		"data.count how many.", notice, false},
 	{"api_token.created", "An API token was created. data.tokenId names it.", notice, false},
 	{"api_token.rotated", "An API token got another secret. data.tokenId names it, data.until says until " +
 		"when the one before is good.", notice, false},

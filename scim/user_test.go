@@ -115,7 +115,8 @@ func TestUserIsRefused(t *testing.T) {
 		by := []string{"Authorization", bearer(token)}
 		w.ask(http.MethodPatch, one, edit, by...).is(http.StatusForbidden)
 		w.ask(http.MethodDelete, one, "", by...).is(http.StatusForbidden)
-		w.ask(http.MethodPut, one, withSchema("User", `{"userName":"gate@example.com"}`), by...).is(http.StatusForbidden)
+		w.ask(http.MethodPut, one, withSchema("User", `{"userName":"gate@example.com"}`), by...).
+			is(http.StatusForbidden)
 		post(`{"userName":"a@example.com"}`, by...).is(http.StatusForbidden)
 		if name != "reads only" {
 			w.ask(http.MethodGet, one, "", by...).is(http.StatusForbidden)
@@ -425,7 +426,8 @@ func TestUserPages(t *testing.T) {
 	equal(t, a.text("Resources.0.emails.0.value"), "0@doors.example")
 
 	found := w.ask(http.MethodPost, "/Users/.search", `{
-		"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"attributes":["userName"],"filter":"userName sw \"3\"","startIndex":1,"count":10}`).is(http.StatusOK)
+		"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"attributes":["userName"],
+		"filter":"userName sw \"3\"","startIndex":1,"count":10}`).is(http.StatusOK)
 	equal(t, found.list("userName"), "3@doors.example")
 	equal(t, found.at("Resources.0.meta"), nil)
 }

@@ -37,6 +37,10 @@ type Routes struct {
 	// node without the API.
 	Directory http.Handler
 
+	// Transfer answers everything below /import/v1/ and /export/v1/, by the full path. Its requests carry
+	// an actor as GraphQL's do. Nil on a node without the API.
+	Transfer http.Handler
+
 	// Mail answers /mail, on a demo alone: the mails that it would have sent. Nil elsewhere.
 	Mail http.Handler
 
@@ -74,6 +78,10 @@ func (s *Server) handler() http.Handler {
 	}
 	if s.routes.Directory != nil {
 		mux.Handle("/scim/v2/", s.identify(s.routes.Directory))
+	}
+	if s.routes.Transfer != nil {
+		mux.Handle("/import/v1/", s.authenticate(s.routes.Transfer))
+		mux.Handle("/export/v1/", s.authenticate(s.routes.Transfer))
 	}
 	if s.routes.Mail != nil {
 		mux.Handle("GET /mail", s.routes.Mail)

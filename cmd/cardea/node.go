@@ -28,6 +28,7 @@ import (
 	"github.com/cardea/cardea/server"
 	"github.com/cardea/cardea/signin"
 	"github.com/cardea/cardea/stream"
+	"github.com/cardea/cardea/transfer"
 	"github.com/cardea/cardea/webhooks"
 )
 
@@ -96,6 +97,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		routes.Directory = scim.New(scim.Config{
 			Access: n.access, DB: n.model, PublicURL: n.publicURL, Log: log,
 		})
+		routes.Transfer = transfer.New(transfer.Config{Access: n.access, DB: n.model, Log: log})
 		routes.Mail = n.config.mailPage
 	}
 	if c.has(roleLink) {
