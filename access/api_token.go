@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -21,7 +22,7 @@ const maxTokenLife = 366 * 24 * time.Hour
 type CreateAPITokenInput struct {
 	Name      string
 	UserID    *typeid.User  // nil: the actor's own
-	ExpiresAt *time.Time    // at most a year from now; nil: a year
+	ExpiresAt *time.Time    // at most a year from now; nil: in a year, if no token is in use
 	Scopes    []actor.Scope // nil: whatever the user may do
 	SiteIDs   []typeid.Site // nil: not confined to sites
 	Addresses []string      // where it may come from: addresses and networks; nil: anywhere
@@ -34,7 +35,7 @@ type CreateAPITokenPayload struct {
 }
 
 // CreateAPIToken makes a token. Members may make their own only, and a token none that may do more than
-// it may itself.
+// it may itself, nor for longer.
 func (s *Service) CreateAPIToken(
 	ctx context.Context, in CreateAPITokenInput,
 ) (*CreateAPITokenPayload, error) {
@@ -50,7 +51,7 @@ func (s *Service) CreateAPIToken(
 	if reached == own && owner != by.User {
 		return nil, errForbidden
 	}
-	wanted, expires, err := in.check(s.now())
+	wanted, err := in.check(s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +71,11 @@ func (s *Service) CreateAPIToken(
 		if wanted, err = limits.narrowed(wanted); err != nil {
 			return nil, err
 		}
+		if wanted.until == nil {
+			wanted.until = new(s.now().Add(maxTokenLife - 24*time.Hour))
+		}
 		create := tx.APIToken.Create().SetUserID(owner).SetName(in.Name).
-			SetHash(hashSecret(secret)).SetExpiresAt(expires)
+			SetHash(hashSecret(secret))
 		if token, err = wanted.set(create).Save(ctx); err != nil {
 			return nil, err
 		}
@@ -83,18 +87,14 @@ func (s *Service) CreateAPIToken(
 	return &CreateAPITokenPayload{token, secret}, nil
 }
 
-// check returns what the token is narrowed to, and until when it is good.
-func (in CreateAPITokenInput) check(now time.Time) (limits, time.Time, error) {
-	expires := now.Add(maxTokenLife - 24*time.Hour)
-	if in.ExpiresAt != nil {
-		expires = *in.ExpiresAt
-	}
+// check returns what the token is to be narrowed to.
+func (in CreateAPITokenInput) check(now time.Time) (limits, error) {
 	var f faults
 	f.text("name", in.Name, 200)
-	if !expires.After(now) || expires.After(now.Add(maxTokenLife)) {
+	if in.ExpiresAt != nil && (!in.ExpiresAt.After(now) || in.ExpiresAt.After(now.Add(maxTokenLife))) {
 		f.add("expiresAt", "must be in the next year")
 	}
-	return in.limits(&f), expires, f.err()
+	return in.limits(&f), f.err()
 }
 
 // forUser fails unless the user is there, and is one whom the actor may let others act for.
@@ -199,17 +199,17 @@ func (s *Service) RotateAPIToken(
 }
 
 // mayRotate fails unless the token is good and the actor may have its secret: with a token in use, that
-// is its own, and that of one that may do no more.
+// of one that may do no more, nor for longer. Its own is such a one, unless by a secret from before a
+// rotation: that one is to end.
 func mayRotate(ctx context.Context, tx *ent.Tx, token *ent.APIToken, now time.Time) error {
 	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) {
 		return Error{CodeConflict, "the token is not good any more", "id"}
 	}
 	by, _ := actor.FromContext(ctx)
-	if token.ID == by.Token {
-		return nil
-	}
-	if err := forUser(ctx, tx, token.UserID); err != nil {
-		return err
+	if token.ID != by.Token {
+		if err := forUser(ctx, tx, token.UserID); err != nil {
+			return err
+		}
 	}
 	limits, err := limitsOf(ctx, tx)
 	if err == nil && !limits.cover(limitsOfToken(token)) {
@@ -260,11 +260,24 @@ func (s *Service) authenticateToken(ctx context.Context, secret string) (actor.A
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	by = by.WithScopes(token.Scopes)
+	by = by.WithScopes(token.Scopes).Ending(endOf(token, hash))
 	if token.SiteIds != nil {
 		by = by.ConfinedTo(token.SiteIds)
 	}
 	return by, s.noteUse(actor.NewContext(ctx, by), token)
+}
+
+// endOf is when a secret of a token ends by itself: with the token or, of one from before a rotation,
+// with the overlap.
+func endOf(token *ent.APIToken, hash []byte) time.Time {
+	until := orZero(token.ExpiresAt)
+	if bytes.Equal(token.Hash, hash) {
+		return until
+	}
+	if overlap := orZero(token.PreviousUntil); until.IsZero() || overlap.Before(until) {
+		until = overlap
+	}
+	return until
 }
 
 // activeUser is whom a token or a session acts for.

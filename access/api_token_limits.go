@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
@@ -24,11 +25,13 @@ type limits struct {
 	scopes    []actor.Scope
 	sites     []typeid.Site
 	addresses []netip.Prefix
+	until     *time.Time
 }
 
 // limits reads what a token is to be narrowed to.
 func (in CreateAPITokenInput) limits(f *faults) (l limits) {
 	known := Scopes()
+	l.until = in.ExpiresAt
 	if in.Scopes != nil {
 		l.scopes = onceEach(in.Scopes)
 		if len(l.scopes) == 0 {
@@ -71,7 +74,9 @@ func (f *faults) prefixes(field string, texts []string) []netip.Prefix {
 	return onceEach(read)
 }
 
-func limitsOfToken(t *ent.APIToken) limits { return limits{t.Scopes, t.SiteIds, t.Addresses} }
+func limitsOfToken(t *ent.APIToken) limits {
+	return limits{t.Scopes, t.SiteIds, t.Addresses, t.ExpiresAt}
+}
 
 // limitsOf is what the token in use is narrowed to, by itself; the zero value if there is none.
 func limitsOf(ctx context.Context, tx *ent.Tx) (limits, error) {
@@ -86,14 +91,20 @@ func limitsOf(ctx context.Context, tx *ent.Tx) (limits, error) {
 	if err != nil {
 		return limits{}, fmt.Errorf("load token in use: %w", err)
 	}
-	return limitsOfToken(t), nil
+	l := limitsOfToken(t)
+	if !by.Until.IsZero() && (l.until == nil || by.Until.Before(*l.until)) { // a secret from before a rotation
+		l.until = &by.Until
+	}
+	return l, nil
 }
 
-// cover says whether another token, narrowed to so much, may do nothing that this one may not.
+// cover says whether another token, narrowed to so much, may do nothing that this one may not, nor for
+// longer.
 func (l limits) cover(other limits) bool {
 	return (l.scopes == nil || other.scopes != nil && subset(other.scopes, l.scopes)) &&
 		(l.sites == nil || other.sites != nil && subset(other.sites, l.sites)) &&
-		(l.addresses == nil || other.addresses != nil && inside(other.addresses, l.addresses))
+		(l.addresses == nil || other.addresses != nil && inside(other.addresses, l.addresses)) &&
+		(l.until == nil || other.until != nil && !other.until.After(*l.until))
 }
 
 // narrowed is what is wanted of a new token, where it leaves something open as here. It fails if that
@@ -107,6 +118,9 @@ func (l limits) narrowed(wanted limits) (limits, error) {
 	}
 	if wanted.addresses == nil {
 		wanted.addresses = l.addresses
+	}
+	if wanted.until == nil {
+		wanted.until = l.until
 	}
 	if !l.cover(wanted) {
 		return wanted, Error{CodeForbidden, "a token makes none that may do more than itself", ""}
@@ -124,7 +138,7 @@ func (l limits) set(create *ent.APITokenCreate) *ent.APITokenCreate {
 	if l.addresses != nil {
 		create.SetAddresses(l.addresses)
 	}
-	return create
+	return create.SetNillableExpiresAt(l.until)
 }
 
 func subset[K comparable](ids, of []K) bool { return common(ids, of) == len(ids) }

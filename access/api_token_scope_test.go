@@ -278,6 +278,48 @@ func TestRotation(t *testing.T) {
 	wantCode(t, err, access.CodeUnauthenticated)
 }
 
+// TestTokensMakeNoneThatOutliveThem: nor does a secret from before a rotation, which is to end.
+func TestTokensMakeNoneThatOutliveThem(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	end := b.clock.Now().Add(time.Hour)
+	as := func(secret string) context.Context {
+		t.Helper()
+		by, err := b.access.Authenticate(t.Context(), secret)
+		must(t, err)
+		return actor.NewContext(t.Context(), by)
+	}
+	long, err := b.access.CreateAPIToken(b.member, access.CreateAPITokenInput{Name: "long"})
+	must(t, err)
+	brief, err := b.access.CreateAPIToken(b.member,
+		access.CreateAPITokenInput{Name: "brief", ExpiresAt: &end})
+	must(t, err)
+	ends := func(secret string, want time.Time) {
+		t.Helper()
+		ctx := as(secret)
+		made, err := b.access.CreateAPIToken(ctx, access.CreateAPITokenInput{Name: "inherits"})
+		must(t, err)
+		if !made.Token.ExpiresAt.Equal(want) {
+			t.Errorf("it ends at %s, not %s", made.Token.ExpiresAt, want)
+		}
+		_, err = b.access.CreateAPIToken(ctx, access.CreateAPITokenInput{Name: "outlives",
+			ExpiresAt: new(want.Add(time.Microsecond))})
+		wantCode(t, err, access.CodeForbidden)
+		_, err = b.access.RotateAPIToken(ctx, access.RotateAPITokenInput{ID: long.Token.ID})
+		wantCode(t, err, access.CodeForbidden)
+	}
+	ends(brief.Secret, end)
+	rotated, err := b.access.RotateAPIToken(b.member,
+		access.RotateAPITokenInput{ID: brief.Token.ID, OverlapSeconds: new(60)})
+	must(t, err)
+	ends(brief.Secret, b.clock.Now().Add(time.Minute))
+	_, err = b.access.RotateAPIToken(as(brief.Secret), access.RotateAPITokenInput{ID: brief.Token.ID})
+	wantCode(t, err, access.CodeForbidden)
+	ends(rotated.Secret, end)
+	_, err = b.access.RotateAPIToken(as(rotated.Secret), access.RotateAPITokenInput{ID: brief.Token.ID})
+	must(t, err)
+}
+
 // TestTokensFollowTheirUser: what a token may do ends with what its user may.
 func TestTokensFollowTheirUser(t *testing.T) {
 	t.Parallel()

@@ -218,7 +218,7 @@ func (s *Service) authenticateSession(ctx context.Context, secret string) (actor
 			return actor.Actor{}, fmt.Errorf("note use of session: %w", err)
 		}
 	}
-	return s.as(ctx, actor.User(one.OrgID, u.ID, u.Role).WithSession(one.ID))
+	return s.as(ctx, actor.User(one.OrgID, u.ID, u.Role).WithSession(one.ID).Ending(one.ExpiresAt))
 }
 
 // clip is the beginning of a text from outside, as valid UTF-8 of at most so many bytes, that Postgres

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/cardea/cardea/typeid"
 )
@@ -79,6 +80,8 @@ type Actor struct {
 	Confined bool
 	// Scopes are all that the token may be used for; nil: for whatever its user may do.
 	Scopes []Scope
+	// Until is when the secret that they came with ends by itself; zero if it does not.
+	Until time.Time
 }
 
 // User is a person signed in.
@@ -129,8 +132,16 @@ func (a Actor) WithScopes(scopes []Scope) Actor {
 	return a
 }
 
-// Equal says that two actors are the same one with the same rights.
-func (a Actor) Equal(b Actor) bool { return reflect.DeepEqual(a, b) }
+// Ending says when what the actor came with ends by itself.
+func (a Actor) Ending(until time.Time) Actor {
+	a.Until = until
+	return a
+}
+
+// Equal says that two actors are the same one with the same rights, until whenever.
+func (a Actor) Equal(b Actor) bool {
+	return reflect.DeepEqual(a.Ending(time.Time{}), b.Ending(time.Time{}))
+}
 
 // WithSession says through which sign-in a user acts.
 func (a Actor) WithSession(id typeid.Session) Actor {

@@ -8,9 +8,7 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
-	"github.com/cardea/cardea/ent/apitoken"
 	"github.com/cardea/cardea/ent/journalhead"
-	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
@@ -163,55 +161,51 @@ func concerns(ctx context.Context, e *journal.Event) bool {
 type proof struct {
 	authenticate func(context.Context, string) (actor.Actor, error)
 	token        string // "" if the request came with an actor and no token that we know
+	ending       *ending
 }
 
 // errRights ends a subscription that was opened with rights which its actor no longer has.
 var errRights = access.Error{Code: access.CodeForbidden, Message: "your rights have changed"}
 
-// renew returns who it speaks for now. It fails with UNAUTHENTICATED if that is nobody.
+// renew returns who it speaks for now, and has the connection end when that does. It fails with UNAUTHENTICATED if that is nobody.
 func (p proof) renew(ctx context.Context, by actor.Actor) (actor.Actor, error) {
 	if p.token == "" {
 		return by, nil
 	}
-	return p.authenticate(ctx, p.token)
+	now, err := p.authenticate(ctx, p.token)
+	if err == nil {
+		p.ending.by(now.Until)
+	}
+	return now, err
 }
 
-// forever is longer than any connection.
-const forever = 10 * 365 * 24 * time.Hour
-
-// endWith has a long connection end when the token or the session that it was opened with does. The
-// timer is to be stopped with the connection.
-func (h *Handler) endWith(
-	ctx context.Context, by actor.Actor, end context.CancelCauseFunc,
-) (*time.Timer, error) {
-	at, err := h.expiryOf(actor.NewContext(ctx, by), by)
-	if err != nil {
-		return nil, fmt.Errorf("load expiry: %w", err)
-	}
-	left := forever
-	if at != nil {
-		left = time.Until(*at)
-	}
-	return time.AfterFunc(left, func() { end(errForbidden) }), nil
+// ending ends a long connection with what it was opened with.
+type ending struct {
+	end   context.CancelCauseFunc
+	mu    sync.Mutex
+	at    time.Time
+	timer *time.Timer // nil: that does not end by itself
 }
 
-// expiryOf is when what an actor proved themself with ends; nil: never.
-func (h *Handler) expiryOf(ctx context.Context, by actor.Actor) (*time.Time, error) {
-	switch {
-	case !by.Token.IsZero():
-		token, err := h.db.APIToken.Query().Where(apitoken.ID(by.Token)).Only(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return token.ExpiresAt, nil
-	case !by.Session.IsZero():
-		one, err := h.db.Session.Query().Where(session.ID(by.Session)).Only(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return &one.ExpiresAt, nil
+// by sets the end, or brings it forward: another look may have found it to be sooner. Later it never is.
+func (e *ending) by(at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at.IsZero() || e.timer != nil && !at.Before(e.at) {
+		return
 	}
-	return nil, nil
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	e.at, e.timer = at, time.AfterFunc(time.Until(at), func() { e.end(errForbidden) })
+}
+
+func (e *ending) stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.timer != nil {
+		e.timer.Stop()
+	}
 }
 
 // stillEntitled fails unless the actor of ctx is who they were, with the same role and at the same

@@ -200,3 +200,31 @@ func TestRotateAPIToken(t *testing.T) {
 	w.ask(person{secret: again.text("rotateApiToken.secret")}, `{ viewer { role } }`).ok()
 	equal(t, socket.failed("doors"), "UNAUTHENTICATED")
 }
+
+// TestOverlapEndsSockets: a socket that was opened with the secret from before a rotation ends with the
+// overlap, whether it was opened before or after, and though nothing happens meanwhile.
+func TestOverlapEndsSockets(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.key(w.admin, w.member.user, w.door(w.admin, w.site(w.admin, "Harbour"), "Gate"))
+	before := w.connectAs(w.member)
+	before.start("doors", watch)
+	before.expect("doors", "Gate: present")
+	overlap := 1
+	rotated, err := w.access.RotateAPIToken(w.member.ctx,
+		access.RotateAPITokenInput{ID: w.member.token.ID, OverlapSeconds: &overlap})
+	must(t, err)
+	start := time.Now()
+	during := w.connectAs(w.member)
+	during.start("doors", watch)
+	renewed := w.connectAs(person{secret: rotated.Secret})
+	renewed.start("doors", watch)
+	renewed.expect("doors", "Gate: present")
+	for _, c := range []*client{before, during} {
+		equal(t, c.closed(), 4403)
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("it lived on for %s", took)
+		}
+	}
+	renewed.quiet()
+}

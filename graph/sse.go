@@ -42,10 +42,15 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) (no *refus
 	if no != nil {
 		return no
 	}
-	ctx, end := context.WithCancelCause(context.WithValue(r.Context(), proofKey, proof{
-		authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
-	}))
+	ctx, end := context.WithCancelCause(r.Context())
 	defer end(errGone)
+	proved := proof{
+		authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
+		ending: &ending{end: end},
+	}
+	ctx = context.WithValue(ctx, proofKey, proved)
+	proved.ending.by(by.Until)
+	defer proved.ending.stop()
 	defer h.connections.enter(end)()
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -53,11 +58,6 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) (no *refus
 			no = &refused{status: http.StatusInternalServerError, fault: internal}
 		}
 	}()
-	expiry, err := h.endWith(ctx, by, end)
-	if err != nil {
-		return &refused{status: http.StatusServiceUnavailable, fault: h.mask(ctx, err)}
-	}
-	defer expiry.Stop()
 	ctx = graphql.StartOperationTrace(ctx)
 	operation, faults := h.executor.CreateOperationContext(ctx, params)
 	if len(faults) > 0 {

@@ -74,10 +74,9 @@ type socket struct {
 	ctx  context.Context         //nolint:containedctx // the socket's own, which end ends
 	end  context.CancelCauseFunc // the first cause counts
 
-	proof  proof
-	by     actor.Actor
-	ready  bool        // connection_init was accepted; the reader's own, as is expiry
-	expiry *time.Timer // ends the socket with its token
+	proof proof
+	by    actor.Actor
+	ready bool // connection_init was accepted; the reader's own
 
 	running    sync.WaitGroup
 	mu         sync.Mutex
@@ -96,8 +95,10 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		Handler: h, conn: conn, ctx: ctx, end: end, operations: map[string]*task{},
 		proof: proof{
 			authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
+			ending: &ending{end: end},
 		},
 	}
+	defer s.proof.ending.stop()
 	if conn.Subprotocol() != subprotocol {
 		end(errSubprotocol)
 	}
@@ -115,9 +116,6 @@ func (s *socket) run() {
 	waiting := time.AfterFunc(initTimeout, func() { s.end(errInitTimeout) })
 	defer waiting.Stop()
 	s.read(waiting)
-	if s.expiry != nil {
-		s.expiry.Stop()
-	}
 	s.end(errGone)
 	s.running.Wait()
 	watched.Wait()
@@ -225,10 +223,7 @@ func (s *socket) init(payload json.RawMessage) error {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
-	if s.expiry, err = s.endWith(ctx, by, s.end); err != nil {
-		_ = s.mask(ctx, err)
-		return errTrouble
-	}
+	s.proof.ending.by(by.Until)
 	s.by, s.ready = by, true
 	s.write(message{Type: "connection_ack"})
 	return nil

@@ -338,7 +338,7 @@ input CreateApiTokenInput {
   name: String!
   "Whom it acts for; the viewer if absent."
   userId: ID
-  "Until when it is good, at most a year from now; a year if absent."
+  "Until when it is good, at most a year from now. If absent, as long as the token in use, or for a year."
   expiresAt: DateTime
   "What it may be used for; whatever its person may do if absent."
   scopes: [ApiScope!]
