@@ -181,9 +181,8 @@ func (m *matrix) readsNodes(t *testing.T, c caller, kind string) {
 	}
 }
 
-// edges select each field of a kind by itself, under a name that begins with the field's: two steps
-// far if it leads to nouns, once for all that
-// may be there and once for each of its filters.
+// edges select each field of a kind by itself, under a name that begins with the field's: two steps far
+// if it leads to nouns, once for all that may be there and once for each of its filters.
 func (m *matrix) edges(c caller, kind string) (edges []string) {
 	for _, f := range m.schema.Types[kind].Fields {
 		if strings.HasPrefix(f.Name, "__") || !m.allows(c, kind, f) {

@@ -157,7 +157,9 @@ func (e *realm) newPeople() {
 	bare.Scopes = []actor.Scope{"organization:read"}
 	confined.SiteIDs = []typeid.Site{e.here.site.ID}
 	e.bare, e.confined = e.newToken(bare), e.newToken(confined)
-	e.token = e.newToken(access.CreateAPITokenInput{Name: e.name("Hub"), UserID: &e.keeper.user.ID}).token
+	soon := time.Now().Add(time.Hour) // before the token that is to rotate it does
+	e.token = e.newToken(access.CreateAPITokenInput{Name: e.name("Hub"), UserID: &e.keeper.user.ID,
+		ExpiresAt: &soon}).token
 	e.session, e.spareSession = e.newSession(e.keeper), e.newSession(e.keeper)
 	e.newSession(e.holder)
 	e.ring = e.passkey(e.keeper, e.name("Key ring"))
