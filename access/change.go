@@ -131,7 +131,7 @@ const (
 		WHERE m.org_id = $1 AND m.user_id = ANY ($2))`
 	// keysToGroup are those for the group of doors named, or for the one that it is part of.
 	keysToGroup = `k.id IN (SELECT t.key_id FROM key_targets t
-		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) IN (
+		WHERE t.org_id = $1 AND t.target IN (
 			SELECT unnest(ARRAY[g.id, g.parent_id]) FROM door_groups g
 			WHERE g.org_id = $1 AND g.id = ANY ($2)))`
 	// keysOfWhole, sharedFromWhole and keysToWhole are those of groups, listed besides, that the group
@@ -140,11 +140,11 @@ const (
 	sharedFromWhole = `k.parent_id IN (SELECT p.id FROM keys p
 		WHERE p.org_id = $1 AND p.user_group_id = ANY ($3))`
 	keysToWhole = `k.id IN (SELECT t.key_id FROM key_targets t
-		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($3))`
+		WHERE t.org_id = $1 AND t.target = ANY ($3))`
 	doorsOfGroup = `SELECT m.door_id FROM door_group_doors m
 		WHERE m.org_id = $1 AND m.door_group_id = ANY ($2)`
 	keysToDoor = `k.id IN (SELECT t.key_id FROM key_targets t
-		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) IN (
+		WHERE t.org_id = $1 AND t.target IN (
 			SELECT unnest(ARRAY[d.id, d.site_id]) FROM doors d WHERE d.org_id = $1 AND d.id = ANY ($2)
 			UNION ALL SELECT unnest(ARRAY[g.id, g.parent_id]) FROM door_group_doors m
 			JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id

@@ -260,10 +260,10 @@ func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
 			WHERE k.org_id = $1 AND k.id IN (
 				SELECT key_id FROM key_targets
 				WHERE org_id = $1 AND user_id = ANY ((SELECT $2)::uuid[])
-				  AND COALESCE(door_id, door_group_id, site_id) = ANY ((SELECT $3)::uuid[])
+				  AND target = ANY ((SELECT $3)::uuid[])
 				UNION ALL SELECT key_id FROM key_targets
 				WHERE org_id = $1 AND user_group_id = ANY ((SELECT $2)::uuid[])
-				  AND COALESCE(door_id, door_group_id, site_id) = ANY ((SELECT $3)::uuid[]))
+				  AND target = ANY ((SELECT $3)::uuid[]))
 			UNION
 			SELECT k.id, k.parent_id FROM keys k JOIN chain c ON k.org_id = $1 AND k.id = c.parent_id
 		)
@@ -271,9 +271,9 @@ func (l *factLoader) loadChain(ctx context.Context) (chain, error) {
 			k.schedule_id, k.uses, k.uses_left, NOT k.remote, k.suspended_at IS NOT NULL,
 			k.revoked_at IS NOT NULL, k.parent_id, k.shared_by_id, t.door_id, t.door_group_id, t.site_id
 		FROM chain c JOIN keys k ON k.org_id = $1 AND k.id = c.id LEFT JOIN LATERAL (
-			SELECT door_id, door_group_id, site_id FROM key_targets
+			SELECT door_id, door_group_id, site_id, target FROM key_targets
 			WHERE org_id = $1 AND key_id = c.id OFFSET 0
-		) t ON COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ((SELECT $3)::uuid[])`,
+		) t ON t.target = ANY ((SELECT $3)::uuid[])`,
 		[]any{l.org, pq.Array(once(l.holders)), pq.Array(once(l.targets))}, c.add)
 	return c, err
 }

@@ -290,7 +290,7 @@ func (b bearing) concerned() string {
 func (b bearing) reached() string {
 	return `
 	WITH given AS (SELECT $2::uuid[], $3::uuid[]), opened AS (
-		SELECT DISTINCT COALESCE(t.door_id, t.door_group_id, t.site_id) AS id FROM key_targets t
+		SELECT DISTINCT t.target AS id FROM key_targets t
 		JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
 		WHERE t.org_id = $1 AND k.revoked_at IS NULL AND (` + or(b.opens, "FALSE") + `)
 	), concerned (id) AS (

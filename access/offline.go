@@ -91,7 +91,7 @@ const peopleOfDoors = `
 	WITH held AS (
 		SELECT DISTINCT t.user_id, t.user_group_id
 		FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
-		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($2::uuid[])
+		WHERE t.org_id = $1 AND t.target = ANY ($2::uuid[])
 		  AND k.revoked_at IS NULL
 	), part AS (
 		SELECT user_group_id AS id FROM held WHERE user_group_id IS NOT NULL

@@ -110,7 +110,7 @@ func keyAt(ids []typeid.Site) predicate.Key {
 				JOIN door_groups g ON g.org_id = m.org_id AND g.id = m.door_group_id
 				WHERE d.site_id = ANY (?)) AS place (org_id, id)
 			  ON t.org_id = place.org_id
-			 AND COALESCE(t.door_id, t.door_group_id, t.site_id) = place.id`, at, at, at))
+			 AND t.target = place.id`, at, at, at))
 	}
 }
 

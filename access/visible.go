@@ -397,7 +397,7 @@ const schedulesOfUser = `SELECT k.schedule_id FROM keys k
 // targetsOfUser is what the valid keys of a user and of their groups are for. Its arguments are the
 // user thrice, and the instant four times.
 const targetsOfUser = `FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
-	WHERE t.org_id = (SELECT org_id FROM users WHERE id = ?) AND COALESCE(t.user_id, t.user_group_id) IN (
+	WHERE t.org_id = (SELECT org_id FROM users WHERE id = ?) AND t.holder IN (
 		SELECT ?::uuid UNION ALL SELECT ` + groupsOfUser + `)
 	  AND k.revoked_at IS NULL AND k.suspended_at IS NULL
 	  AND (k.valid_from IS NULL OR k.valid_from <= ?)

@@ -294,7 +294,7 @@ const peopleWithKeys = `
 	WITH holder AS MATERIALIZED (
 		SELECT DISTINCT t.user_group_id AS id
 		FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
-		WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) = ANY ($2::uuid[])
+		WHERE t.org_id = $1 AND t.target = ANY ($2::uuid[])
 		  AND t.user_group_id IS NOT NULL AND ` + keyInForce + `
 	), part AS (
 		SELECT id FROM holder
@@ -304,7 +304,7 @@ const peopleWithKeys = `
 		SELECT c.user_id FROM unnest($2::uuid[]) AS target (id) CROSS JOIN LATERAL (
 			SELECT DISTINCT t.user_id
 			FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
-			WHERE t.org_id = $1 AND COALESCE(t.door_id, t.door_group_id, t.site_id) = target.id
+			WHERE t.org_id = $1 AND t.target = target.id
 			  AND t.user_id > $3 AND ` + keyInForce + `
 			ORDER BY t.user_id LIMIT $5) c
 		UNION
@@ -330,7 +330,7 @@ const doorsOfHolders = `
 	WITH target AS MATERIALIZED (
 		SELECT DISTINCT t.door_id, t.door_group_id, t.site_id
 		FROM key_targets t JOIN keys k ON k.org_id = t.org_id AND k.id = t.key_id
-		WHERE t.org_id = $1 AND COALESCE(t.user_id, t.user_group_id) = ANY ($2::uuid[])
+		WHERE t.org_id = $1 AND t.holder = ANY ($2::uuid[])
 		  AND ` + keyInForce + `
 	), place AS (
 		SELECT DISTINCT site_id AS id FROM target WHERE site_id IS NOT NULL
@@ -340,7 +340,7 @@ const doorsOfHolders = `
 		  ON g.org_id = $1 AND g.parent_id = t.door_group_id
 	), unlocking AS MATERIALIZED (
 		SELECT id, site_id, unlock_schedule_id AS plan FROM doors
-		WHERE org_id = $1 AND id > $3 AND unlock_schedule_id IS NOT NULL AND cardinality($6::uuid[]) > 0
+		WHERE org_id = $1 AND id > $3 AND unlock_schedule_id IS NOT NULL AND cardinality((SELECT $6)::uuid[]) > 0
 	)
 	SELECT id FROM (
 		SELECT door_id AS id FROM target WHERE door_id > $3

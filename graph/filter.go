@@ -43,7 +43,7 @@ func opens(s *sql.Selector, of operand) *sql.Predicate {
 	column := s.C(key.FieldID)
 	return sql.P(func(b *sql.Builder) {
 		b.Ident(column).WriteString(` IN (SELECT via.key_id FROM key_targets AS via WHERE
-			(via.org_id, COALESCE(via.door_id, via.door_group_id, via.site_id)) IN (
+			(via.org_id, via.target) IN (
 			SELECT d.org_id, unnest(ARRAY[d.id, d.site_id]) FROM doors AS d WHERE d.id = `)
 		of(b)
 		b.WriteString(` UNION ALL SELECT m.org_id, unnest(ARRAY[g.id, g.parent_id])

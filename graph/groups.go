@@ -134,7 +134,7 @@ func holdsDoor(s *sql.Selector, of operand) *sql.Predicate {
 // namesGroup is true of keys that name a group of doors.
 func namesGroup(s *sql.Selector, of operand) *sql.Predicate {
 	return linked(s, key.FieldID, `SELECT via.key_id FROM key_targets AS via
-		WHERE COALESCE(via.door_id, via.door_group_id, via.site_id) = `, of)
+		WHERE via.target = `, of)
 }
 
 // linked is true of rows whose column is what a table, called via, links to a parent.

@@ -150,7 +150,7 @@ func (e *realm) newPeople() {
 	done(e.access.RevokeAPIToken(e.owner.ctx,
 		access.RevokeAPITokenInput{ID: e.revoked.token.ID}))
 	e.expired = e.newToken(own())
-	_, err := e.pool.ExecContext(e.t.Context(), "UPDATE api_tokens SET expires_at = $2 WHERE id = $1",
+	_, err := e.pool.ExecContext(everywhere(e.t), "UPDATE api_tokens SET expires_at = $2 WHERE id = $1",
 		e.expired.token.ID, time.Now().Add(-time.Second))
 	must(e.t, err)
 	bare, confined := own(), own()

@@ -193,7 +193,7 @@ func node(
 // reserve is a second pool of the node.
 func (w *world) reserve() *ent.Client {
 	w.t.Helper()
-	small, err := pool.Open(w.database, 4)
+	small, err := pool.Open(w.database, 4, pool.FenceAll)
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = small.Close() })
 	return rule.Guard(ent.NewClient(ent.Driver(

@@ -323,7 +323,8 @@ func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, n
 // expire deletes the events up to a number, as retention does.
 func (w *world) expire(org typeid.Organization, last int64) {
 	w.Helper()
-	_, err := testenv.OpenSQL(w.T, w.database).ExecContext(w.Context(),
+	everywhere := actor.NewContext(w.Context(), actor.System("test"))
+	_, err := testenv.OpenSQL(w.T, w.database).ExecContext(everywhere,
 		`DELETE FROM events WHERE org_id = $1 AND seq <= $2`, org, last)
 	if err != nil {
 		w.Fatal(err)

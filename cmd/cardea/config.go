@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/cardea/cardea/access/seal"
+	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/mail"
 )
 
@@ -32,6 +33,7 @@ type config struct {
 	DatabaseURL    string
 	DatabasePool   int
 	Reserve        int
+	Fence          pool.Fencing
 	RedisURL       string
 	RedisNamespace string
 	Secrets        *seal.Keyring
@@ -63,6 +65,12 @@ var environment = []variable{
 		func(c *config, v string) error { return readCount(&c.DatabasePool, v) }},
 	{"CARDEA_DATABASE_RESERVE", "5", "more of them, for lockdowns, tokens and telling devices",
 		func(c *config, v string) error { return readCount(&c.Reserve, v) }},
+	{"CARDEA_DATABASE_FENCE", "all",
+		"what row-level security holds: all, writes (reads go without) or off (a superuser's role)",
+		func(c *config, v string) error {
+			c.Fence = pool.Fencing(v)
+			return checkOneOf(v, string(pool.FenceAll), string(pool.FenceWrites), string(pool.FenceOff))
+		}},
 	{"CARDEA_REDIS_URL", "", "Redis, as rediss://user:password@host:6379 or unix:///path",
 		func(c *config, v string) error { c.RedisURL = v; return checkURL(v, "redis", "rediss", "unix") }},
 	{"CARDEA_REDIS_NAMESPACE", "", "prefix of all keys and channels, to share a Redis",

@@ -118,12 +118,13 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 	return n, nil
 }
 
-// openDatabase opens the model, and refuses a database that lacks a migration.
+// openDatabase opens the model, and refuses a database that lacks a migration, or whose row-level
+// security would not hold us.
 func (n *node) openDatabase(ctx context.Context) (err error) {
-	if n.db, err = pool.Open(n.config.DatabaseURL, n.config.DatabasePool); err != nil {
+	if n.db, err = pool.Open(n.config.DatabaseURL, n.config.DatabasePool, n.config.Fence); err != nil {
 		return err
 	}
-	if n.spare, err = pool.Open(n.config.DatabaseURL, n.config.Reserve); err != nil {
+	if n.spare, err = pool.Open(n.config.DatabaseURL, n.config.Reserve, n.config.Fence); err != nil {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(),
@@ -135,6 +136,19 @@ func (n *node) openDatabase(ctx context.Context) (err error) {
 	pending, err := migrations.Pending(ctx, n.db)
 	if err == nil && len(pending) > 0 {
 		err = fmt.Errorf("the database lacks %d migrations: run cardea migrate", len(pending))
+	}
+	if err == nil && n.config.Fence != pool.FenceOff {
+		err = checkFence(ctx, n.db)
+	}
+	return err
+}
+
+// checkFence refuses a role that row-level security does not hold, with what to do about it.
+func checkFence(ctx context.Context, db *sql.DB) error {
+	err := pool.CheckFence(ctx, db)
+	if errors.Is(err, pool.ErrUnfenced) {
+		return fmt.Errorf("%w: connect as an ordinary role that owns the tables, or do without by "+
+			"CARDEA_DATABASE_FENCE=off", err)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -371,6 +372,30 @@ func TestConfigurationListsEveryMistake(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hidden") {
 		t.Error("it shows a password or a secret")
+	}
+}
+
+// Postgres lets a superuser past every policy: to serve as one has to be said.
+func TestServeRefusesASuperuser(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	u, err := url.Parse(s.env["CARDEA_DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User("cardea") // administers private servers
+	s.env["CARDEA_DATABASE_URL"] = u.String()
+	err = run(t.Context(), []string{"serve"}, s.getenv, io.Discard, t.Output())
+	if err == nil || !strings.Contains(err.Error(), "CARDEA_DATABASE_FENCE=off") {
+		t.Fatalf("got %v", err)
+	}
+	s.env["CARDEA_DATABASE_FENCE"] = "off"
+	var answer struct {
+		Doors struct{ Nodes []struct{ ID string } }
+	}
+	s.ask(s.serve("api"), "{ doors { nodes { id } } }", &answer)
+	if len(answer.Doors.Nodes) == 0 {
+		t.Error("no doors")
 	}
 }
 

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"strings"
 
 	"github.com/lib/pq"
@@ -34,6 +35,7 @@ type statement interface {
 type conn struct {
 	connection
 	statements *statements
+	fence      fence
 	inTx       bool
 	spent      bool
 }
@@ -42,6 +44,9 @@ type conn struct {
 func (c *conn) QueryContext(
 	ctx context.Context, query string, args []driver.NamedValue,
 ) (driver.Rows, error) {
+	if err := c.stand(ctx, query); err != nil {
+		return nil, err
+	}
 	if !worthKeeping(query, args) {
 		rows, err := c.connection.QueryContext(ctx, query, args)
 		return rows, c.note(err)
@@ -55,6 +60,9 @@ func (c *conn) QueryContext(
 func (c *conn) ExecContext(
 	ctx context.Context, query string, args []driver.NamedValue,
 ) (driver.Result, error) {
+	if err := c.stand(ctx, query); err != nil {
+		return nil, err
+	}
 	if !worthKeeping(query, args) {
 		result, err := c.connection.ExecContext(ctx, query, args)
 		return result, c.note(err)
@@ -64,8 +72,24 @@ func (c *conn) ExecContext(
 	})
 }
 
+// PrepareContext implements driver.ConnPrepareContext, within a transaction only: a statement that
+// outlives it could run for somebody else.
+func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if !c.inTx {
+		return nil, errors.New("prepare a statement outside of a transaction: the pool does that")
+	}
+	if err := c.stand(ctx, query); err != nil {
+		return nil, err
+	}
+	s, err := c.connection.PrepareContext(ctx, query)
+	return s, c.note(err)
+}
+
 // BeginTx implements driver.ConnBeginTx.
 func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	if err := c.stand(ctx, "BEGIN"); err != nil {
+		return nil, err
+	}
 	t, err := c.connection.BeginTx(ctx, options)
 	if err != nil {
 		return nil, c.note(err)
@@ -126,12 +150,17 @@ func worthKeeping(query string, args []driver.NamedValue) bool {
 	if len(args) == 0 {
 		return false
 	}
-	verb, _, _ := strings.Cut(strings.TrimLeft(query, " \t\n("), " ")
-	switch strings.ToUpper(verb) {
+	switch verb(query) {
 	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
 		return true
 	}
 	return false
+}
+
+// verb is the first word of a query.
+func verb(query string) string {
+	word, _, _ := strings.Cut(strings.TrimLeft(query, " \t\n("), " ")
+	return strings.ToUpper(word)
 }
 
 // tx tells its connection when it ends.
@@ -142,12 +171,15 @@ type tx struct {
 
 // Commit implements driver.Tx.
 func (t tx) Commit() error {
-	t.conn.inTx = false
+	t.conn.ended()
 	return t.conn.note(t.Tx.Commit())
 }
 
 // Rollback implements driver.Tx.
 func (t tx) Rollback() error {
-	t.conn.inTx = false
+	t.conn.ended()
 	return t.Tx.Rollback()
 }
+
+// ended is called when a transaction ends: what was told within it has ended too.
+func (c *conn) ended() { c.inTx, c.fence.moved = false, false }

@@ -35,12 +35,12 @@ import (
 const life = 5 * time.Minute
 
 // Open returns a pool of at most size connections to the database of a URL. It does not connect yet.
-func Open(databaseURL string, size int) (*sql.DB, error) {
-	connector, err := pq.NewConnector(databaseURL)
+func Open(databaseURL string, size int, how Fencing) (*sql.DB, error) {
+	plain, err := pq.NewConnector(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := sql.OpenDB(preparing{connector})
+	db := sql.OpenDB(connector{plain, how})
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxLifetime(life)
@@ -52,11 +52,14 @@ func Client(db *sql.DB) *ent.Client {
 	return rule.Guard(ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db))))
 }
 
-// preparing makes connections that keep prepared statements.
-type preparing struct{ driver.Connector }
+// connector makes connections that keep prepared statements and tell Postgres whom they serve.
+type connector struct {
+	driver.Connector
+	how Fencing
+}
 
 // Connect implements driver.Connector.
-func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
+func (p connector) Connect(ctx context.Context) (driver.Conn, error) {
 	plain, err := p.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -66,5 +69,5 @@ func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = plain.Close()
 		return nil, fmt.Errorf("open database: %T lacks a method", plain)
 	}
-	return &conn{connection: c, statements: newStatements(keep)}, nil
+	return &conn{connection: c, statements: newStatements(keep), fence: fence{how: p.how}}, nil
 }

@@ -15,7 +15,7 @@ import (
 // open returns a pool of one connection, so that a test knows which one it uses.
 func open(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := pool.Open(testenv.Postgres(t), 1)
+	db, err := pool.Open(testenv.Postgres(t), 1, pool.FenceAll)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestStatementsAreKept(t *testing.T) {
 		}
 	}
 	exec(t, db, `SET application_name = 'x'`)
-	if n := number(t, db, count); n != 1 {
+	if n := number(t, db, count); n != 2 { // it, and the one that says whom it is for
 		t.Fatalf("%d statements are prepared", n)
 	}
 }

@@ -55,7 +55,8 @@ func (c Config) Needs() []Need {
 
 // Services are running servers. They belong to whoever started them, who must call Stop.
 type Services struct {
-	// PostgresURL opens an existing, perhaps empty database as its owner and superuser.
+	// PostgresURL opens an existing, perhaps empty database as its owner, an ordinary role that may
+	// also create others.
 	PostgresURL string
 	// RedisURL is understood by redis.ParseURL: unix:///path/redis.sock for a private server.
 	RedisURL string

@@ -128,6 +128,26 @@ func TestSecondStartKeepsData(t *testing.T) {
 	}
 }
 
+// Row-level security holds whoever uses a private server, also with data that a superuser made.
+func TestProgramsAreNoSuperusers(t *testing.T) {
+	t.Parallel()
+	cfg := localservices.Config{Dir: openDir(t), Durable: true}
+	services := start(t, cfg)
+	wantNumber(t, services.PostgresURL, `SELECT count(*) FROM pg_roles
+		WHERE rolname = current_user AND NOT rolsuper AND NOT rolbypassrls`, 1)
+	administrator, err := url.Parse(services.PostgresURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	administrator.User = url.User("cardea")
+	remember(t, administrator.String())
+	if _, err := query(t, services.PostgresURL, `SELECT n FROM kept`); err == nil {
+		t.Fatal("the table is not the administrator's own")
+	}
+	stop(t, services)
+	recall(t, start(t, cfg).PostgresURL)
+}
+
 func TestDurableAndHastyDataAreApart(t *testing.T) {
 	t.Parallel()
 	cfg := localservices.Config{Dir: openDir(t)}
@@ -166,7 +186,7 @@ func TestNobodyElseCanReachTheServers(t *testing.T) {
 		`SELECT count(*) FROM pg_settings WHERE name = 'listen_addresses' AND setting = ''`, 1)
 	wantNumber(t, services.PostgresURL,
 		`SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolpassword IS NOT NULL
-			AND rolname <> 'cardea'`, 0)
+			AND rolname NOT IN ('cardea', 'cardea_app')`, 0)
 }
 
 // A terminal sends Ctrl-C to its foreground process group.

@@ -57,8 +57,8 @@ func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
-	program := filepath.Join(server.dir, "postgres")
-	cmd := s.place.command(context.WithoutCancel(ctx), program, args...)
+	binary := filepath.Join(server.dir, "postgres")
+	cmd := s.place.command(context.WithoutCancel(ctx), binary, args...)
 	logPath := filepath.Join(s.place.dir, "postgres.log")
 	p, err := launch("postgres", cmd, logPath, syscall.SIGINT)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Services) startPostgres(ctx context.Context, durable bool) error {
 	if err := p.await(ctx, s.place.ensureDatabase); err != nil {
 		return err
 	}
-	s.PostgresURL = s.place.postgresURL("cardea")
+	s.PostgresURL = s.place.postgresURL(program, "cardea")
 	s.log.Info("started", "service", p.name, "version", server.major, "data", data)
 	return nil
 }
@@ -87,7 +87,7 @@ func (p *place) createCluster(ctx context.Context, server postgresProgram, data 
 		return fmt.Errorf("clear an unfinished cluster: %w", err)
 	}
 	cmd := p.command(ctx, filepath.Join(server.dir, "initdb"), "--pgdata="+unfinished,
-		"--username=cardea", "--auth=trust", "--encoding=UTF8", "--locale=C")
+		"--username="+superuser, "--auth=trust", "--encoding=UTF8", "--locale=C")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -144,23 +144,63 @@ func disownPidFile(path string) error {
 	return nil
 }
 
-// ensureDatabase succeeds when the server answers and has our database.
+// The roles of a private server: one administers it, and a program is the other, which row-level
+// security holds.
+const (
+	superuser = "cardea"
+	program   = "cardea_app"
+)
+
+// ensureDatabase succeeds when the server answers and has our database, which is the program's.
 func (p *place) ensureDatabase(ctx context.Context) error {
-	db, err := sql.Open("postgres", p.postgresURL("postgres"))
+	err := p.administer("postgres", func(db *sql.DB) error {
+		for _, made := range []struct{ there, statement string }{
+			{`SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cardea_app')`,
+				`CREATE ROLE cardea_app LOGIN CREATEDB`},
+			{`SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'cardea')`,
+				`CREATE DATABASE cardea`},
+		} {
+			var there bool
+			err := db.QueryRowContext(ctx, made.there).Scan(&there)
+			if err == nil && !there {
+				_, err = db.ExecContext(ctx, made.statement)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	var there bool
-	err = db.QueryRowContext(ctx,
-		`SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'cardea')`).Scan(&there)
-	if err == nil && !there {
-		_, err = db.ExecContext(ctx, `CREATE DATABASE cardea`)
-	}
-	return errors.Join(err, db.Close())
+	return p.administer("cardea", func(db *sql.DB) error {
+		_, err := db.ExecContext(ctx, handOver)
+		return err
+	})
 }
 
-func (p *place) postgresURL(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.User("cardea"), Path: "/" + database}
+// handOver makes the program the owner of the database and of all tables, which in data of before
+// were the administrator's.
+const handOver = `
+	ALTER DATABASE cardea OWNER TO cardea_app;
+	DO $$ DECLARE one regclass; BEGIN
+		FOR one IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			AND relkind IN ('r', 'p', 'v', 'm') AND relowner <> 'cardea_app'::regrole
+		LOOP EXECUTE format('ALTER TABLE %s OWNER TO cardea_app', one); END LOOP;
+	END $$`
+
+// administer works on a database as the administrator.
+func (p *place) administer(database string, work func(*sql.DB) error) error {
+	db, err := sql.Open("postgres", p.postgresURL(superuser, database))
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(db), db.Close())
+}
+
+func (p *place) postgresURL(role, database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User(role), Path: "/" + database}
 	u.RawQuery = url.Values{
 		"host": {p.sockets}, "port": {"5432"}, "sslmode": {"disable"},
 	}.Encode()

@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/lib/pq" // the driver for the maintenance database
+	"github.com/lib/pq" // also the driver for the maintenance database
+	"github.com/lib/pq/pqerror"
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/migrate/migrations"
@@ -32,7 +33,7 @@ const (
 // when the test has ended, unless the test failed.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
-	server := require(tb, "CARDEA_DATABASE_URL")
+	server := ordinary(tb, require(tb, "CARDEA_DATABASE_URL"))
 	name := fmt.Sprintf("cardea_test_%d_%s", time.Now().Unix(), strings.ToLower(rand.Text()[:12]))
 	err := onServer(tb.Context(), server, func(ctx context.Context, conn *sql.Conn) error {
 		template, err := ensureTemplate(ctx, server, conn)
@@ -52,7 +53,8 @@ func Postgres(tb testing.TB) string {
 	return withDatabase(server, name)
 }
 
-// drop removes the database of a test, with whatever the test left connected.
+// drop removes the database of a test, with whatever the test left connected. It is not done WITH
+// (FORCE), which an ordinary role may not where Postgres itself is cleaning up.
 func drop(tb testing.TB, server, name string) {
 	tb.Helper()
 	if tb.Failed() {
@@ -61,7 +63,11 @@ func drop(tb testing.TB, server, name string) {
 	}
 	ctx := context.WithoutCancel(tb.Context())
 	err := onServer(ctx, server, func(ctx context.Context, conn *sql.Conn) error {
-		_, err := conn.ExecContext(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+		_, err := conn.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = $1 AND usename = current_user`, name)
+		if err == nil {
+			_, err = conn.ExecContext(ctx, "DROP DATABASE "+name)
+		}
 		return err
 	})
 	if err != nil {
@@ -72,7 +78,7 @@ func drop(tb testing.TB, server, name string) {
 // OpenSQL opens a database for the length of the test, in the same way as production.
 func OpenSQL(tb testing.TB, databaseURL string) *sql.DB {
 	tb.Helper()
-	db, err := pool.Open(databaseURL, connections)
+	db, err := pool.Open(databaseURL, connections, pool.FenceAll)
 	if err != nil {
 		tb.Fatalf("open the test database: %v", err)
 	}
@@ -109,6 +115,51 @@ func onServer(
 	}
 	defer func() { _ = conn.Close() }()
 	return work(ctx, conn)
+}
+
+// role is who tests are, on a server whose URL names one that row-level security does not hold.
+const role = "cardea_test"
+
+// servers remembers the URL for an ordinary role, by the URL that was given.
+var servers sync.Map
+
+// ordinary returns the URL of the same server for a role that row-level security holds: the given one,
+// or if that is a superuser, as on most developers' machines, one that it makes.
+func ordinary(tb testing.TB, given string) string {
+	tb.Helper()
+	if known, ok := servers.Load(given); ok {
+		return known.(string) //nolint:forcetypeassert // holds nothing else
+	}
+	found := given
+	err := onServer(tb.Context(), given, func(ctx context.Context, conn *sql.Conn) error {
+		var bypasses bool
+		err := conn.QueryRowContext(ctx, `SELECT rolsuper OR rolbypassrls FROM pg_roles
+			WHERE rolname = current_user`).Scan(&bypasses)
+		if err != nil || !bypasses {
+			return err
+		}
+		found = withRole(given)
+		_, err = conn.ExecContext(ctx, `CREATE ROLE `+role+` LOGIN CREATEDB`)
+		if pq.As(err, pqerror.DuplicateObject, pqerror.UniqueViolation) != nil {
+			err = nil
+		}
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("become an ordinary role of the database server: %v", err)
+	}
+	servers.Store(given, found)
+	return found
+}
+
+// withRole names the role of tests instead.
+func withRole(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server // sql.Open has refused it by now
+	}
+	u.User = url.User(role)
+	return u.String()
 }
 
 // template remembers that this process has seen the template.
@@ -176,7 +227,8 @@ func makeTemplate(ctx context.Context, server string, conn *sql.Conn, name strin
 // sweep drops what failed and interrupted tests left behind a day ago.
 func sweep(ctx context.Context, conn *sql.Conn) error {
 	rows, err := conn.QueryContext(ctx, `SELECT datname FROM pg_database
-		WHERE datname ~ '^cardea_test_[0-9]+_' AND split_part(datname, '_', 3)::bigint < $1`,
+		WHERE datname ~ '^cardea_test_[0-9]+_' AND split_part(datname, '_', 3)::bigint < $1
+		  AND datdba = current_user::regrole`,
 		time.Now().Add(-keep).Unix())
 	if err != nil {
 		return fmt.Errorf("find old test databases: %w", err)

@@ -102,10 +102,14 @@ func TestDatabaseOfAFailedTestStays(t *testing.T) {
 
 func dropDatabase(t *testing.T, server *sql.DB, name string) {
 	t.Helper()
-	_, err := server.ExecContext(context.WithoutCancel(t.Context()),
-		"DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
-	if err != nil {
-		t.Error(err)
+	for _, statement := range []string{
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity " +
+			"WHERE usename = current_user AND datname = '" + name + "'",
+		"DROP DATABASE IF EXISTS " + name,
+	} {
+		if _, err := server.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

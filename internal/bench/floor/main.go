@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	db, err := pool.Open(*database, poolSize)
+	db, err := pool.Open(*database, poolSize, pool.FenceOff)
 	if err != nil {
 		return err
 	}
