@@ -80,8 +80,8 @@ func (s *Service) attemptPIN(ctx context.Context, keypad typeid.Door) (a *attemp
 	return a, err
 }
 
-// recognizePIN looks at a PIN if the keypad is not blocked. What it takes does not depend on whether
-// there is such a PIN.
+// recognizePIN looks at a PIN if the keypad is not blocked, and there were not too many wrong ones at
+// it, or from one network. What it takes does not depend on whether there is such a PIN.
 func (s *Service) recognizePIN(
 	ctx context.Context, keypad typeid.Door, pin string,
 ) (recognized, error) {
@@ -91,6 +91,15 @@ func (s *Service) recognizePIN(
 	}
 	if a == nil {
 		return recognized{reason: schema.ReasonTooManyAttempts}, nil
+	}
+	everywhere := actor.NewContext(ctx, actor.System("keypad"))
+	try := s.typing(ctx, keypad)
+	err = s.try(everywhere, try)
+	if IsCode(err, CodeRateLimited) {
+		return recognized{reason: schema.ReasonTooManyAttempts, attempt: a}, nil
+	}
+	if err != nil {
+		return recognized{}, err
 	}
 	by, _ := actor.FromContext(ctx)
 	c, err := s.findPresented(ctx, credential.KindPIN,
@@ -109,7 +118,7 @@ func (s *Service) recognizePIN(
 	if !right || c == nil {
 		return recognized{reason: schema.ReasonInvalidPIN, attempt: a}, nil
 	}
-	return recognized{credential: c, attempt: a}, nil
+	return recognized{credential: c, attempt: a}, s.forgive(everywhere, try.of)
 }
 
 // settle takes an attempt back if its PIN is right and in force, which ends any block, or tells of

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -281,9 +282,9 @@ func TestKeypadTakesFiveWrongPINs(t *testing.T) {
 	for range 5 {
 		b.want(b.present(typed(wrong(made))), schema.ReasonInvalidPIN)
 	}
-	b.clock.Advance(30 * time.Second) // twice as long now
+	b.clock.Advance(time.Minute) // the block has ended, and ten were wrong in ten minutes
 	b.want(b.present(typed(made.PIN)), schema.ReasonTooManyAttempts)
-	b.clock.Advance(30 * time.Second)
+	b.clock.Advance(access.TryWindow)
 	b.want(b.present(typed(made.PIN)), schema.ReasonGranted) // which ends the row
 	for range 4 {
 		b.want(b.present(typed(wrong(made))), schema.ReasonInvalidPIN)
@@ -298,6 +299,71 @@ func TestKeypadTakesFiveWrongPINs(t *testing.T) {
 		access.PresentCredentialInput{DoorID: other.ID, Credential: typed(made.PIN)})
 	must(t, err)
 	b.want(p, schema.ReasonNoGrant)
+}
+
+// TestPINsAreCountedByNetwork has somebody go from door to door, over three nodes, and type what is
+// wrong. Ten are looked at, wherever; whoever comes from elsewhere, or is right, is let in as ever.
+func TestPINsAreCountedByNetwork(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.grant(-time.Hour, time.Hour)
+	b.access = b.service(1)
+	nodes := []*access.Service{b.access, b.service(1), b.service(1)}
+	made := b.pin(access.CreatePINInput{})
+	type try struct {
+		door typeid.Door
+		from string
+		pin  string
+	}
+	present := func(node int, of try) schema.Reason {
+		ctx := actor.WithAddress(b.admin, netip.MustParseAddr(of.from))
+		p, err := nodes[node].PresentCredential(ctx,
+			access.PresentCredentialInput{DoorID: of.door, Credential: typed(of.pin)})
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		return p.Reason
+	}
+	for i := range 2 * access.MaxTries {
+		if got := present(i%3, try{b.door.ID, "192.0.2.1", made.PIN}); got != schema.ReasonGranted {
+			t.Fatalf("the right one: %s", got)
+		}
+	}
+	doors := make([]typeid.Door, 15)
+	for i := range doors {
+		doors[i] = b.newDoor(fmt.Sprintf("Cellar %d", i)).ID
+	}
+	var mu sync.Mutex
+	count := map[schema.Reason]int{}
+	var group sync.WaitGroup
+	for i, door := range doors {
+		group.Go(func() {
+			reason := present(i%3, try{door, fmt.Sprintf("192.0.2.%d", i+1), wrong(made)})
+			mu.Lock()
+			defer mu.Unlock()
+			count[reason]++
+		})
+	}
+	group.Wait()
+	looked := count[schema.ReasonInvalidPIN]
+	if looked > access.MaxTries || looked+count[schema.ReasonTooManyAttempts] != len(doors) {
+		t.Fatalf("got %v", count)
+	}
+	for range access.MaxTries {
+		present(0, try{doors[0], "192.0.2.9", wrong(made)})
+	}
+	for from, want := range map[string]schema.Reason{
+		"192.0.2.200": schema.ReasonTooManyAttempts, "198.51.100.1": schema.ReasonGranted,
+	} {
+		if got := present(1, try{b.door.ID, from, made.PIN}); got != want {
+			t.Errorf("the right one from %s: %s, want %s", from, got, want)
+		}
+	}
+	b.clock.Advance(access.TryWindow)
+	if got := present(2, try{b.door.ID, "192.0.2.200", made.PIN}); got != schema.ReasonGranted {
+		t.Errorf("after ten minutes: %s", got)
+	}
 }
 
 // TestKeypadTakesSixtyWrongPINsAnHour has somebody try who has no PIN, and somebody who has one and

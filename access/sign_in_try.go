@@ -8,8 +8,10 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/signinattempt"
+	"github.com/cardea/cardea/typeid"
 )
 
 // How often may be tried what can be guessed: by one account, and from one network.
@@ -22,10 +24,10 @@ const (
 
 var errRateLimited = Error{CodeRateLimited, "too many tries: wait ten minutes", ""}
 
-// signInTry is a try that is about to be made.
+// signInTry is a try that is about to be made: to sign in, to claim a device's place, or a PIN.
 type signInTry struct {
-	accounts [][]byte // keyed hashes of the e-mail address, the newest key's first
-	network  string
+	accounts [][]byte // keyed hashes of whose it is, the newest key's first
+	network  string   // with what is tried, but for signing in: each is counted by itself
 	of       [16]byte // the code, or what else was asked, that it is a try of
 }
 
@@ -70,6 +72,34 @@ func (s *Service) forgive(ctx context.Context, of [16]byte) error {
 		return fmt.Errorf("forgive tries: %w", err)
 	}
 	return nil
+}
+
+// What is tried, beside signing in.
+const (
+	domainClaim  = "claim serial"
+	domainKeypad = "keypad"
+)
+
+// claiming is a try at a claim code: its account is the device that says so by its serial number.
+func (s *Service) claiming(ctx context.Context, serial string) signInTry {
+	return signInTry{
+		s.secrets.Indexes(nowhereYet, domainClaim, []byte(serial)),
+		"claim " + neighbours(actor.Address(ctx).String()), typeid.New[typeid.SignInAttempt]().UUID(),
+	}
+}
+
+// typing is a try at a PIN: its account is the keypad. Where it is not known from where it comes, it
+// counts for the keypad alone.
+func (s *Service) typing(ctx context.Context, keypad typeid.Door) signInTry {
+	from := keypad.String()
+	if address := actor.Address(ctx); address.IsValid() {
+		from = neighbours(address.String())
+	}
+	by, _ := actor.FromContext(ctx)
+	return signInTry{
+		s.secrets.Indexes(by.Organization, domainKeypad, []byte(keypad.String())),
+		"pin " + from, typeid.New[typeid.SignInAttempt]().UUID(),
+	}
 }
 
 func equals(column string, values [][]byte) []*sql.Predicate {

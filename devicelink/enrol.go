@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
@@ -78,8 +80,14 @@ var statuses = map[access.Code]int{
 	access.CodeNotFound:        http.StatusNotFound,
 	access.CodeBadUserInput:    http.StatusBadRequest,
 	access.CodeConflict:        http.StatusConflict,
+	access.CodeRateLimited:     http.StatusTooManyRequests,
 	codeUnavailable:            http.StatusServiceUnavailable,
 	codeInternal:               http.StatusInternalServerError,
+}
+
+// retryAfter is when to try again, where that helps.
+var retryAfter = map[access.Code]time.Duration{
+	codeUnavailable: time.Second, access.CodeRateLimited: access.TryWindow,
 }
 
 // The codes that only this edge gives.
@@ -96,8 +104,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			"request_id", actor.RequestID(r.Context()), "error", err)
 		told = access.Error{Code: codeInternal, Message: "internal error"}
 	}
-	if told.Code == codeUnavailable {
-		w.Header().Set("Retry-After", "1")
+	if after, ok := retryAfter[told.Code]; ok {
+		w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
 	}
 	answer(w, statuses[told.Code], Refusal(told))
 }

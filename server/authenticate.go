@@ -26,8 +26,7 @@ func (s *Server) identify(next http.Handler) http.Handler { return s.known(next,
 // known gives a request to next, with the actor that its token stands for, or without one if it has no
 // token. One with a token that is not good goes to bad.
 func (s *Server) known(next, bad http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = r.WithContext(actor.WithAddress(r.Context(), addressOf(r)))
+	return addressed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, sent := bearer(r.Header)
 		if !sent {
 			next.ServeHTTP(w, r)
@@ -52,6 +51,13 @@ func (s *Server) known(next, bad http.Handler) http.Handler {
 			}
 			next.ServeHTTP(w, r.WithContext(actor.NewContext(r.Context(), who)))
 		}
+	}))
+}
+
+// addressed lets what serves a request know where it comes from.
+func addressed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(actor.WithAddress(r.Context(), addressOf(r))))
 	})
 }
 

@@ -66,7 +66,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	if s.routes.Devices != nil {
-		mux.Handle("/devices/v1/", s.routes.Devices)
+		mux.Handle("/devices/v1/", addressed(s.routes.Devices))
 	}
 	if s.routes.Portal != nil {
 		mux.Handle("/k/", s.routes.Portal)
