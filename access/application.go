@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -287,9 +288,7 @@ func applicationEvent(
 	kind string, id typeid.Application, also map[string]any,
 ) journal.Event {
 	facts := map[string]any{"applicationId": id}
-	for name, value := range also {
-		facts[name] = value
-	}
+	maps.Copy(facts, also)
 	return journal.Event{Type: kind, Data: dataOf(facts)}
 }
 

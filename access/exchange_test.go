@@ -341,7 +341,7 @@ func TestClientSecrets(t *testing.T) {
 	_, err = b.refresh(c, tokens.Refresh)
 	wantError(t, err, access.ErrInvalidClient)
 	c.Secret = rotated.Secret
-	if tokens, err = b.refresh(c, tokens.Refresh); err != nil {
+	if _, err = b.refresh(c, tokens.Refresh); err != nil {
 		t.Error(err)
 	}
 
@@ -419,11 +419,13 @@ func TestConsentIsGivenByThePersonAlone(t *testing.T) {
 	_, err = b.access.AskConsent(stranger, app.ID, nil)
 	wantCode(t, err, access.CodeNotFound)
 	for name, bad := range map[string]access.GiveGrantInput{
-		"plain":         {ApplicationID: app.ID, RedirectURI: home, Challenge: verifier + "x"},
-		"no challenge":  {ApplicationID: app.ID, RedirectURI: home},
-		"elsewhere":     {ApplicationID: app.ID, RedirectURI: home + "x", Challenge: challenge},
-		"another scope": {ApplicationID: app.ID, RedirectURI: home, Challenge: challenge, Scopes: []actor.Scope{"users:write"}},
-		"unseen site":   {ApplicationID: app.ID, RedirectURI: home, Challenge: challenge, SiteIDs: []typeid.Site{b.site.ID}},
+		"plain":        {ApplicationID: app.ID, RedirectURI: home, Challenge: verifier + "x"},
+		"no challenge": {ApplicationID: app.ID, RedirectURI: home},
+		"elsewhere":    {ApplicationID: app.ID, RedirectURI: home + "x", Challenge: challenge},
+		"another scope": {ApplicationID: app.ID, RedirectURI: home, Challenge: challenge,
+			Scopes: []actor.Scope{"users:write"}},
+		"unseen site": {ApplicationID: app.ID, RedirectURI: home, Challenge: challenge,
+			SiteIDs: []typeid.Site{b.site.ID}},
 	} {
 		if code, err := b.access.GiveGrant(b.member, bad); err == nil {
 			t.Errorf("%s: %s", name, code)

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -177,9 +178,7 @@ func granted(one *ent.Grant) map[string]any {
 
 func grantEvent(kind string, one *ent.Grant, also map[string]any) journal.Event {
 	facts := map[string]any{"grantId": one.ID, "applicationId": one.ApplicationID}
-	for name, value := range also {
-		facts[name] = value
-	}
+	maps.Copy(facts, also)
 	return journal.Event{Type: kind, User: one.UserID, Data: dataOf(facts)}
 }
 

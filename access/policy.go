@@ -77,10 +77,10 @@ type right struct {
 //
 // CommandDoors is the right to ask: whether the door then opens is decided by keys (package
 // verdict), for an administrator too. Lockdowns that are one's own are those of plans that name
-// one's group; applications that are one's own are those that one has let act for one; keys that are one's own to share are those that one holds, and to revoke, those that
-// one shared. At sites, a key is written if all that it opens is there, and a lockdown triggered if
-// all that it closes is. A guest may do what the page of a shared key needs (package portal), and no
-// more.
+// one's group; applications that are one's own, those that one has let act for one; keys that are
+// one's own to share are those that one holds, and to revoke, those that one shared. At sites, a key
+// is written if all that it opens is there, and a lockdown triggered if all that it closes is. A guest
+// may do what the page of a shared key needs (package portal), and no more.
 var policy = map[Action]right{
 	//                 owner    admin    manager  auditor  member   guest
 	ReadOrganization:  {all, all, all, all, all, all, "organization:read"},

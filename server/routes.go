@@ -41,6 +41,11 @@ type Routes struct {
 	// an actor as GraphQL's do. Nil on a node without the API.
 	Transfer http.Handler
 
+	// OAuth answers everything below /oauth/, and /.well-known/oauth-authorization-server, by the full
+	// path. It authenticates applications, and people by their cookie, itself. Nil on a node without the
+	// API.
+	OAuth http.Handler
+
 	// Mail answers /mail, on a demo alone: the mails that it would have sent. Nil elsewhere.
 	Mail http.Handler
 
@@ -82,6 +87,10 @@ func (s *Server) handler() http.Handler {
 	if s.routes.Transfer != nil {
 		mux.Handle("/import/v1/", s.authenticate(s.routes.Transfer))
 		mux.Handle("/export/v1/", s.authenticate(s.routes.Transfer))
+	}
+	if s.routes.OAuth != nil {
+		mux.Handle("/oauth/", s.routes.OAuth)
+		mux.Handle("/.well-known/oauth-authorization-server", s.routes.OAuth)
 	}
 	if s.routes.Mail != nil {
 		mux.Handle("GET /mail", s.routes.Mail)

@@ -23,6 +23,7 @@ import (
 	"github.com/cardea/cardea/graph"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/mail"
+	"github.com/cardea/cardea/oauth"
 	"github.com/cardea/cardea/portal"
 	"github.com/cardea/cardea/scim"
 	"github.com/cardea/cardea/server"
@@ -98,6 +99,10 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 			Access: n.access, DB: n.model, PublicURL: n.publicURL, Log: log,
 		})
 		routes.Transfer = transfer.New(transfer.Config{Access: n.access, DB: n.model, Log: log})
+		routes.OAuth = oauth.New(oauth.Config{
+			Access: n.access, Cookie: signin.Cookie, SignIn: signin.Path, SignOut: signin.OutPath,
+			PublicURL: n.publicURL, Log: log,
+		})
 		routes.Mail = n.config.mailPage
 	}
 	if c.has(roleLink) {

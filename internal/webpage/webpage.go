@@ -82,16 +82,33 @@ func (p *Pages) policyOf(page string) string {
 	return policy
 }
 
+// leadingTo is a policy that lets forms lead to an origin, too.
+func leadingTo(policy, origin string) string {
+	if origin == "" || strings.ContainsAny(origin, " ;,'") {
+		return policy
+	}
+	return strings.Replace(policy, "form-action 'self'", "form-action 'self' "+origin, 1)
+}
+
 // Write answers with a page. That the browser has gone is nothing to act on. It panics if the template
 // and its view disagree.
 func (p *Pages) Write(w http.ResponseWriter, status int, name string, view any) {
+	p.WriteLeadingTo(w, status, name, view, "")
+}
+
+// WriteLeadingTo is Write for a page whose form has the browser sent on, to an origin such as
+// https://example.com or a scheme such as app.example:, which browsers let the policy of the page forbid.
+// Without one it may not be.
+func (p *Pages) WriteLeadingTo(
+	w http.ResponseWriter, status int, name string, view any, origin string,
+) {
 	var body bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&body, name, view); err != nil {
 		panic(err)
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", p.policyOf(name))
+	header.Set("Content-Security-Policy", leadingTo(p.policyOf(name), origin))
 	header.Set("Referrer-Policy", p.referrer)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
