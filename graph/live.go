@@ -167,7 +167,8 @@ type proof struct {
 // errRights ends a subscription that was opened with rights which its actor no longer has.
 var errRights = access.Error{Code: access.CodeForbidden, Message: "your rights have changed"}
 
-// renew returns who it speaks for now, and has the connection end when that does. It fails with UNAUTHENTICATED if that is nobody.
+// renew returns who it speaks for now, and has the connection end when that does. It fails with
+// UNAUTHENTICATED if that is nobody.
 func (p proof) renew(ctx context.Context, by actor.Actor) (actor.Actor, error) {
 	if p.token == "" {
 		return by, nil
