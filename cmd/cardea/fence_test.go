@@ -51,7 +51,7 @@ type side struct {
 }
 
 // BenchmarkFence measures what row-level security costs reads: the same reads with it and without, on
-// one database, in turns of half a second. It reports the rate without and the median of what is left
+// one database, in turns of a quarter of a second. It reports the rate without and the median of what is left
 // of it, for one organization and for twenty that take turns on the same connections, where Postgres
 // has to be told of another one before nearly every statement.
 //
@@ -134,7 +134,7 @@ func loadTenants(b *testing.B, db *ent.Client) (all []tenant) {
 // rate is how many reads a second eight clients get through.
 func (s side) rate(b *testing.B, document string, among []tenant) float64 {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(b.Context(), 250*time.Millisecond)
 	defer cancel()
 	var clients sync.WaitGroup
 	var next, done atomic.Int64

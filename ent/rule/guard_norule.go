@@ -5,6 +5,8 @@ package rule
 import (
 	"context"
 
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/typeid"
@@ -25,6 +27,10 @@ func Guard(client *ent.Client) *ent.Client {
 				if _, named := row.OrgID(); !named {
 					row.SetOrgID(a.Organization)
 				}
+			}
+			if !m.Op().Is(ent.OpCreate) { // Ent trips over a lone predicate that adds nothing
+				m.(interface{ WhereP(...func(*sql.Selector)) }).
+					WhereP(func(q *sql.Selector) { q.Where(sql.ExprP("true")) })
 			}
 			return next.Mutate(ctx, m)
 		})
