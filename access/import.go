@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/journal"
 )
@@ -114,13 +115,22 @@ var exports = map[string][]Action{
 	"users":       {ReadUsers},
 	"user-groups": {ReadGroups, ReadUsers},
 	"keys":        {ReadKeys, ReadUsers, ReadGroups},
+
+	WholeOrganization: {WriteOwners},
 }
 
-// RecordExport records that all of a noun is about to be read, and how many that is: users, user-groups
-// or keys. It takes the right to read all of it, and whom it names.
+// WholeOrganization is the noun of an export of everything but secrets. Owners may, and no token that is
+// narrowed.
+const WholeOrganization = "organization"
+
+// RecordExport records that all of a noun is about to be read, and how many that is: users, user-groups,
+// keys, or WholeOrganization, which counts its people. It takes the right to read all of it, and whom it names.
 func (s *Service) RecordExport(ctx context.Context, noun string) error {
 	if err := authorizeEach(ctx, exports[noun]...); err != nil {
 		return err
+	}
+	if by, _ := actor.FromContext(ctx); noun == WholeOrganization && (by.Scopes != nil || by.Confined) {
+		return errForbidden
 	}
 	return s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
 		count, err := countOf(ctx, tx, noun)
@@ -146,7 +156,7 @@ func authorizeEach(ctx context.Context, actions ...Action) error {
 
 func countOf(ctx context.Context, tx *ent.Tx, noun string) (int, error) {
 	switch noun {
-	case "users":
+	case "users", WholeOrganization:
 		return tx.User.Query().Count(ctx)
 	case "user-groups":
 		return tx.UserGroupMember.Query().Count(ctx)

@@ -1,4 +1,5 @@
-// Package transfer carries people, groups and keys in and out, as CSV files that spreadsheets read.
+// Package transfer carries people, groups and keys in and out, as CSV files that spreadsheets read, and
+// a whole organization out, as an archive.
 //
 // Guarantees:
 //
@@ -9,7 +10,7 @@
 //   - An export is in the journal before its first byte leaves.
 //
 // Requests come with an actor, or are refused. Reads go to ent, narrowed as graph's are; writes to access.
-// The package imports access, ent, actor and typeid.
+// The package imports access, journal, ent, actor and typeid.
 package transfer
 
 import (
@@ -62,6 +63,7 @@ func New(cfg Config) http.Handler {
 	} {
 		mux.HandleFunc("GET "+ExportPath+noun+".csv", t.give(noun, gives))
 	}
+	mux.HandleFunc("GET "+ExportPath+"organization.zip", t.giveArchive)
 	return mux
 }
 
@@ -105,12 +107,17 @@ func (t *transfer) give(noun string, gives exporter) http.HandlerFunc {
 		if err == nil {
 			err = to.end()
 		}
-		if err != nil { // what was sent looks whole unless the connection breaks
-			t.log.ErrorContext(r.Context(), "export broke off",
-				"request", actor.RequestID(r.Context()), "error", err)
-			panic(http.ErrAbortHandler)
+		if err != nil {
+			t.broke(r, err)
 		}
 	}
+}
+
+// broke ends a request whose answer has begun: what was sent looks whole unless the connection breaks.
+func (t *transfer) broke(r *http.Request, err error) {
+	t.log.ErrorContext(r.Context(), "export broke off",
+		"request", actor.RequestID(r.Context()), "error", err)
+	panic(http.ErrAbortHandler)
 }
 
 // report is what an import did, as JSON.

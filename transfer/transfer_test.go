@@ -144,7 +144,12 @@ func (w *world) load(noun, body string) report {
 
 func (w *world) get(token, noun string) (int, string) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/export/v1/"+noun+".csv", http.NoBody)
+	return w.getFile(token, noun+".csv")
+}
+
+func (w *world) getFile(token, file string) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/export/v1/"+file, http.NoBody)
 	must(w.t, err)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)

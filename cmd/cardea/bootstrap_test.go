@@ -1,15 +1,18 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cardea/cardea/internal/testenv"
+	"github.com/cardea/cardea/typeid"
 )
 
 // From an empty database to a signed-in administrator, by the commands that print what to do next.
@@ -43,6 +46,7 @@ func TestBootstrap(t *testing.T) {
 	if _, err := bootstrap("-more", "-email", "other@example.com"); err != nil {
 		t.Error(err)
 	}
+	s.exports(regexp.MustCompile(`org_\w+`).FindString(out))
 	url := s.serve("api,worker")
 	post := func(path, body string) string {
 		t.Helper()
@@ -91,4 +95,28 @@ func (m *mailbox) code(t *testing.T) string {
 	}
 	t.Fatal("no mail came")
 	return ""
+}
+
+// exports writes the archive of an organization, over no file that is there, and of none that is not.
+func (s *stage) exports(organization string) {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), "organization.zip")
+	for _, c := range []struct {
+		organization string
+		fails        bool
+	}{{"org_7", true}, {typeid.New[typeid.Organization]().String(), true}, {organization, false}, {organization, true}} {
+		err := run(s.t.Context(), []string{"export", "-organization", c.organization, "-out", path},
+			s.getenv, io.Discard, s.t.Output())
+		if (err != nil) != c.fails {
+			s.t.Errorf("%s: %v", c.organization, err)
+		}
+	}
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = archive.Close() }()
+	if last := archive.File[len(archive.File)-1].Name; last != "manifest.json" {
+		s.t.Errorf("ends with %s", last)
+	}
 }

@@ -1,0 +1,164 @@
+package transfer_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent/migrate"
+	"github.com/cardea/cardea/ent/session"
+	"github.com/cardea/cardea/typeid"
+)
+
+// left are the tables that no archive holds.
+var left = map[string]string{
+	"sessions": "a secret's", "passkeys": "a secret's", "passkey_challenges": "of a minute",
+	"sign_in_codes": "of no organization", "sign_in_attempts": "of no organization",
+	"applications": "secrets'", "authorization_codes": "of a minute", "grants": "secrets'", "refresh_tokens": "secrets'",
+	"webhook_endpoints": "their URLs may be secrets", "webhook_deliveries": "theirs", "webhook_attempts": "theirs",
+	"webhook_cursors": "theirs", "journal_heads": "in the manifest",
+}
+
+type manifest struct {
+	Format         int
+	OrganizationID typeid.Organization
+	Files          []struct {
+		Name   string
+		Lines  int
+		SHA256 string
+	}
+	Journal struct {
+		Size int
+		Root string
+	}
+}
+
+// read opens an archive and checks what its manifest says of each file.
+func read(t *testing.T, text string) (manifest, map[string]string) {
+	t.Helper()
+	archive, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
+	must(t, err)
+	files := map[string]string{}
+	for _, f := range archive.File {
+		from, err := f.Open()
+		must(t, err)
+		content, err := io.ReadAll(from)
+		must(t, err)
+		files[f.Name] = string(content)
+	}
+	var m manifest
+	must(t, json.Unmarshal([]byte(files["manifest.json"]), &m))
+	equal(t, len(files), len(m.Files)+1)
+	for _, f := range m.Files {
+		sum := sha256.Sum256([]byte(files[f.Name]))
+		equal(t, hex.EncodeToString(sum[:]), f.SHA256)
+		equal(t, strings.Count(files[f.Name], "\n"), f.Lines)
+	}
+	return m, files
+}
+
+// An archive has everything of one organization but secrets, and proves its journal to whoever has it.
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	equal(t, w.load("users", "email,name\ngate@example.com,Gate\n").status, http.StatusOK)
+	site, err := w.access.CreateSite(w.owner, access.CreateSiteInput{Name: "Harbour", TimeZone: "Europe/Rome"})
+	must(t, err)
+	door, err := w.access.CreateDoor(w.owner, access.CreateDoorInput{SiteID: site.Site.ID, Name: "Gate"})
+	must(t, err)
+	_, err = w.access.GrantKey(w.owner, access.GrantKeyInput{UserID: w.desk.ID, DoorIDs: []typeid.Door{door.Door.ID}})
+	must(t, err)
+	_, err = w.access.CreatePIN(w.owner, access.CreatePINInput{UserID: w.desk.ID})
+	must(t, err)
+	system := actor.NewContext(t.Context(), actor.System("test").Within(w.org.ID))
+	in, err := w.access.StartSession(system, w.desk.ID, session.MethodEMAIL_CODE, access.Client{})
+	must(t, err)
+	_, err = w.access.CreateSite(w.stranger, access.CreateSiteInput{Name: "Elsewhere", TimeZone: "Europe/Rome"})
+	must(t, err)
+
+	status, text := w.getFile(w.token, "organization.zip")
+	equal(t, status, http.StatusOK)
+	m, files := read(t, text)
+	equal(t, m.OrganizationID, w.org.ID)
+	known := map[string]bool{}
+	for _, f := range m.Files {
+		known[strings.TrimSuffix(f.Name, ".ndjson")] = true
+	}
+	for _, table := range migrate.Tables {
+		if known[table.Name] == (left[table.Name] != "") {
+			t.Errorf("%s: export it, or say why not", table.Name)
+		}
+	}
+	for file, holds := range map[string]string{
+		"users": w.desk.ID.String(), "sites": site.Site.ID.String(), "keys": `"user_id":"` + w.desk.ID.String(),
+		"key_targets": door.Door.ID.String(), "organizations": w.org.ID.String(), "credentials": "PIN", "events": "data.exported",
+	} {
+		if !strings.Contains(files[file+".ndjson"], holds) {
+			t.Errorf("%s lacks %s: %s", file, holds, files[file+".ndjson"])
+		}
+	}
+	all := strings.Join(strings.Fields(func() (joined string) {
+		for _, content := range files {
+			joined += content
+		}
+		return joined
+	}()), "")
+	pin := w.db.Credential.Query().OnlyX(w.owner)
+	for name, secret := range map[string]string{
+		"a token": w.token, "a session": in.Secret, "a hash": "$argon2", "sealed": `"sealed"`, "hash": `_hash"`, "another's": "Elsewhere",
+	} {
+		if strings.Contains(all, secret) {
+			t.Errorf("the archive holds %s", name)
+		}
+	}
+	if pin.PinHash != nil && strings.Contains(all, *pin.PinHash) {
+		t.Error("the archive holds a PIN")
+	}
+
+	// Offline: the lines are the leaves.
+	tree := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
+	for line := range strings.Lines(files["events.ndjson"]) {
+		must(t, tree.Append(rfc6962.DefaultHasher.HashLeaf([]byte(strings.TrimSuffix(line, "\n"))), nil))
+	}
+	root, err := tree.GetRootHash(nil)
+	must(t, err)
+	equal(t, int(tree.End()), m.Journal.Size) //nolint:gosec // few
+	equal(t, hex.EncodeToString(root), m.Journal.Root)
+	if half := text[:len(text)/2]; true {
+		if _, err := zip.NewReader(bytes.NewReader([]byte(half)), int64(len(half))); err == nil {
+			t.Error("one that broke off looks whole")
+		}
+	}
+}
+
+// Only an owner gets it, and not through a token that is narrowed in any way.
+func TestArchiveIsRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	role := actor.RoleAdmin
+	admin, err := w.access.CreateUser(w.owner, access.CreateUserInput{Name: "A", Email: "a@example.com", Role: &role})
+	must(t, err)
+	byAdmin := actor.NewContext(t.Context(), actor.User(w.org.ID, admin.User.ID, actor.RoleAdmin))
+	tokens := map[string]string{"admin": w.tokenOf(byAdmin), "scoped": w.tokenOf(w.owner, "users:write", "users:read")}
+	_, since := w.events(0)
+	for name, token := range tokens {
+		if status, _ := w.getFile(token, "organization.zip"); status != http.StatusForbidden {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	status, _ := w.getFile("", "organization.zip")
+	equal(t, status, http.StatusUnauthorized)
+	told, _ := w.events(since)
+	equal(t, told, "")
+}
