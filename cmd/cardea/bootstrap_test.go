@@ -104,7 +104,8 @@ func (s *stage) exports(organization string) {
 	for _, c := range []struct {
 		organization string
 		fails        bool
-	}{{"org_7", true}, {typeid.New[typeid.Organization]().String(), true}, {organization, false}, {organization, true}} {
+	}{{"org_7", true}, {typeid.New[typeid.Organization]().String(), true},
+		{organization, false}, {organization, true}} {
 		err := run(s.t.Context(), []string{"export", "-organization", c.organization, "-out", path},
 			s.getenv, io.Discard, s.t.Output())
 		if (err != nil) != c.fails {

@@ -39,7 +39,7 @@ func (p program) export(ctx context.Context, args []string) (err error) {
 	if err := s.RecordExport(ctx, access.WholeOrganization); err != nil {
 		return fmt.Errorf("record the export: %w", err)
 	}
-	file, err := os.OpenFile(*path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names it
+	file, err := os.OpenFile(*path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
