@@ -24,6 +24,11 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
+type (
+	credentials = access.ClientCredentials
+	tokens      = access.IssuedTokens
+)
+
 // consent has somebody let an application act for them, and returns the code.
 func (b *bench) consent(ctx context.Context, app *ent.Application) string {
 	b.t.Helper()
@@ -240,29 +245,29 @@ func TestWhatEndsAnApplication(t *testing.T) {
 		want string // the reason, or "" if the grant stands
 		err  error
 	}{
-		"revoked by the person": {func(b *bench, _ *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"revoked by the person": {func(b *bench, _ *ent.Application, _ credentials, _ *tokens) error {
 			_, err := b.access.RevokeGrant(b.member,
 				access.RevokeGrantInput{ID: b.db.Grant.Query().OnlyX(b.admin).ID})
 			return err
 		}, "REQUESTED", access.ErrInvalidGrant},
-		"given back": {func(b *bench, _ *ent.Application, c access.ClientCredentials, got *access.IssuedTokens) error {
+		"given back": {func(b *bench, _ *ent.Application, c credentials, got *tokens) error {
 			return b.access.RevokeIssued(b.t.Context(), c, got.Refresh)
 		}, "APPLICATION", access.ErrInvalidGrant},
-		"disabled": {func(b *bench, app *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"disabled": {func(b *bench, app *ent.Application, _ credentials, _ *tokens) error {
 			_, err := b.access.UpdateApplication(b.admin,
 				access.UpdateApplicationInput{ID: app.ID, Disabled: &yes})
 			return err
 		}, "", access.ErrInvalidClient},
-		"deleted": {func(b *bench, app *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"deleted": {func(b *bench, app *ent.Application, _ credentials, _ *tokens) error {
 			_, err := b.access.DeleteApplication(b.admin, access.DeleteApplicationInput{ID: app.ID})
 			return err
 		}, "", access.ErrInvalidClient},
-		"person suspended": {func(b *bench, _ *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"person suspended": {func(b *bench, _ *ent.Application, _ credentials, _ *tokens) error {
 			_, err := b.access.UpdateUser(b.admin,
 				access.UpdateUserInput{ID: b.memberID, Status: &suspended})
 			return err
 		}, "USER_SUSPENDED", access.ErrInvalidGrant},
-		"person deleted": {func(b *bench, _ *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"person deleted": {func(b *bench, _ *ent.Application, _ credentials, _ *tokens) error {
 			_, err := b.access.DeleteUser(b.admin, access.DeleteUserInput{ID: b.memberID})
 			return err
 		}, "", access.ErrInvalidGrant},

@@ -19,6 +19,11 @@ const (
 	back      = "https://voice.example.com/back"
 )
 
+type (
+	credentials = access.ClientCredentials
+	tokens      = access.IssuedTokens
+)
+
 // voice makes an application that may ask for so much.
 func (w *world) voice(scopes ...actor.Scope) (*ent.Application, access.ClientCredentials) {
 	w.t.Helper()
@@ -50,7 +55,7 @@ func TestApplication(t *testing.T) {
 	w := setup(t)
 	const create = `mutation($name: String!, $for: ID) { createApplication(input: {name: $name,
 		type: CONFIDENTIAL, redirectUris: ["https://voice.example.com/back"], homepageUrl: "https://voice.example.com",
-		scopes: [DOORS_READ, DOORS_UNLOCK, USERS_READ, TOKENS_READ, ORGANIZATION_READ, APPLICATIONS_READ], actsForId: $for}) {
+		scopes: [DOORS_READ, USERS_READ, TOKENS_READ, APPLICATIONS_READ], actsForId: $for}) {
 		application { id name type homepageUrl redirectUris scopes actsFor { name } createdBy { name }
 			disabledAt previousSecretUntil grants { nodes { byItself } } } secret } }`
 	made := w.ask(w.admin, create, vars{"name": "Voice", "for": w.member.user.ID}).ok()
@@ -107,12 +112,12 @@ func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	app, c := w.voice("doors:read", "users:read", "tokens:read", "applications:read")
-	max, _ := w.through(app, c, w.member)
+	them, _ := w.through(app, c, w.member)
 	const read = `{ viewer { user { name } apiToken { id } session { id }
 		actor { kind id name user { name } application { name } }
 		grant { id user { name } application { name } scopes siteIds byItself lastUsedAt expiresAt revokedAt }
 		apiTokens { nodes { name } } grants { nodes { id application { name } } } } }`
-	a := w.ask(max, read).ok()
+	a := w.ask(them, read).ok()
 	equal(t, a.text("viewer.actor.kind"), "APPLICATION")
 	equal(t, a.text("viewer.actor.name"), "Voice")
 	equal(t, a.text("viewer.actor.user.name"), "Max")
@@ -124,22 +129,22 @@ func TestGrant(t *testing.T) {
 	equal(t, len(a.at("viewer.apiTokens.nodes").([]any)), 1) // none of them the application's
 	id := a.text("viewer.grant.id")
 	equal(t, w.ask(w.member, read).ok().text("viewer.grants.nodes.0.id"), id)
-	w.ask(max, `{ keys { nodes { id } } }`).refused("FORBIDDEN")
-	w.ask(max, `mutation { createApiToken(input: {name: "another"}) { secret } }`).refused("FORBIDDEN")
-	const tokens = `{ organization { apiTokens(first: 100) { nodes { name } } } }`
-	if text := string(w.ask(w.admin, tokens).ok().raw); strings.Contains(text, "Voice") {
+	w.ask(them, `{ keys { nodes { id } } }`).refused("FORBIDDEN")
+	w.ask(them, `mutation { createApiToken(input: {name: "another"}) { secret } }`).refused("FORBIDDEN")
+	const all = `{ organization { apiTokens(first: 100) { nodes { name } } } }`
+	if text := string(w.ask(w.admin, all).ok().raw); strings.Contains(text, "Voice") {
 		t.Errorf("access tokens are listed among API tokens: %s", text)
 	}
 
 	const revoke = `mutation($id: ID!) { revokeGrant(input: {id: $id}) { grant { revokedAt revokedReason } } }`
 	w.ask(w.stranger, revoke, vars{"id": id}).refused("NOT_FOUND id")
-	w.ask(max, revoke, vars{"id": id}).refused("FORBIDDEN")
+	w.ask(them, revoke, vars{"id": id}).refused("FORBIDDEN")
 	other, _ := w.through(app, c, w.admin)
 	theirs := w.ask(other, read).ok().text("viewer.grant.id")
 	w.ask(w.member, revoke, vars{"id": theirs}).refused("NOT_FOUND id")
 	equal(t, w.ask(w.member, revoke, vars{"id": id}).ok().text("revokeGrant.grant.revokedReason"), "REQUESTED")
 	w.ask(w.member, revoke, vars{"id": id}).ok()
-	equal(t, w.ask(max, read).status, 401)
+	equal(t, w.ask(them, read).status, 401)
 	equal(t, len(w.ask(w.member, read).ok().at("viewer.grants.nodes").([]any)), 0)
 	equal(t, w.ask(w.admin, `{ auditLog(first: 1, filter: {types: ["grant.revoked"]}) {
 		nodes { data } } }`).ok().text("auditLog.nodes.0.data.reason"), "REQUESTED")
@@ -149,36 +154,36 @@ func TestGrant(t *testing.T) {
 func TestEndedGrantEndsEverything(t *testing.T) {
 	t.Parallel()
 	suspended, yes := user.StatusSUSPENDED, true
-	for name, end := range map[string]func(*world, *ent.Application, access.ClientCredentials, *access.IssuedTokens) error{
-		"revoked": func(w *world, _ *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+	for name, end := range map[string]func(*world, *ent.Application, credentials, *tokens) error{
+		"revoked": func(w *world, _ *ent.Application, _ credentials, _ *tokens) error {
 			_, err := w.access.RevokeGrant(w.member.ctx,
 				access.RevokeGrantInput{ID: w.db.Grant.Query().OnlyX(w.admin.ctx).ID})
 			return err
 		},
-		"refresh token used again": func(w *world, _ *ent.Application, c access.ClientCredentials, got *access.IssuedTokens) error {
+		"refresh token used again": func(w *world, _ *ent.Application, c credentials, got *tokens) error {
 			_, err := w.access.RefreshTokens(w.t.Context(), c, got.Refresh, nil)
 			must(w.t, err)
 			_, _ = w.access.RefreshTokens(w.t.Context(), c, got.Refresh, nil)
 			return nil
 		},
-		"access token given back": func(w *world, _ *ent.Application, c access.ClientCredentials, got *access.IssuedTokens) error {
+		"access token given back": func(w *world, _ *ent.Application, c credentials, got *tokens) error {
 			return w.access.RevokeIssued(w.t.Context(), c, got.Access)
 		},
-		"application disabled": func(w *world, app *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"application disabled": func(w *world, app *ent.Application, _ credentials, _ *tokens) error {
 			_, err := w.access.UpdateApplication(w.admin.ctx,
 				access.UpdateApplicationInput{ID: app.ID, Disabled: &yes})
 			return err
 		},
-		"application deleted": func(w *world, app *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"application deleted": func(w *world, app *ent.Application, _ credentials, _ *tokens) error {
 			_, err := w.access.DeleteApplication(w.admin.ctx, access.DeleteApplicationInput{ID: app.ID})
 			return err
 		},
-		"person suspended": func(w *world, _ *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"person suspended": func(w *world, _ *ent.Application, _ credentials, _ *tokens) error {
 			_, err := w.access.UpdateUser(w.admin.ctx,
 				access.UpdateUserInput{ID: w.member.user.ID, Status: &suspended})
 			return err
 		},
-		"person deleted": func(w *world, _ *ent.Application, _ access.ClientCredentials, _ *access.IssuedTokens) error {
+		"person deleted": func(w *world, _ *ent.Application, _ credentials, _ *tokens) error {
 			_, err := w.access.DeleteUser(w.admin.ctx, access.DeleteUserInput{ID: w.member.user.ID})
 			return err
 		},

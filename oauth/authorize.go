@@ -83,8 +83,8 @@ func (o *room) decide(w http.ResponseWriter, r *http.Request) (*page, error) {
 // read returns what an application asks of the person who is signed in; nil if there is a page to show
 // about it, or if the browser was sent elsewhere.
 func (o *room) read(w http.ResponseWriter, r *http.Request) (*request, *page, error) {
-	if bad := r.ParseForm(); bad != nil || twice(r, "site") {
-		return nil, malformed(), nil
+	if r.ParseForm() != nil || twice(r, "site") {
+		return nil, malformed(), nil //nolint:nilerr // who is told is the browser
 	}
 	app, err := o.Access.AskingApplication(r.Context(), r.Form.Get("client_id"), r.Form.Get("redirect_uri"))
 	switch {
