@@ -127,6 +127,10 @@ bench: ## Measure on this machine, each figure beside its floor: docs/performanc
 bench-explain: $(WITH) ## Time the queries that explain access, over a large organization
 	$(WITH) -- go test -run '^$$' -bench Explain -benchtime 300x ./cmd/cardea
 
+.PHONY: bench-timing
+bench-timing: $(WITH) ## Compare what answers take that must not tell whether something exists
+	$(WITH) -- go test -run '^$$' -bench Timing -benchtime 10000x ./access
+
 .PHONY: bench-fence
 bench-fence: $(WITH) ## Measure what row-level security costs reads, in turns with and without it
 	$(WITH) -- go test -run '^$$' -bench Fence -benchtime 15x ./cmd/cardea
