@@ -125,7 +125,7 @@ func (s *Service) enterByPasskey(
 		if n == 0 {
 			return nil, errCloned
 		}
-		in, events, err = s.startSession(ctx, tx, u.ID, session.MethodPASSKEY, from)
+		in, events, err = s.startSession(ctx, tx, u.ID, proof{method: session.MethodPASSKEY}, from)
 		if IsCode(err, CodeNotFound) { // suspended, or deleted, just now
 			err = errPasskey
 		}

@@ -282,8 +282,9 @@ func TestAddPasskeyIsRefused(t *testing.T) {
 		code  access.Code
 	}{
 		"without a session": {as: e.member, code: access.CodeForbidden},
-		"by an API token": {as: actor.NewContext(t.Context(), actor.Token(e.org, typeid.New[typeid.APIToken](), e.memberID,
-			actor.RoleMember)), code: access.CodeForbidden},
+		"by an API token": {as: actor.NewContext(t.Context(),
+			actor.Token(e.org, typeid.New[typeid.APIToken](), e.memberID, actor.RoleMember)),
+			code: access.CodeForbidden},
 		"for another user": {as: admin, code: access.CodeUnauthenticated},
 		"without a name": {spoil: func(_ *authenticator, in *access.AddPasskeyInput) {
 			in.Name = ""

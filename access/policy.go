@@ -45,6 +45,8 @@ const (
 	WriteApplications Action = "WRITE_APPLICATIONS"
 	WriteGrants       Action = "WRITE_GRANTS" // to give and to revoke them
 	WriteWebhooks     Action = "WRITE_WEBHOOKS"
+	ReadProviders     Action = "READ_PROVIDERS"  // of identity
+	WriteProviders    Action = "WRITE_PROVIDERS" // and with them who may sign in how
 	WriteGroups       Action = "WRITE_GROUPS"
 	WriteSchedules    Action = "WRITE_SCHEDULES" // and holiday calendars
 	WriteCredentials  Action = "WRITE_CREDENTIALS"
@@ -114,6 +116,8 @@ var policy = map[Action]right{
 	WriteApplications: {all, all, nothing, nothing, nothing, nothing, "applications:write"},
 	WriteGrants:       {all, all, own, own, own, nothing, "tokens:write"},
 	WriteWebhooks:     {all, all, nothing, nothing, nothing, nothing, "webhooks:write"},
+	ReadProviders:     {all, all, nothing, all, nothing, nothing, "users:read"},
+	WriteProviders:    {all, nothing, nothing, nothing, nothing, nothing, "users:write"},
 	WriteGroups:       {all, all, nothing, nothing, nothing, nothing, "groups:write"},
 	WriteSchedules:    {all, all, nothing, nothing, nothing, nothing, "schedules:write"},
 	WriteCredentials:  {all, all, nothing, nothing, nothing, nothing, "credentials:write"},

@@ -451,6 +451,16 @@ var probes = map[access.Action]probe{
 			return err
 		},
 	},
+	access.ReadProviders: {anywhere: func(_ *estate, ctx context.Context) error {
+		return access.Authorize(ctx, access.ReadProviders) // likewise, all of them
+	}},
+	access.WriteProviders: {anywhere: func(e *estate, ctx context.Context) error {
+		e.count++
+		_, err := e.access.CreateIdentityProvider(ctx, access.CreateIdentityProviderInput{
+			Name: "Harbour", Issuer: fmt.Sprintf("https://id.example.com/%d", e.count), Client: "doors",
+			ClientSecret: "secret", Domains: []string{"example.com"}})
+		return err
+	}},
 	access.WriteSites: {anywhere: func(e *estate, ctx context.Context) error {
 		_, err := e.access.CreateSite(ctx,
 			access.CreateSiteInput{Name: e.name("Annexe"), TimeZone: "UTC"})
@@ -595,6 +605,8 @@ var reaches = map[access.Action][6]string{
 	access.WriteSessions:     {"ALL", "ALL", "OWN", "OWN", "OWN", ""},
 	access.WriteTokens:       {"ALL", "ALL", "OWN", "", "OWN", ""},
 	access.WriteWebhooks:     {"ALL", "ALL", "", "", "", ""},
+	access.ReadProviders:     {"ALL", "ALL", "", "ALL", "", ""},
+	access.WriteProviders:    {"ALL", "", "", "", "", ""},
 	access.WriteGroups:       {"ALL", "ALL", "", "", "", ""},
 	access.WriteSchedules:    {"ALL", "ALL", "", "", "", ""},
 	access.WriteCredentials:  {"ALL", "ALL", "", "", "", ""},

@@ -42,7 +42,7 @@ type SignedIn struct {
 
 // StartSession signs a user in who has proved who they are. Only a system actor within the user's
 // organization may: whoever calls vouches for the proof. It fails with NOT_FOUND if there is no such
-// user, or if they may not do anything.
+// user, if they may not do anything, or if they have to sign in through a provider.
 func (s *Service) StartSession(
 	ctx context.Context, id typeid.User, method session.Method, from Client,
 ) (*SignedIn, error) {
@@ -51,7 +51,7 @@ func (s *Service) StartSession(
 	}
 	var in *SignedIn
 	err := s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
-		in, events, err = s.startSession(ctx, tx, id, method, from)
+		in, events, err = s.startSession(ctx, tx, id, proof{method: method}, from)
 		return events, err
 	})
 	if err != nil {
@@ -60,19 +60,38 @@ func (s *Service) StartSession(
 	return in, nil
 }
 
+// proof is how somebody proved who they are.
+type proof struct {
+	method  session.Method
+	account []byte    // keyed hash of the e-mail address that they proved to have; nil: none
+	until   time.Time // when it is of no worth any more; zero: as long as a session can be
+}
+
 // startSession is StartSession within a transaction. It holds the user, so that a suspension either
 // prevents the session or ends it.
 func (s *Service) startSession(
-	ctx context.Context, tx *ent.Tx, id typeid.User, method session.Method, from Client,
+	ctx context.Context, tx *ent.Tx, id typeid.User, by proof, from Client,
 ) (*SignedIn, []journal.Event, error) {
 	u, err := tx.User.Query().Where(user.ID(id), user.StatusEQ(user.StatusACTIVE)).ForShare().
 		Only(ctx)
 	if err != nil {
 		return nil, nil, found(err, "user", "")
 	}
+	if by.method != session.MethodOIDC {
+		barred, err := mayNot(ctx, tx.Client(), []*ent.User{u})
+		if err != nil {
+			return nil, nil, err
+		}
+		if barred[u.ID] {
+			return nil, nil, notFound("user", "")
+		}
+	}
 	now, secret := s.now(), newSecret(sessionPrefix)
-	made, err := tx.Session.Create().SetUserID(id).SetHash(hashSecret(secret)).SetMethod(method).
-		SetCreatedAt(now).SetLastSeenAt(now).SetExpiresAt(now.Add(MaxSession)).
+	if by.until.IsZero() {
+		by.until = now.Add(MaxSession)
+	}
+	made, err := tx.Session.Create().SetUserID(id).SetHash(hashSecret(secret)).SetMethod(by.method).
+		SetAccount(by.account).SetCreatedAt(now).SetLastSeenAt(now).SetExpiresAt(by.until).
 		SetAddress(clip(from.Address, 45)).SetUserAgent(clip(from.UserAgent, maxUserAgent)).Save(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("create session: %w", err)

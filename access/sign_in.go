@@ -128,11 +128,10 @@ func (s *Service) ShowSignInCode(
 	if err := s.compareCode(ctx, asked, nonce, code); err != nil {
 		return nil, err
 	}
-	people, err := s.db.User.Query().Where(user.Email(email), user.StatusEQ(user.StatusACTIVE)).
-		Order(user.ByID()).All(ctx)
+	people, err := s.admitted(ctx, email)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("find users: %w", err)
+		return nil, err
 	case len(people) == 0:
 		return nil, errCode
 	}
@@ -256,7 +255,8 @@ func (s *Service) enter(
 		if n == 0 {
 			return nil, errCode
 		}
-		in, events, err = s.startSession(ctx, tx, u.ID, session.MethodEMAIL_CODE, from)
+		shown := proof{method: session.MethodEMAIL_CODE, account: s.account(u)}
+		in, events, err = s.startSession(ctx, tx, u.ID, shown, from)
 		if IsCode(err, CodeNotFound) { // suspended, or deleted, just now
 			err = errCode
 		}

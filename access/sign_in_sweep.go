@@ -10,6 +10,7 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/identityrequest"
 	"github.com/cardea/cardea/ent/passkeychallenge"
 	"github.com/cardea/cardea/ent/signinattempt"
 	"github.com/cardea/cardea/ent/signincode"
@@ -104,6 +105,12 @@ func (s *Service) ForgetSignIns(ctx context.Context) (int, error) {
 	if err != nil {
 		return codes, fmt.Errorf("forget challenges: %w", err)
 	}
+	requests, err := s.db.IdentityRequest.Delete().
+		Where(identityrequest.ExpiresAtLT(s.now())).Exec(ctx)
+	if err != nil {
+		return codes + challenges, fmt.Errorf("forget requests: %w", err)
+	}
+	challenges += requests
 	tries, err := s.db.SignInAttempt.Delete().
 		Where(signinattempt.AtLT(s.now().Add(-TryWindow))).Exec(ctx)
 	if err != nil {

@@ -28,6 +28,9 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identity"
+	"github.com/cardea/cardea/ent/identityprovider"
+	"github.com/cardea/cardea/ent/identityrequest"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
@@ -88,6 +91,12 @@ type Client struct {
 	Grant *GrantClient
 	// HolidayCalendar is the client for interacting with the HolidayCalendar builders.
 	HolidayCalendar *HolidayCalendarClient
+	// Identity is the client for interacting with the Identity builders.
+	Identity *IdentityClient
+	// IdentityProvider is the client for interacting with the IdentityProvider builders.
+	IdentityProvider *IdentityProviderClient
+	// IdentityRequest is the client for interacting with the IdentityRequest builders.
+	IdentityRequest *IdentityRequestClient
 	// JournalHead is the client for interacting with the JournalHead builders.
 	JournalHead *JournalHeadClient
 	// Key is the client for interacting with the Key builders.
@@ -162,6 +171,9 @@ func (c *Client) init() {
 	c.Event = NewEventClient(c.config)
 	c.Grant = NewGrantClient(c.config)
 	c.HolidayCalendar = NewHolidayCalendarClient(c.config)
+	c.Identity = NewIdentityClient(c.config)
+	c.IdentityProvider = NewIdentityProviderClient(c.config)
+	c.IdentityRequest = NewIdentityRequestClient(c.config)
 	c.JournalHead = NewJournalHeadClient(c.config)
 	c.Key = NewKeyClient(c.config)
 	c.KeyTarget = NewKeyTargetClient(c.config)
@@ -292,6 +304,9 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Event:             NewEventClient(cfg),
 		Grant:             NewGrantClient(cfg),
 		HolidayCalendar:   NewHolidayCalendarClient(cfg),
+		Identity:          NewIdentityClient(cfg),
+		IdentityProvider:  NewIdentityProviderClient(cfg),
+		IdentityRequest:   NewIdentityRequestClient(cfg),
 		JournalHead:       NewJournalHeadClient(cfg),
 		Key:               NewKeyClient(cfg),
 		KeyTarget:         NewKeyTargetClient(cfg),
@@ -349,6 +364,9 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Event:             NewEventClient(cfg),
 		Grant:             NewGrantClient(cfg),
 		HolidayCalendar:   NewHolidayCalendarClient(cfg),
+		Identity:          NewIdentityClient(cfg),
+		IdentityProvider:  NewIdentityProviderClient(cfg),
+		IdentityRequest:   NewIdentityRequestClient(cfg),
 		JournalHead:       NewJournalHeadClient(cfg),
 		Key:               NewKeyClient(cfg),
 		KeyTarget:         NewKeyTargetClient(cfg),
@@ -405,12 +423,12 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Command, c.Credential,
 		c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
-		c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget, c.Lockdown,
-		c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization, c.Passkey,
-		c.PasskeyChallenge, c.Presence, c.RefreshToken, c.Schedule, c.Session,
-		c.SignInAttempt, c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember,
-		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
-		c.WebhookEndpoint,
+		c.HolidayCalendar, c.Identity, c.IdentityProvider, c.IdentityRequest,
+		c.JournalHead, c.Key, c.KeyTarget, c.Lockdown, c.LockdownDoor, c.LockdownPlan,
+		c.ManagedSite, c.Organization, c.Passkey, c.PasskeyChallenge, c.Presence,
+		c.RefreshToken, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
+		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
+		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -422,12 +440,12 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Command, c.Credential,
 		c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
-		c.HolidayCalendar, c.JournalHead, c.Key, c.KeyTarget, c.Lockdown,
-		c.LockdownDoor, c.LockdownPlan, c.ManagedSite, c.Organization, c.Passkey,
-		c.PasskeyChallenge, c.Presence, c.RefreshToken, c.Schedule, c.Session,
-		c.SignInAttempt, c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember,
-		c.Visit, c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery,
-		c.WebhookEndpoint,
+		c.HolidayCalendar, c.Identity, c.IdentityProvider, c.IdentityRequest,
+		c.JournalHead, c.Key, c.KeyTarget, c.Lockdown, c.LockdownDoor, c.LockdownPlan,
+		c.ManagedSite, c.Organization, c.Passkey, c.PasskeyChallenge, c.Presence,
+		c.RefreshToken, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
+		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
+		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -462,6 +480,12 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Grant.mutate(ctx, m)
 	case *HolidayCalendarMutation:
 		return c.HolidayCalendar.mutate(ctx, m)
+	case *IdentityMutation:
+		return c.Identity.mutate(ctx, m)
+	case *IdentityProviderMutation:
+		return c.IdentityProvider.mutate(ctx, m)
+	case *IdentityRequestMutation:
+		return c.IdentityRequest.mutate(ctx, m)
 	case *JournalHeadMutation:
 		return c.JournalHead.mutate(ctx, m)
 	case *KeyMutation:
@@ -2243,6 +2267,405 @@ func (c *HolidayCalendarClient) mutate(ctx context.Context, m *HolidayCalendarMu
 		return (&HolidayCalendarDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown HolidayCalendar mutation op: %q", m.Op())
+	}
+}
+
+// IdentityClient is a client for the Identity schema.
+type IdentityClient struct {
+	config
+}
+
+// NewIdentityClient returns a client for the Identity from the given config.
+func NewIdentityClient(c config) *IdentityClient {
+	return &IdentityClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `identity.Hooks(f(g(h())))`.
+func (c *IdentityClient) Use(hooks ...Hook) {
+	c.hooks.Identity = append(c.hooks.Identity, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `identity.Intercept(f(g(h())))`.
+func (c *IdentityClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Identity = append(c.inters.Identity, interceptors...)
+}
+
+// Create returns a builder for creating a Identity entity.
+func (c *IdentityClient) Create() *IdentityCreate {
+	mutation := newIdentityMutation(c.config, OpCreate)
+	return &IdentityCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Identity entities.
+func (c *IdentityClient) CreateBulk(builders ...*IdentityCreate) *IdentityCreateBulk {
+	return &IdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdentityClient) MapCreateBulk(slice any, setFunc func(*IdentityCreate, int)) *IdentityCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdentityCreateBulk{err: fmt.Errorf("calling to IdentityClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdentityCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Identity.
+func (c *IdentityClient) Update() *IdentityUpdate {
+	mutation := newIdentityMutation(c.config, OpUpdate)
+	return &IdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdentityClient) UpdateOne(_m *Identity) *IdentityUpdateOne {
+	mutation := newIdentityMutation(c.config, OpUpdateOne, withIdentity(_m))
+	return &IdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdentityClient) UpdateOneID(id typeid.Identity) *IdentityUpdateOne {
+	mutation := newIdentityMutation(c.config, OpUpdateOne, withIdentityID(id))
+	return &IdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Identity.
+func (c *IdentityClient) Delete() *IdentityDelete {
+	mutation := newIdentityMutation(c.config, OpDelete)
+	return &IdentityDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdentityClient) DeleteOne(_m *Identity) *IdentityDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdentityClient) DeleteOneID(id typeid.Identity) *IdentityDeleteOne {
+	builder := c.Delete().Where(identity.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdentityDeleteOne{builder}
+}
+
+// Query returns a query builder for Identity.
+func (c *IdentityClient) Query() *IdentityQuery {
+	return &IdentityQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdentity},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Identity entity by its id.
+func (c *IdentityClient) Get(ctx context.Context, id typeid.Identity) (*Identity, error) {
+	return c.Query().Where(identity.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdentityClient) GetX(ctx context.Context, id typeid.Identity) *Identity {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *IdentityClient) Hooks() []Hook {
+	return c.hooks.Identity
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdentityClient) Interceptors() []Interceptor {
+	return c.inters.Identity
+}
+
+func (c *IdentityClient) mutate(ctx context.Context, m *IdentityMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdentityCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdentityDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Identity mutation op: %q", m.Op())
+	}
+}
+
+// IdentityProviderClient is a client for the IdentityProvider schema.
+type IdentityProviderClient struct {
+	config
+}
+
+// NewIdentityProviderClient returns a client for the IdentityProvider from the given config.
+func NewIdentityProviderClient(c config) *IdentityProviderClient {
+	return &IdentityProviderClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `identityprovider.Hooks(f(g(h())))`.
+func (c *IdentityProviderClient) Use(hooks ...Hook) {
+	c.hooks.IdentityProvider = append(c.hooks.IdentityProvider, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `identityprovider.Intercept(f(g(h())))`.
+func (c *IdentityProviderClient) Intercept(interceptors ...Interceptor) {
+	c.inters.IdentityProvider = append(c.inters.IdentityProvider, interceptors...)
+}
+
+// Create returns a builder for creating a IdentityProvider entity.
+func (c *IdentityProviderClient) Create() *IdentityProviderCreate {
+	mutation := newIdentityProviderMutation(c.config, OpCreate)
+	return &IdentityProviderCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of IdentityProvider entities.
+func (c *IdentityProviderClient) CreateBulk(builders ...*IdentityProviderCreate) *IdentityProviderCreateBulk {
+	return &IdentityProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdentityProviderClient) MapCreateBulk(slice any, setFunc func(*IdentityProviderCreate, int)) *IdentityProviderCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdentityProviderCreateBulk{err: fmt.Errorf("calling to IdentityProviderClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdentityProviderCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdentityProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for IdentityProvider.
+func (c *IdentityProviderClient) Update() *IdentityProviderUpdate {
+	mutation := newIdentityProviderMutation(c.config, OpUpdate)
+	return &IdentityProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdentityProviderClient) UpdateOne(_m *IdentityProvider) *IdentityProviderUpdateOne {
+	mutation := newIdentityProviderMutation(c.config, OpUpdateOne, withIdentityProvider(_m))
+	return &IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdentityProviderClient) UpdateOneID(id typeid.IdentityProvider) *IdentityProviderUpdateOne {
+	mutation := newIdentityProviderMutation(c.config, OpUpdateOne, withIdentityProviderID(id))
+	return &IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for IdentityProvider.
+func (c *IdentityProviderClient) Delete() *IdentityProviderDelete {
+	mutation := newIdentityProviderMutation(c.config, OpDelete)
+	return &IdentityProviderDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdentityProviderClient) DeleteOne(_m *IdentityProvider) *IdentityProviderDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdentityProviderClient) DeleteOneID(id typeid.IdentityProvider) *IdentityProviderDeleteOne {
+	builder := c.Delete().Where(identityprovider.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdentityProviderDeleteOne{builder}
+}
+
+// Query returns a query builder for IdentityProvider.
+func (c *IdentityProviderClient) Query() *IdentityProviderQuery {
+	return &IdentityProviderQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdentityProvider},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a IdentityProvider entity by its id.
+func (c *IdentityProviderClient) Get(ctx context.Context, id typeid.IdentityProvider) (*IdentityProvider, error) {
+	return c.Query().Where(identityprovider.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdentityProviderClient) GetX(ctx context.Context, id typeid.IdentityProvider) *IdentityProvider {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *IdentityProviderClient) Hooks() []Hook {
+	return c.hooks.IdentityProvider
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdentityProviderClient) Interceptors() []Interceptor {
+	return c.inters.IdentityProvider
+}
+
+func (c *IdentityProviderClient) mutate(ctx context.Context, m *IdentityProviderMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdentityProviderCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdentityProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdentityProviderDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown IdentityProvider mutation op: %q", m.Op())
+	}
+}
+
+// IdentityRequestClient is a client for the IdentityRequest schema.
+type IdentityRequestClient struct {
+	config
+}
+
+// NewIdentityRequestClient returns a client for the IdentityRequest from the given config.
+func NewIdentityRequestClient(c config) *IdentityRequestClient {
+	return &IdentityRequestClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `identityrequest.Hooks(f(g(h())))`.
+func (c *IdentityRequestClient) Use(hooks ...Hook) {
+	c.hooks.IdentityRequest = append(c.hooks.IdentityRequest, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `identityrequest.Intercept(f(g(h())))`.
+func (c *IdentityRequestClient) Intercept(interceptors ...Interceptor) {
+	c.inters.IdentityRequest = append(c.inters.IdentityRequest, interceptors...)
+}
+
+// Create returns a builder for creating a IdentityRequest entity.
+func (c *IdentityRequestClient) Create() *IdentityRequestCreate {
+	mutation := newIdentityRequestMutation(c.config, OpCreate)
+	return &IdentityRequestCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of IdentityRequest entities.
+func (c *IdentityRequestClient) CreateBulk(builders ...*IdentityRequestCreate) *IdentityRequestCreateBulk {
+	return &IdentityRequestCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdentityRequestClient) MapCreateBulk(slice any, setFunc func(*IdentityRequestCreate, int)) *IdentityRequestCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdentityRequestCreateBulk{err: fmt.Errorf("calling to IdentityRequestClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdentityRequestCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdentityRequestCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for IdentityRequest.
+func (c *IdentityRequestClient) Update() *IdentityRequestUpdate {
+	mutation := newIdentityRequestMutation(c.config, OpUpdate)
+	return &IdentityRequestUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdentityRequestClient) UpdateOne(_m *IdentityRequest) *IdentityRequestUpdateOne {
+	mutation := newIdentityRequestMutation(c.config, OpUpdateOne, withIdentityRequest(_m))
+	return &IdentityRequestUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdentityRequestClient) UpdateOneID(id typeid.IdentityRequest) *IdentityRequestUpdateOne {
+	mutation := newIdentityRequestMutation(c.config, OpUpdateOne, withIdentityRequestID(id))
+	return &IdentityRequestUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for IdentityRequest.
+func (c *IdentityRequestClient) Delete() *IdentityRequestDelete {
+	mutation := newIdentityRequestMutation(c.config, OpDelete)
+	return &IdentityRequestDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdentityRequestClient) DeleteOne(_m *IdentityRequest) *IdentityRequestDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdentityRequestClient) DeleteOneID(id typeid.IdentityRequest) *IdentityRequestDeleteOne {
+	builder := c.Delete().Where(identityrequest.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdentityRequestDeleteOne{builder}
+}
+
+// Query returns a query builder for IdentityRequest.
+func (c *IdentityRequestClient) Query() *IdentityRequestQuery {
+	return &IdentityRequestQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdentityRequest},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a IdentityRequest entity by its id.
+func (c *IdentityRequestClient) Get(ctx context.Context, id typeid.IdentityRequest) (*IdentityRequest, error) {
+	return c.Query().Where(identityrequest.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdentityRequestClient) GetX(ctx context.Context, id typeid.IdentityRequest) *IdentityRequest {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *IdentityRequestClient) Hooks() []Hook {
+	return c.hooks.IdentityRequest
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdentityRequestClient) Interceptors() []Interceptor {
+	return c.inters.IdentityRequest
+}
+
+func (c *IdentityRequestClient) mutate(ctx context.Context, m *IdentityRequestMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdentityRequestCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdentityRequestUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdentityRequestUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdentityRequestDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown IdentityRequest mutation op: %q", m.Op())
 	}
 }
 
@@ -5575,21 +5998,21 @@ func (c *WebhookEndpointClient) mutate(ctx context.Context, m *WebhookEndpointMu
 type (
 	hooks struct {
 		APIToken, Application, Area, AuthorizationCode, Command, Credential, Device,
-		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, JournalHead,
-		Key, KeyTarget, Lockdown, LockdownDoor, LockdownPlan, ManagedSite,
-		Organization, Passkey, PasskeyChallenge, Presence, RefreshToken, Schedule,
-		Session, SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember,
-		Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
-		WebhookEndpoint []ent.Hook
+		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, Identity,
+		IdentityProvider, IdentityRequest, JournalHead, Key, KeyTarget, Lockdown,
+		LockdownDoor, LockdownPlan, ManagedSite, Organization, Passkey,
+		PasskeyChallenge, Presence, RefreshToken, Schedule, Session, SignInAttempt,
+		SignInCode, Site, User, UserGroup, UserGroupMember, Visit, WebhookAttempt,
+		WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Hook
 	}
 	inters struct {
 		APIToken, Application, Area, AuthorizationCode, Command, Credential, Device,
-		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, JournalHead,
-		Key, KeyTarget, Lockdown, LockdownDoor, LockdownPlan, ManagedSite,
-		Organization, Passkey, PasskeyChallenge, Presence, RefreshToken, Schedule,
-		Session, SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember,
-		Visit, WebhookAttempt, WebhookCursor, WebhookDelivery,
-		WebhookEndpoint []ent.Interceptor
+		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, Identity,
+		IdentityProvider, IdentityRequest, JournalHead, Key, KeyTarget, Lockdown,
+		LockdownDoor, LockdownPlan, ManagedSite, Organization, Passkey,
+		PasskeyChallenge, Presence, RefreshToken, Schedule, Session, SignInAttempt,
+		SignInCode, Site, User, UserGroup, UserGroupMember, Visit, WebhookAttempt,
+		WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Interceptor
 	}
 )
 

@@ -25,6 +25,9 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identity"
+	"github.com/cardea/cardea/ent/identityprovider"
+	"github.com/cardea/cardea/ent/identityrequest"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
@@ -123,6 +126,9 @@ func checkColumn(t, c string) error {
 			event.Table:             event.ValidColumn,
 			grant.Table:             grant.ValidColumn,
 			holidaycalendar.Table:   holidaycalendar.ValidColumn,
+			identity.Table:          identity.ValidColumn,
+			identityprovider.Table:  identityprovider.ValidColumn,
+			identityrequest.Table:   identityrequest.ValidColumn,
 			journalhead.Table:       journalhead.ValidColumn,
 			key.Table:               key.ValidColumn,
 			keytarget.Table:         keytarget.ValidColumn,

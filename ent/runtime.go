@@ -18,6 +18,9 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identity"
+	"github.com/cardea/cardea/ent/identityprovider"
+	"github.com/cardea/cardea/ent/identityrequest"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
@@ -473,6 +476,71 @@ func init() {
 	holidaycalendarDescID := holidaycalendarFields[0].Descriptor()
 	// holidaycalendar.DefaultID holds the default value on creation for the id field.
 	holidaycalendar.DefaultID = holidaycalendarDescID.Default.(func() typeid.HolidayCalendar)
+	identityFields := schema.Identity{}.Fields()
+	_ = identityFields
+	// identityDescSubject is the schema descriptor for subject field.
+	identityDescSubject := identityFields[4].Descriptor()
+	// identity.SubjectValidator is a validator for the "subject" field. It is called by the builders before save.
+	identity.SubjectValidator = identityDescSubject.Validators[0].(func(string) error)
+	// identityDescID is the schema descriptor for id field.
+	identityDescID := identityFields[0].Descriptor()
+	// identity.DefaultID holds the default value on creation for the id field.
+	identity.DefaultID = identityDescID.Default.(func() typeid.Identity)
+	identityproviderMixin := schema.IdentityProvider{}.Mixin()
+	identityproviderMixinFields1 := identityproviderMixin[1].Fields()
+	_ = identityproviderMixinFields1
+	identityproviderFields := schema.IdentityProvider{}.Fields()
+	_ = identityproviderFields
+	// identityproviderDescCreatedAt is the schema descriptor for created_at field.
+	identityproviderDescCreatedAt := identityproviderMixinFields1[0].Descriptor()
+	// identityprovider.DefaultCreatedAt holds the default value on creation for the created_at field.
+	identityprovider.DefaultCreatedAt = identityproviderDescCreatedAt.Default.(func() time.Time)
+	// identityproviderDescUpdatedAt is the schema descriptor for updated_at field.
+	identityproviderDescUpdatedAt := identityproviderMixinFields1[1].Descriptor()
+	// identityprovider.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	identityprovider.DefaultUpdatedAt = identityproviderDescUpdatedAt.Default.(func() time.Time)
+	// identityprovider.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	identityprovider.UpdateDefaultUpdatedAt = identityproviderDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// identityproviderDescName is the schema descriptor for name field.
+	identityproviderDescName := identityproviderFields[1].Descriptor()
+	// identityprovider.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	identityprovider.NameValidator = func() func(string) error {
+		validators := identityproviderDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// identityproviderDescIssuer is the schema descriptor for issuer field.
+	identityproviderDescIssuer := identityproviderFields[2].Descriptor()
+	// identityprovider.IssuerValidator is a validator for the "issuer" field. It is called by the builders before save.
+	identityprovider.IssuerValidator = identityproviderDescIssuer.Validators[0].(func(string) error)
+	// identityproviderDescClient is the schema descriptor for client field.
+	identityproviderDescClient := identityproviderFields[3].Descriptor()
+	// identityprovider.ClientValidator is a validator for the "client" field. It is called by the builders before save.
+	identityprovider.ClientValidator = identityproviderDescClient.Validators[0].(func(string) error)
+	// identityproviderDescID is the schema descriptor for id field.
+	identityproviderDescID := identityproviderFields[0].Descriptor()
+	// identityprovider.DefaultID holds the default value on creation for the id field.
+	identityprovider.DefaultID = identityproviderDescID.Default.(func() typeid.IdentityProvider)
+	identityrequestFields := schema.IdentityRequest{}.Fields()
+	_ = identityrequestFields
+	// identityrequestDescNext is the schema descriptor for next field.
+	identityrequestDescNext := identityrequestFields[4].Descriptor()
+	// identityrequest.NextValidator is a validator for the "next" field. It is called by the builders before save.
+	identityrequest.NextValidator = identityrequestDescNext.Validators[0].(func(string) error)
+	// identityrequestDescID is the schema descriptor for id field.
+	identityrequestDescID := identityrequestFields[0].Descriptor()
+	// identityrequest.DefaultID holds the default value on creation for the id field.
+	identityrequest.DefaultID = identityrequestDescID.Default.(func() typeid.IdentityRequest)
 	journalheadFields := schema.JournalHead{}.Fields()
 	_ = journalheadFields
 	// journalheadDescSeq is the schema descriptor for seq field.
@@ -749,11 +817,11 @@ func init() {
 	sessionFields := schema.Session{}.Fields()
 	_ = sessionFields
 	// sessionDescAddress is the schema descriptor for address field.
-	sessionDescAddress := sessionFields[8].Descriptor()
+	sessionDescAddress := sessionFields[9].Descriptor()
 	// session.AddressValidator is a validator for the "address" field. It is called by the builders before save.
 	session.AddressValidator = sessionDescAddress.Validators[0].(func(string) error)
 	// sessionDescUserAgent is the schema descriptor for user_agent field.
-	sessionDescUserAgent := sessionFields[9].Descriptor()
+	sessionDescUserAgent := sessionFields[10].Descriptor()
 	// session.UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
 	session.UserAgentValidator = sessionDescUserAgent.Validators[0].(func(string) error)
 	// sessionDescID is the schema descriptor for id field.

@@ -26,6 +26,8 @@ type Session struct {
 	Hash []byte `json:"-"`
 	// Method holds the value of the "method" field.
 	Method session.Method `json:"method,omitempty"`
+	// keyed hash of the e-mail address that was proved to begin it; null: none was
+	Account []byte `json:"-"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// to the minute or so
@@ -46,7 +48,7 @@ func (*Session) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case session.FieldHash:
+		case session.FieldHash, session.FieldAccount:
 			values[i] = new([]byte)
 		case session.FieldMethod, session.FieldAddress, session.FieldUserAgent:
 			values[i] = new(sql.NullString)
@@ -102,6 +104,12 @@ func (_m *Session) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field method", values[i])
 			} else if value.Valid {
 				_m.Method = session.Method(value.String)
+			}
+		case session.FieldAccount:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field account", values[i])
+			} else if value != nil {
+				_m.Account = *value
 			}
 		case session.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -186,6 +194,8 @@ func (_m *Session) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("method=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Method))
+	builder.WriteString(", ")
+	builder.WriteString("account=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

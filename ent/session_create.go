@@ -45,6 +45,12 @@ func (_c *SessionCreate) SetMethod(v session.Method) *SessionCreate {
 	return _c
 }
 
+// SetAccount sets the "account" field.
+func (_c *SessionCreate) SetAccount(v []byte) *SessionCreate {
+	_c.mutation.SetAccount(v)
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *SessionCreate) SetCreatedAt(v time.Time) *SessionCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -238,6 +244,10 @@ func (_c *SessionCreate) createSpec() (*Session, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Method(); ok {
 		_spec.SetField(session.FieldMethod, field.TypeEnum, value)
 		_node.Method = value
+	}
+	if value, ok := _c.mutation.Account(); ok {
+		_spec.SetField(session.FieldAccount, field.TypeBytes, value)
+		_node.Account = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(session.FieldCreatedAt, field.TypeTime, value)

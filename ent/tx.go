@@ -40,6 +40,12 @@ type Tx struct {
 	Grant *GrantClient
 	// HolidayCalendar is the client for interacting with the HolidayCalendar builders.
 	HolidayCalendar *HolidayCalendarClient
+	// Identity is the client for interacting with the Identity builders.
+	Identity *IdentityClient
+	// IdentityProvider is the client for interacting with the IdentityProvider builders.
+	IdentityProvider *IdentityProviderClient
+	// IdentityRequest is the client for interacting with the IdentityRequest builders.
+	IdentityRequest *IdentityRequestClient
 	// JournalHead is the client for interacting with the JournalHead builders.
 	JournalHead *JournalHeadClient
 	// Key is the client for interacting with the Key builders.
@@ -234,6 +240,9 @@ func (tx *Tx) init() {
 	tx.Event = NewEventClient(tx.config)
 	tx.Grant = NewGrantClient(tx.config)
 	tx.HolidayCalendar = NewHolidayCalendarClient(tx.config)
+	tx.Identity = NewIdentityClient(tx.config)
+	tx.IdentityProvider = NewIdentityProviderClient(tx.config)
+	tx.IdentityRequest = NewIdentityRequestClient(tx.config)
 	tx.JournalHead = NewJournalHeadClient(tx.config)
 	tx.Key = NewKeyClient(tx.config)
 	tx.KeyTarget = NewKeyTargetClient(tx.config)

@@ -15,6 +15,7 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identityprovider"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
@@ -128,6 +129,10 @@ var (
 	passkeys = list[*ent.Passkey]{
 		code: 'Y', columns: []string{passkey.FieldID},
 		key: func(p *ent.Passkey) []any { return []any{rawID(p.ID)} },
+	}
+	providers = list[*ent.IdentityProvider]{
+		code: 'I', columns: []string{identityprovider.FieldID},
+		key: func(p *ent.IdentityProvider) []any { return []any{rawID(p.ID)} },
 	}
 	events = list[*ent.Event]{
 		code: eventCursor, columns: []string{event.FieldSeq}, newest: true,

@@ -246,6 +246,16 @@ func (r *resolver) listGrants(
 	return paginate(ctx, grants, p, q.Where(grant.UserID(of), r.access.Standing()))
 }
 
+func (r *resolver) listProviders(
+	ctx context.Context, p page,
+) (*shape.IdentityProviderConnection, error) {
+	q, err := r.readProviders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginate(ctx, providers, p, q)
+}
+
 // listSessions is those that a person is signed in by now.
 func (r *resolver) listSessions(
 	ctx context.Context, p page, of typeid.User,

@@ -48,6 +48,7 @@ type loaders struct {
 	passkeys      *loader[typeid.Passkey, *ent.Passkey]
 	applications  *loader[typeid.Application, *ent.Application]
 	grants        *loader[typeid.Grant, *ent.Grant]
+	providers     *loader[typeid.IdentityProvider, *ent.IdentityProvider]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
 	events        *loader[typeid.Event, *journal.Event]
@@ -124,6 +125,8 @@ func (r *resolver) newLoaders() *loaders {
 		applications: byID(r.readApplications,
 			func(a *ent.Application) typeid.Application { return a.ID }),
 		grants: byID(r.readGrants, func(g *ent.Grant) typeid.Grant { return g.ID }),
+		providers: byID(r.readProviders,
+			func(p *ent.IdentityProvider) typeid.IdentityProvider { return p.ID }),
 		credentials: byID(r.readCredentials,
 			func(c *ent.Credential) typeid.Credential { return c.ID }),
 		commands: byID(r.readCommands, func(c *ent.Command) typeid.Command { return c.ID }),

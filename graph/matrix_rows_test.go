@@ -102,6 +102,8 @@ var kinds = map[string]kind{
 	"Grant":   noun(access.ReadGrants, "grants", nowhere, "r.user_id", typeid.New[typeid.Grant]),
 	"Passkey": noun(access.ReadSessions, "passkeys", nowhere, "r.user_id", typeid.New[typeid.Passkey]),
 	"Session": noun(access.ReadSessions, "sessions", nowhere, "r.user_id", typeid.New[typeid.Session]),
+	"IdentityProvider": noun(access.ReadProviders, "identity_providers", nowhere, nobody,
+		typeid.New[typeid.IdentityProvider]),
 	"WebhookEndpoint": noun(access.ReadWebhooks, "webhook_endpoints", nowhere, nobody,
 		typeid.New[typeid.WebhookEndpoint]),
 	"WebhookDelivery": noun(access.ReadWebhooks, "webhook_deliveries", nowhere, nobody,
@@ -207,6 +209,7 @@ var queries = []row{
 	{"visits", access.ReadVisits, nil},
 	{"webhookEndpoint", access.ReadWebhooks, func(e *realm) vars { return vars{"id": e.endpoint.ID} }},
 	{"webhookEndpoints", access.ReadWebhooks, nil},
+	{"identityProviders", access.ReadProviders, nil},
 }
 
 var subscriptions = []row{
@@ -379,6 +382,14 @@ var mutations = []row{
 		return vars{"userId": e.keeper.user.ID}
 	}},
 	{"deletePasskey", access.WriteSessions, func(e *realm) vars { return vars{"id": e.ring.ID} }},
+	{"createIdentityProvider", access.WriteProviders, func(e *realm) vars {
+		return vars{"name": e.name("Quay"), "issuer": "https://id.example.com/" + e.email(), "clientId": "doors",
+			"clientSecret": e.name("secret"), "domains": []any{"example.com"}}
+	}},
+	{"updateIdentityProvider", access.WriteProviders, func(e *realm) vars {
+		return vars{"id": e.provider.ID, "required": false, "name": e.name("Mill")}
+	}},
+	{"deleteIdentityProvider", access.WriteProviders, func(e *realm) vars { return vars{"id": e.provider.ID} }},
 	{"createSite", access.WriteSites, func(e *realm) vars {
 		return vars{"name": e.name("Quay"), "timeZone": "UTC"}
 	}},

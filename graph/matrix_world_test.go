@@ -49,6 +49,7 @@ type realm struct {
 	app                            *ent.Application
 	leave                          *ent.Grant // of keeper's, to app
 	voice                          person     // holder, by an application
+	provider                       *ent.IdentityProvider
 
 	own    map[string][]typeid.User // more that is somebody's own, by identifier
 	at     map[string][]typeid.Site // more sites that something is at
@@ -383,6 +384,9 @@ func (e *realm) hooks() {
 	as := e.owner.ctx
 	e.endpoint = done(e.access.CreateWebhookEndpoint(as,
 		access.CreateWebhookEndpointInput{URL: "https://example.com/" + e.email(), Description: &what})).Endpoint
+	e.provider = done(e.access.CreateIdentityProvider(as, access.CreateIdentityProviderInput{
+		Name: e.name("Harbour"), Issuer: "https://id.example.com", Client: "doors", ClientSecret: e.name("secret"),
+		Domains: []string{"example.com"}})).Provider
 	first := e.db.Event.Query().FirstX(as)
 	d := e.db.WebhookDelivery.Create().SetEndpointID(e.endpoint.ID).SetEventID(first.ID).
 		SetEventSeq(first.Seq).SetState("DELIVERED").SetAttempts(1).SaveX(as)

@@ -121,6 +121,10 @@ func (r *resolver) readGrants(ctx context.Context) (*ent.GrantQuery, error) {
 	return r.db.Grant.Query().Where(visible), err
 }
 
+func (r *resolver) readProviders(ctx context.Context) (*ent.IdentityProviderQuery, error) {
+	return r.db.IdentityProvider.Query(), access.Authorize(ctx, access.ReadProviders)
+}
+
 func (r *resolver) readOrganizations(ctx context.Context) (*ent.OrganizationQuery, error) {
 	return r.db.Organization.Query(), access.Authorize(ctx, access.ReadOrganization)
 }

@@ -135,7 +135,7 @@ var Types = []Type{
 	{"visitor.no_show", "A guest did not come. data.visitId names the visit.", info, false},
 	{"sign_in.failed", "Somebody tried to sign in as a user, and was refused. data.method says how, " +
 		"data.times how often since it was last told. data.passkeyId names a passkey; data.cloned is true " +
-		"if there may be a copy of it.", warning, false},
+		"if there may be a copy of it. data.providerId names an identity provider.", warning, false},
 	{"user.invited", "A user was sent a mail that says where to sign in.", info, false},
 	{"session.created", "A user signed in. data.sessionId names the session, data.method says how.", notice,
 		false},
@@ -147,6 +147,12 @@ var Types = []Type{
 		notice, false},
 	{"personal_data.read", "Personal data of many people is read at once. data.noun says what of, " +
 		"data.count how many.", notice, false},
+	{"identity_provider.created", "An identity provider was created: people may sign in there. " +
+		"data.providerId names it.", warning, false},
+	{"identity_provider.updated", "An identity provider was changed. data.providerId names it.",
+		warning, false},
+	{"identity_provider.deleted", "An identity provider was deleted. data.providerId names it.",
+		warning, false},
 	{"api_token.created", "An API token was created. data.tokenId names it.", notice, false},
 	{"api_token.rotated", "An API token got another secret. data.tokenId names it, data.until says until " +
 		"when the one before is good.", notice, false},

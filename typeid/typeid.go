@@ -97,6 +97,12 @@ type (
 	AuthorizationCode struct{ of[authorizationCode] }
 	// RefreshToken identifies what an application gets its next tokens for; it is not the secret.
 	RefreshToken struct{ of[refreshToken] }
+	// IdentityProvider identifies who says who people are.
+	IdentityProvider struct{ of[identityProvider] }
+	// Identity identifies a user as a provider knows them.
+	Identity struct{ of[identity] }
+	// IdentityRequest identifies a browser's way to a provider and back.
+	IdentityRequest struct{ of[identityRequest] }
 	// Command identifies a command to a device.
 	Command struct{ of[command] }
 	// Event identifies a journal event.
@@ -137,6 +143,9 @@ type (
 	signInAttempt     struct{}
 	passkey           struct{}
 	passkeyChallenge  struct{}
+	identityProvider  struct{}
+	identity          struct{}
+	identityRequest   struct{}
 	application       struct{}
 	grant             struct{}
 	authorizationCode struct{}
@@ -184,6 +193,9 @@ func (event) prefix() string             { return "event" }
 func (webhookEndpoint) prefix() string   { return "endpoint" }
 func (webhookDelivery) prefix() string   { return "delivery" }
 func (webhookAttempt) prefix() string    { return "attempt" }
+func (identityProvider) prefix() string  { return "provider" }
+func (identity) prefix() string          { return "identity" }
+func (identityRequest) prefix() string   { return "identityrequest" }
 
 type pointer[T any] interface {
 	*T

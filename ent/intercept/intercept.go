@@ -21,6 +21,9 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identity"
+	"github.com/cardea/cardea/ent/identityprovider"
+	"github.com/cardea/cardea/ent/identityrequest"
 	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
@@ -454,6 +457,87 @@ func (f TraverseHolidayCalendar) Traverse(ctx context.Context, q ent.Query) erro
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.HolidayCalendarQuery", q)
+}
+
+// The IdentityFunc type is an adapter to allow the use of ordinary function as a Querier.
+type IdentityFunc func(context.Context, *ent.IdentityQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f IdentityFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.IdentityQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.IdentityQuery", q)
+}
+
+// The TraverseIdentity type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseIdentity func(context.Context, *ent.IdentityQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseIdentity) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseIdentity) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.IdentityQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.IdentityQuery", q)
+}
+
+// The IdentityProviderFunc type is an adapter to allow the use of ordinary function as a Querier.
+type IdentityProviderFunc func(context.Context, *ent.IdentityProviderQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f IdentityProviderFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.IdentityProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.IdentityProviderQuery", q)
+}
+
+// The TraverseIdentityProvider type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseIdentityProvider func(context.Context, *ent.IdentityProviderQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseIdentityProvider) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseIdentityProvider) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.IdentityProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.IdentityProviderQuery", q)
+}
+
+// The IdentityRequestFunc type is an adapter to allow the use of ordinary function as a Querier.
+type IdentityRequestFunc func(context.Context, *ent.IdentityRequestQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f IdentityRequestFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.IdentityRequestQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.IdentityRequestQuery", q)
+}
+
+// The TraverseIdentityRequest type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseIdentityRequest func(context.Context, *ent.IdentityRequestQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseIdentityRequest) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseIdentityRequest) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.IdentityRequestQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.IdentityRequestQuery", q)
 }
 
 // The JournalHeadFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -1160,6 +1244,12 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.GrantQuery, predicate.Grant, grant.OrderOption]{typ: ent.TypeGrant, tq: q}, nil
 	case *ent.HolidayCalendarQuery:
 		return &query[*ent.HolidayCalendarQuery, predicate.HolidayCalendar, holidaycalendar.OrderOption]{typ: ent.TypeHolidayCalendar, tq: q}, nil
+	case *ent.IdentityQuery:
+		return &query[*ent.IdentityQuery, predicate.Identity, identity.OrderOption]{typ: ent.TypeIdentity, tq: q}, nil
+	case *ent.IdentityProviderQuery:
+		return &query[*ent.IdentityProviderQuery, predicate.IdentityProvider, identityprovider.OrderOption]{typ: ent.TypeIdentityProvider, tq: q}, nil
+	case *ent.IdentityRequestQuery:
+		return &query[*ent.IdentityRequestQuery, predicate.IdentityRequest, identityrequest.OrderOption]{typ: ent.TypeIdentityRequest, tq: q}, nil
 	case *ent.JournalHeadQuery:
 		return &query[*ent.JournalHeadQuery, predicate.JournalHead, journalhead.OrderOption]{typ: ent.TypeJournalHead, tq: q}, nil
 	case *ent.KeyQuery:

@@ -706,6 +706,113 @@ var (
 			},
 		},
 	}
+	// IdentitiesColumns holds the columns for the "identities" table.
+	IdentitiesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+		{Name: "provider_id", Type: field.TypeUUID},
+		{Name: "issuer", Type: field.TypeString},
+		{Name: "subject", Type: field.TypeString, Size: 255},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// IdentitiesTable holds the schema information for the "identities" table.
+	IdentitiesTable = &schema.Table{
+		Name:       "identities",
+		Columns:    IdentitiesColumns,
+		PrimaryKey: []*schema.Column{IdentitiesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "identity_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{IdentitiesColumns[1], IdentitiesColumns[0]},
+			},
+			{
+				Name:    "identity_org_id_provider_id_subject",
+				Unique:  true,
+				Columns: []*schema.Column{IdentitiesColumns[1], IdentitiesColumns[3], IdentitiesColumns[5]},
+			},
+			{
+				Name:    "identity_org_id_user_id_provider_id",
+				Unique:  true,
+				Columns: []*schema.Column{IdentitiesColumns[1], IdentitiesColumns[2], IdentitiesColumns[3]},
+			},
+		},
+	}
+	// IdentityProvidersColumns holds the columns for the "identity_providers" table.
+	IdentityProvidersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 100},
+		{Name: "issuer", Type: field.TypeString, Size: 2048},
+		{Name: "client", Type: field.TypeString, Size: 255},
+		{Name: "client_secret", Type: field.TypeBytes},
+		{Name: "domains", Type: field.TypeJSON},
+		{Name: "required", Type: field.TypeBool},
+		{Name: "create_users", Type: field.TypeBool},
+		{Name: "disabled_at", Type: field.TypeTime, Nullable: true},
+	}
+	// IdentityProvidersTable holds the schema information for the "identity_providers" table.
+	IdentityProvidersTable = &schema.Table{
+		Name:       "identity_providers",
+		Columns:    IdentityProvidersColumns,
+		PrimaryKey: []*schema.Column{IdentityProvidersColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "identityprovider_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{IdentityProvidersColumns[1], IdentityProvidersColumns[0]},
+			},
+			{
+				Name:    "identityprovider_org_id_issuer_client",
+				Unique:  true,
+				Columns: []*schema.Column{IdentityProvidersColumns[1], IdentityProvidersColumns[5], IdentityProvidersColumns[6]},
+			},
+			{
+				Name:    "identityprovider_domains",
+				Unique:  false,
+				Columns: []*schema.Column{IdentityProvidersColumns[8]},
+				Annotation: &entsql.IndexAnnotation{
+					Type: "GIN",
+				},
+			},
+		},
+	}
+	// IdentityRequestsColumns holds the columns for the "identity_requests" table.
+	IdentityRequestsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "provider_id", Type: field.TypeUUID},
+		{Name: "state_hash", Type: field.TypeBytes},
+		{Name: "nonce_hash", Type: field.TypeBytes},
+		{Name: "next", Type: field.TypeString, Size: 2000},
+		{Name: "expires_at", Type: field.TypeTime},
+	}
+	// IdentityRequestsTable holds the schema information for the "identity_requests" table.
+	IdentityRequestsTable = &schema.Table{
+		Name:       "identity_requests",
+		Columns:    IdentityRequestsColumns,
+		PrimaryKey: []*schema.Column{IdentityRequestsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "identityrequest_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{IdentityRequestsColumns[1], IdentityRequestsColumns[0]},
+			},
+			{
+				Name:    "identityrequest_state_hash",
+				Unique:  false,
+				Columns: []*schema.Column{IdentityRequestsColumns[3]},
+			},
+			{
+				Name:    "identityrequest_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{IdentityRequestsColumns[6]},
+			},
+		},
+	}
 	// JournalHeadsColumns holds the columns for the "journal_heads" table.
 	JournalHeadsColumns = []*schema.Column{
 		{Name: "org_id", Type: field.TypeUUID},
@@ -1155,7 +1262,8 @@ var (
 		{Name: "org_id", Type: field.TypeUUID},
 		{Name: "user_id", Type: field.TypeUUID},
 		{Name: "hash", Type: field.TypeBytes},
-		{Name: "method", Type: field.TypeEnum, Enums: []string{"EMAIL_CODE", "PASSKEY"}},
+		{Name: "method", Type: field.TypeEnum, Enums: []string{"EMAIL_CODE", "PASSKEY", "OIDC"}},
+		{Name: "account", Type: field.TypeBytes, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "last_seen_at", Type: field.TypeTime},
 		{Name: "expires_at", Type: field.TypeTime},
@@ -1589,6 +1697,9 @@ var (
 		EventsTable,
 		GrantsTable,
 		HolidayCalendarsTable,
+		IdentitiesTable,
+		IdentityProvidersTable,
+		IdentityRequestsTable,
 		JournalHeadsTable,
 		KeysTable,
 		KeyTargetsTable,

@@ -45,6 +45,15 @@ type Grant func(*sql.Selector)
 // HolidayCalendar is the predicate function for holidaycalendar builders.
 type HolidayCalendar func(*sql.Selector)
 
+// Identity is the predicate function for identity builders.
+type Identity func(*sql.Selector)
+
+// IdentityProvider is the predicate function for identityprovider builders.
+type IdentityProvider func(*sql.Selector)
+
+// IdentityRequest is the predicate function for identityrequest builders.
+type IdentityRequest func(*sql.Selector)
+
 // JournalHead is the predicate function for journalhead builders.
 type JournalHead func(*sql.Selector)
 

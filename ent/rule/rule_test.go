@@ -69,6 +69,10 @@ var nouns = map[string]struct {
 	"WebhookCursor":     {"seq", int64(99)},
 	"WebhookDelivery":   {"attempts", 99},
 	"WebhookAttempt":    {}, // never changes
+
+	"IdentityProvider": {"name", "taken over"},
+	"Identity":         {}, // never changes
+	"IdentityRequest":  {}, // never changes
 }
 
 // unhoused are the nouns of no organization, with how to make a row of each.
@@ -99,6 +103,8 @@ type organization struct {
 	key     typeid.Key
 	hook    typeid.WebhookEndpoint
 	deliver typeid.WebhookDelivery
+
+	provider typeid.IdentityProvider
 }
 
 func populate(t *testing.T, c *ent.Client) organization {
@@ -147,6 +153,13 @@ func populate(t *testing.T, c *ent.Client) organization {
 		SetChallenge("c").SetExpiresAt(schema.Now()).SaveX(ctx)
 	refresh := c.RefreshToken.Create().SetGrantID(grant.ID).SetHash([]byte("h")).
 		SetExpiresAt(schema.Now()).SaveX(ctx)
+	provider := c.IdentityProvider.Create().SetName("Mill").SetIssuer("https://id.example.com").SetClient("c").
+		SetClientSecret([]byte("s")).SetDomains([]string{"example.com"}).SetRequired(false).SetCreateUsers(false).
+		SaveX(ctx)
+	identity := c.Identity.Create().SetUserID(user.ID).SetProviderID(provider.ID).SetIssuer("i").SetSubject("s").
+		SetCreatedAt(schema.Now()).SaveX(ctx)
+	request := c.IdentityRequest.Create().SetProviderID(provider.ID).SetStateHash([]byte("s")).
+		SetNonceHash([]byte("n")).SetNext("/").SetExpiresAt(schema.Now()).SaveX(ctx)
 	cmd := c.Command.Create().SetDoorID(door.ID).SetVerb(command.VerbUNLOCK).
 		SetRequesterKind(actor.KindUser).SetRequesterID("x").SetRequestedAt(schema.Now()).
 		SetExpiresAt(schema.Now()).SaveX(ctx)
@@ -162,12 +175,13 @@ func populate(t *testing.T, c *ent.Client) organization {
 	attempt := c.WebhookAttempt.Create().SetDeliveryID(delivery.ID).SetNumber(1).
 		SetStartedAt(schema.Now()).SetDurationMs(1).SaveX(ctx)
 	o.site, o.door, o.device, o.user, o.key = site.ID, door.ID, device.ID, user.ID, key.ID
-	o.hook, o.deliver = hook.ID, delivery.ID
+	o.hook, o.deliver, o.provider = hook.ID, delivery.ID, provider.ID
 	o.rows = map[string]any{
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
 		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
 		"Application": app.ID, "Grant": grant.ID, "AuthorizationCode": code.ID, "RefreshToken": refresh.ID,
 		"Session": signedIn.ID, "Passkey": passkey.ID,
+		"IdentityProvider": provider.ID, "Identity": identity.ID, "IdentityRequest": request.ID,
 		"Command": cmd.ID, "Event": ev.ID, "JournalHead": head.ID, "WebhookEndpoint": hook.ID,
 		"ManagedSite": managed.ID, "UserGroup": people.ID, "UserGroupMember": member.ID, "DoorGroup": doors.ID,
 		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
@@ -361,6 +375,12 @@ func TestForeignParentsAreRefused(t *testing.T) {
 		"passkey of a user": c.Passkey.Create().SetUserID(theirs.user).SetName("x").
 			SetCredentialID([]byte("x")).SetPublicKey([]byte("x")).SetAaguid([]byte("x")).SetSignCount(0).
 			SetBackupEligible(false).SetBackedUp(false).SetCreatedAt(schema.Now()),
+		"identity of a user": c.Identity.Create().SetUserID(theirs.user).SetProviderID(mine.provider).
+			SetIssuer("x").SetSubject("x").SetCreatedAt(schema.Now()),
+		"identity at a provider": c.Identity.Create().SetUserID(mine.user).SetProviderID(theirs.provider).
+			SetIssuer("x").SetSubject("x").SetCreatedAt(schema.Now()),
+		"request to a provider": c.IdentityRequest.Create().SetProviderID(theirs.provider).
+			SetStateHash([]byte("x")).SetNonceHash([]byte("x")).SetNext("/").SetExpiresAt(schema.Now()),
 		"delivery of a webhook": c.WebhookDelivery.Create().SetEndpointID(theirs.hook).
 			SetEventID(typeid.New[typeid.Event]()).SetEventSeq(1),
 		"attempt of a delivery": c.WebhookAttempt.Create().SetDeliveryID(theirs.deliver).

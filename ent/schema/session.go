@@ -21,7 +21,9 @@ func (Session) Fields() []ent.Field {
 		field.UUID("id", typeid.Session{}).Default(typeid.New[typeid.Session]),
 		field.UUID("user_id", typeid.User{}).Immutable(),
 		field.Bytes("hash").Immutable().Sensitive().Comment("SHA-256 of the secret"),
-		field.Enum("method").Values("EMAIL_CODE", "PASSKEY").Immutable(),
+		field.Enum("method").Values("EMAIL_CODE", "PASSKEY", "OIDC").Immutable(),
+		field.Bytes("account").Optional().Immutable().Sensitive().
+			Comment("keyed hash of the e-mail address that was proved to begin it; null: none was"),
 		field.Time("created_at").Immutable(),
 		field.Time("last_seen_at").Comment("to the minute or so"),
 		field.Time("expires_at").Immutable().Comment("whatever happens; unused, it ends sooner"),

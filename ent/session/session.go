@@ -22,6 +22,8 @@ const (
 	FieldHash = "hash"
 	// FieldMethod holds the string denoting the method field in the database.
 	FieldMethod = "method"
+	// FieldAccount holds the string denoting the account field in the database.
+	FieldAccount = "account"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldLastSeenAt holds the string denoting the last_seen_at field in the database.
@@ -45,6 +47,7 @@ var Columns = []string{
 	FieldUserID,
 	FieldHash,
 	FieldMethod,
+	FieldAccount,
 	FieldCreatedAt,
 	FieldLastSeenAt,
 	FieldExpiresAt,
@@ -79,6 +82,7 @@ type Method string
 const (
 	MethodEMAIL_CODE Method = "EMAIL_CODE"
 	MethodPASSKEY    Method = "PASSKEY"
+	MethodOIDC       Method = "OIDC"
 )
 
 func (m Method) String() string {
@@ -88,7 +92,7 @@ func (m Method) String() string {
 // MethodValidator is a validator for the "method" field enum values. It is called by the builders before save.
 func MethodValidator(m Method) error {
 	switch m {
-	case MethodEMAIL_CODE, MethodPASSKEY:
+	case MethodEMAIL_CODE, MethodPASSKEY, MethodOIDC:
 		return nil
 	default:
 		return fmt.Errorf("session: invalid enum value for method field: %q", m)

@@ -70,6 +70,11 @@ func Hash(v []byte) predicate.Session {
 	return predicate.Session(sql.FieldEQ(FieldHash, v))
 }
 
+// Account applies equality check predicate on the "account" field. It's identical to AccountEQ.
+func Account(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldEQ(FieldAccount, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Session {
 	return predicate.Session(sql.FieldEQ(FieldCreatedAt, v))
@@ -238,6 +243,56 @@ func MethodIn(vs ...Method) predicate.Session {
 // MethodNotIn applies the NotIn predicate on the "method" field.
 func MethodNotIn(vs ...Method) predicate.Session {
 	return predicate.Session(sql.FieldNotIn(FieldMethod, vs...))
+}
+
+// AccountEQ applies the EQ predicate on the "account" field.
+func AccountEQ(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldEQ(FieldAccount, v))
+}
+
+// AccountNEQ applies the NEQ predicate on the "account" field.
+func AccountNEQ(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldNEQ(FieldAccount, v))
+}
+
+// AccountIn applies the In predicate on the "account" field.
+func AccountIn(vs ...[]byte) predicate.Session {
+	return predicate.Session(sql.FieldIn(FieldAccount, vs...))
+}
+
+// AccountNotIn applies the NotIn predicate on the "account" field.
+func AccountNotIn(vs ...[]byte) predicate.Session {
+	return predicate.Session(sql.FieldNotIn(FieldAccount, vs...))
+}
+
+// AccountGT applies the GT predicate on the "account" field.
+func AccountGT(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldGT(FieldAccount, v))
+}
+
+// AccountGTE applies the GTE predicate on the "account" field.
+func AccountGTE(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldGTE(FieldAccount, v))
+}
+
+// AccountLT applies the LT predicate on the "account" field.
+func AccountLT(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldLT(FieldAccount, v))
+}
+
+// AccountLTE applies the LTE predicate on the "account" field.
+func AccountLTE(v []byte) predicate.Session {
+	return predicate.Session(sql.FieldLTE(FieldAccount, v))
+}
+
+// AccountIsNil applies the IsNil predicate on the "account" field.
+func AccountIsNil() predicate.Session {
+	return predicate.Session(sql.FieldIsNull(FieldAccount))
+}
+
+// AccountNotNil applies the NotNil predicate on the "account" field.
+func AccountNotNil() predicate.Session {
+	return predicate.Session(sql.FieldNotNull(FieldAccount))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	Grant() GrantResolver
 	Holiday() HolidayResolver
 	HolidayCalendar() HolidayCalendarResolver
+	IdentityProvider() IdentityProviderResolver
 	Key() KeyResolver
 	Lockdown() LockdownResolver
 	LockdownDoor() LockdownDoorResolver
@@ -103,6 +104,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateDoorGroupInput,
 		ec.unmarshalInputCreateDoorInput,
 		ec.unmarshalInputCreateHolidayCalendarInput,
+		ec.unmarshalInputCreateIdentityProviderInput,
 		ec.unmarshalInputCreateLockdownPlanInput,
 		ec.unmarshalInputCreatePinInput,
 		ec.unmarshalInputCreateScheduleInput,
@@ -115,6 +117,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDoorGroupInput,
 		ec.unmarshalInputDeleteDoorInput,
 		ec.unmarshalInputDeleteHolidayCalendarInput,
+		ec.unmarshalInputDeleteIdentityProviderInput,
 		ec.unmarshalInputDeleteLockdownPlanInput,
 		ec.unmarshalInputDeletePasskeyInput,
 		ec.unmarshalInputDeleteScheduleInput,
@@ -168,6 +171,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDoorGroupInput,
 		ec.unmarshalInputUpdateDoorInput,
 		ec.unmarshalInputUpdateHolidayCalendarInput,
+		ec.unmarshalInputUpdateIdentityProviderInput,
 		ec.unmarshalInputUpdateKeyInput,
 		ec.unmarshalInputUpdateLockdownPlanInput,
 		ec.unmarshalInputUpdateScheduleInput,
@@ -2973,6 +2977,142 @@ type ImportHolidayCalendarPayload {
   holidayCalendar: HolidayCalendar!
 }
 `, BuiltIn: false},
+	{Name: "../schema/identity_provider.graphqls", Input: `extend type Query {
+  "Who says who the organization's people are, oldest first. For administrators and auditors."
+  identityProviders(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): IdentityProviderConnection!
+}
+
+extend type Mutation {
+  "Lets people sign in at a provider, by OpenID Connect. For owners."
+  createIdentityProvider(
+    "The provider to create."
+    input: CreateIdentityProviderInput!
+  ): CreateIdentityProviderPayload!
+  "Changes a provider. For owners."
+  updateIdentityProvider(
+    "What to change."
+    input: UpdateIdentityProviderInput!
+  ): UpdateIdentityProviderPayload!
+  "Deletes a provider, and whom it knows its users as. Sessions that it began go on. For owners."
+  deleteIdentityProvider(
+    "What to delete."
+    input: DeleteIdentityProviderInput!
+  ): DeleteIdentityProviderPayload!
+}
+
+"Who says who an organization's people are, by OpenID Connect."
+type IdentityProvider implements Node {
+  "The identifier, prefix ` + "`" + `provider` + "`" + `."
+  id: ID!
+  "What people know it as."
+  name: String!
+  "Its address, as it writes it itself."
+  issuer: String!
+  "What it calls us."
+  clientId: String!
+  "Where it is to send browsers back to: to be entered there."
+  redirectUrl: String!
+  "The domains of e-mail addresses that it may vouch for."
+  domains: [String!]!
+  "Whether everybody but owners has to sign in at such a provider: codes and passkeys are then refused."
+  required: Boolean!
+  "Whether somebody whom it vouches for, and who is no user yet, becomes a MEMBER."
+  createUsers: Boolean!
+  "Since when nobody signs in there; null if people do."
+  disabledAt: DateTime
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"A page of identity providers."
+type IdentityProviderConnection {
+  "The items with their cursors."
+  edges: [IdentityProviderEdge!]!
+  "The items alone."
+  nodes: [IdentityProvider!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of an ` + "`" + `IdentityProviderConnection` + "`" + `."
+type IdentityProviderEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: IdentityProvider!
+}
+
+"A provider to create."
+input CreateIdentityProviderInput {
+  "What people know it as."
+  name: String!
+  "Its address, such as https://accounts.google.com: https, and exactly as it writes it itself."
+  issuer: String!
+  "What it calls us."
+  clientId: String!
+  "What we prove that with. It cannot be read again."
+  clientSecret: String!
+  "The domains of e-mail addresses that it may vouch for, 1 to 20."
+  domains: [String!]!
+  "Whether everybody but owners has to sign in there."
+  required: Boolean
+  "Whether somebody whom it vouches for, and who is no user yet, becomes a MEMBER."
+  createUsers: Boolean
+}
+
+"The provider that was created."
+type CreateIdentityProviderPayload {
+  "The provider."
+  provider: IdentityProvider!
+}
+
+"What to change of a provider; what is absent stays. Another issuer is another provider."
+input UpdateIdentityProviderInput {
+  "The provider."
+  id: ID!
+  "What people know it as."
+  name: String
+  "What we prove with that we are its client."
+  clientSecret: String
+  "The domains of e-mail addresses that it may vouch for, 1 to 20."
+  domains: [String!]
+  "Whether everybody but owners has to sign in there."
+  required: Boolean
+  "Whether somebody whom it vouches for, and who is no user yet, becomes a MEMBER."
+  createUsers: Boolean
+  "Whether people sign in there."
+  enabled: Boolean
+}
+
+"The provider as it is now."
+type UpdateIdentityProviderPayload {
+  "The provider."
+  provider: IdentityProvider!
+}
+
+"A provider to delete."
+input DeleteIdentityProviderInput {
+  "The provider."
+  id: ID!
+}
+
+"The provider that was deleted."
+type DeleteIdentityProviderPayload {
+  "Its identifier."
+  deletedId: ID!
+}
+`, BuiltIn: false},
 	{Name: "../schema/impact.graphqls", Input: `extend type Query {
   """
   What a change would do to access in the coming seven days, by the keys and settings as they are now.
@@ -4278,6 +4418,8 @@ enum SessionMethod {
   EMAIL_CODE
   "A passkey of theirs."
   PASSKEY
+  "An identity provider of their organization."
+  OIDC
 }
 
 "A page of sessions."
@@ -5912,6 +6054,14 @@ func (ec *executionContext) childFields_CreateHolidayCalendarPayload(ctx context
 	return nil, fmt.Errorf("no field named %q was found under type CreateHolidayCalendarPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_CreateIdentityProviderPayload_provider(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateIdentityProviderPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateLockdownPlanPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "lockdownPlan":
@@ -6064,6 +6214,14 @@ func (ec *executionContext) childFields_DeleteHolidayCalendarPayload(ctx context
 		return ec.fieldContext_DeleteHolidayCalendarPayload_deletedId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteIdentityProviderPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteIdentityProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteLockdownPlanPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6618,6 +6776,56 @@ func (ec *executionContext) childFields_HolidayCalendarEdge(ctx context.Context,
 		return ec.fieldContext_HolidayCalendarEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HolidayCalendarEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_IdentityProvider_id(ctx, field)
+	case "name":
+		return ec.fieldContext_IdentityProvider_name(ctx, field)
+	case "issuer":
+		return ec.fieldContext_IdentityProvider_issuer(ctx, field)
+	case "clientId":
+		return ec.fieldContext_IdentityProvider_clientId(ctx, field)
+	case "redirectUrl":
+		return ec.fieldContext_IdentityProvider_redirectUrl(ctx, field)
+	case "domains":
+		return ec.fieldContext_IdentityProvider_domains(ctx, field)
+	case "required":
+		return ec.fieldContext_IdentityProvider_required(ctx, field)
+	case "createUsers":
+		return ec.fieldContext_IdentityProvider_createUsers(ctx, field)
+	case "disabledAt":
+		return ec.fieldContext_IdentityProvider_disabledAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_IdentityProvider_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_IdentityProvider_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProvider", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityProviderConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_IdentityProviderConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_IdentityProviderConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_IdentityProviderConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProviderConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityProviderEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_IdentityProviderEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_IdentityProviderEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProviderEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_ImportHolidayCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7486,6 +7694,14 @@ func (ec *executionContext) childFields_UpdateHolidayCalendarPayload(ctx context
 		return ec.fieldContext_UpdateHolidayCalendarPayload_holidayCalendar(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateHolidayCalendarPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_UpdateIdentityProviderPayload_provider(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateIdentityProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -78,6 +78,14 @@ func MarshalGrant(v typeid.Grant) graphql.Marshaler { return v }
 // UnmarshalGrant reads an identifier of this noun and no other.
 func UnmarshalGrant(v any) (typeid.Grant, error) { return read[typeid.Grant](v) }
 
+// MarshalIdentityProvider writes an identifier.
+func MarshalIdentityProvider(v typeid.IdentityProvider) graphql.Marshaler { return v }
+
+// UnmarshalIdentityProvider reads an identifier of this noun and no other.
+func UnmarshalIdentityProvider(v any) (typeid.IdentityProvider, error) {
+	return read[typeid.IdentityProvider](v)
+}
+
 // MarshalCommand writes an identifier.
 func MarshalCommand(v typeid.Command) graphql.Marshaler { return v }
 
