@@ -16,6 +16,9 @@ const nonceCookie = "__Host-cardea-sign-in"
 // challengeCookie holds what goes with the challenge that the browser asked for.
 const challengeCookie = "__Host-cardea-passkey"
 
+// providerCookie holds what goes with a way to a provider and back.
+const providerCookie = "__Host-cardea-provider"
+
 func keep(w http.ResponseWriter, name, value string, until time.Time) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", Expires: until,

@@ -34,6 +34,7 @@ type view struct {
 	Organizations []*ent.Organization
 	Passkeys      bool           // whether there can be any
 	Kept          []*ent.Passkey // those of whoever is signed in
+	Offers        []access.Offer
 	Name          string
 	Verb          string // of navigator.credentials
 	Options       string // what it takes

@@ -36,7 +36,7 @@ func (s *signin) checkPasskey(w http.ResponseWriter, r *http.Request) (*page, er
 	case err != nil:
 		return nil, err
 	}
-	return nil, s.enter(w, r, in)
+	return nil, s.enter(w, r, in, s.next(r))
 }
 
 // member has a page shown to whoever is signed in in this browser; others are to sign in first.
@@ -46,7 +46,7 @@ func (s *signin) member(
 	return func(w http.ResponseWriter, r *http.Request) (*page, error) {
 		by, err := s.access.Authenticate(r.Context(), kept(r, Cookie))
 		if access.IsCode(err, access.CodeUnauthenticated) || err == nil && by.Session.IsZero() {
-			to := Path + "?" + url.Values{"next": {passkeysPath}}.Encode()
+			to := Path + "?" + url.Values{"next": {ownPage(r.URL.Path)}}.Encode()
 			http.Redirect(w, r, to, http.StatusSeeOther)
 			return nil, nil
 		}
@@ -60,6 +60,14 @@ func (s *signin) member(
 		}
 		return shown, err
 	}
+}
+
+// ownPage is the page of whoever is signed in that a path is of, or below.
+func ownPage(path string) string {
+	if path == organizationsPath {
+		return organizationsPath
+	}
+	return passkeysPath
 }
 
 func (s *signin) showPasskeys(_ http.ResponseWriter, r *http.Request) (*page, error) {

@@ -1,6 +1,6 @@
 // Package signin signs people in: they give an e-mail address, get a code by mail, and show it; or
-// they have a passkey. A browser then keeps a session in a cookie; an app gets its secret, to send as
-// bearer token.
+// they have a passkey; or an identity provider of their organization says who they are. A browser
+// then keeps a session in a cookie; an app gets its secret, to send as bearer token.
 //
 // The pages are plain HTML and load nothing. One has a script, which passkeys need.
 //
@@ -40,6 +40,8 @@ const (
 
 	passkeyPath  = Path + "/passkey"
 	passkeysPath = Path + "/passkeys"
+
+	organizationsPath = Path + "/organizations"
 )
 
 // Config is what the pages need.
@@ -47,18 +49,25 @@ type Config struct {
 	Access *access.Service
 	// Home is the path that a browser is sent to that had asked for no other.
 	Home string
-	Log  *slog.Logger
+	// AllowInside permits identity providers on this machine, by plain http.
+	AllowInside bool
+	Log         *slog.Logger
 }
 
 type signin struct {
-	access *access.Service
-	home   string
-	log    *slog.Logger
+	access    *access.Service
+	home      string
+	inside    bool
+	providers *http.Client // asks identity providers
+	log       *slog.Logger
 }
 
 // New returns the handler of /sign-in, everything below it, and /sign-out, by the full path.
 func New(cfg Config) http.Handler {
-	s := &signin{access: cfg.Access, home: cfg.Home, log: cfg.Log}
+	s := &signin{
+		access: cfg.Access, home: cfg.Home, log: cfg.Log,
+		inside: cfg.AllowInside, providers: newProviderClient(cfg.AllowInside),
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Path, s.answer(s.showEmail))
 	mux.HandleFunc("POST "+Path, s.answer(s.sendCode))
@@ -71,6 +80,11 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("POST "+passkeysPath, s.answer(s.member(s.askNewPasskey)))
 	mux.HandleFunc("POST "+passkeysPath+"/answer", s.answer(s.member(s.addPasskey)))
 	mux.HandleFunc("POST "+passkeysPath+"/delete", s.answer(s.member(s.deletePasskey)))
+	mux.HandleFunc("GET "+organizationsPath, s.answer(s.member(s.showOrganizations)))
+	mux.HandleFunc("POST "+organizationsPath, s.answer(s.member(s.switchOrganization)))
+	mux.HandleFunc("GET "+access.ProviderPath+"{provider}", s.answer(s.showProvider))
+	mux.HandleFunc("POST "+access.ProviderPath+"{provider}", s.answer(s.toProvider))
+	mux.HandleFunc("GET "+access.ProviderPath+"{provider}/callback", s.answer(s.fromProvider))
 	mux.HandleFunc("GET "+OutPath, s.answer(s.showOut))
 	mux.HandleFunc("POST "+OutPath, s.answer(s.signOut))
 	mux.HandleFunc("POST "+Path+"/v1/codes", s.answerJSON(s.apiCode))
@@ -114,9 +128,19 @@ func (s *signin) showEmail(_ http.ResponseWriter, r *http.Request) (*page, error
 	return s.emailPage(http.StatusOK, s.next(r), "", ""), nil
 }
 
-// sendCode has a code sent, and has the browser keep what goes with it.
+// sendCode has a code sent, and has the browser keep what goes with it. Where the address may be
+// vouched for by a provider, it asks which of both, whether or not the address is anybody's.
 func (s *signin) sendCode(w http.ResponseWriter, r *http.Request) (*page, error) {
 	email := strings.TrimSpace(r.PostFormValue("email"))
+	if r.PostFormValue("by") != "code" {
+		offers, err := s.access.ProvidersFor(r.Context(), email)
+		if err != nil {
+			return nil, err
+		}
+		if len(offers) > 0 {
+			return providersPage(s.next(r), email, offers), nil
+		}
+	}
 	asked, err := s.access.SendSignInCode(r.Context(), email, clientOf(r))
 	switch {
 	case access.IsCode(err, access.CodeBadUserInput):
@@ -147,7 +171,7 @@ func (s *signin) checkCode(w http.ResponseWriter, r *http.Request) (*page, error
 	case proven.SignedIn == nil:
 		return choicePage(s.next(r), proven), nil
 	}
-	return nil, s.enter(w, r, proven.SignedIn)
+	return nil, s.enter(w, r, proven.SignedIn, s.next(r))
 }
 
 func (s *signin) choose(w http.ResponseWriter, r *http.Request) (*page, error) {
@@ -163,17 +187,20 @@ func (s *signin) choose(w http.ResponseWriter, r *http.Request) (*page, error) {
 	case err != nil:
 		return nil, err
 	}
-	return nil, s.enter(w, r, in)
+	return nil, s.enter(w, r, in, s.next(r))
 }
 
-// enter has the browser keep its new session, and ends the one that it had.
-func (s *signin) enter(w http.ResponseWriter, r *http.Request, in *access.SignedIn) error {
+// enter has the browser keep its new session, ends the one that it had, and sends it on to a path of
+// ours.
+func (s *signin) enter(
+	w http.ResponseWriter, r *http.Request, in *access.SignedIn, next string,
+) error {
 	if err := s.leave(r); err != nil {
 		return err
 	}
 	forget(w, nonceCookie)
 	keep(w, Cookie, in.Secret, in.Session.ExpiresAt)
-	http.Redirect(w, r, s.next(r), http.StatusSeeOther) //nolint:gosec // G710: next is a path of ours
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // G710: next is a path of ours
 	return nil
 }
 

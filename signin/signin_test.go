@@ -52,7 +52,7 @@ func setup(t *testing.T) *world {
 	w := &world{t: t, db: testenv.Client(t)}
 	log := testenv.Logger(t)
 	w.access = access.New(access.Config{DB: w.db, Send: w.send, Log: log,
-		PublicURL: func() string { return w.public }})
+		PublicURL: func() string { return w.public }, AllowInsideWebhooks: true})
 	var err error
 	w.org, w.desk, err = w.access.CreateOrganization(w.everywhere(), access.CreateOrganizationInput{
 		Name: "Harbour <1>", AdminName: "Front desk", AdminEmail: "desk@example.com"})
@@ -61,7 +61,7 @@ func setup(t *testing.T) *world {
 		Addr: "127.0.0.1:0", Log: log, Registry: prometheus.NewRegistry(),
 		Routes: server.Routes{
 			Ready: func(context.Context) error { return nil }, Cookie: signin.Cookie,
-			SignIn: signin.New(signin.Config{Access: w.access, Home: "/graphiql", Log: log}),
+			SignIn: signin.New(signin.Config{Access: w.access, Home: "/graphiql", AllowInside: true, Log: log}),
 			Authenticate: func(ctx context.Context, token string) (actor.Actor, error) {
 				by, err := w.access.Authenticate(ctx, token)
 				if err != nil {
@@ -239,7 +239,7 @@ func TestOtherOrigins(t *testing.T) {
 		}
 		for _, path := range []string{"/sign-in", "/sign-in/code", "/sign-in/organization", "/sign-out",
 			"/sign-in/passkey", "/sign-in/passkey/answer", "/sign-in/passkeys", "/sign-in/passkeys/answer",
-			"/sign-in/passkeys/delete"} {
+			"/sign-in/passkeys/delete", "/sign-in/organizations", "/sign-in/oidc/x"} {
 			got := b.submit(path, url.Values{"email": {"desk@example.com"}}, headers...)
 			if got.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %s: %d", name, path, got.StatusCode)
@@ -341,6 +341,44 @@ func TestChoiceOfOrganizations(t *testing.T) {
 	}
 	if got := b.graphql("Sec-Fetch-Site", "same-origin").body; got != "you are "+user.ID.String() {
 		t.Error(got)
+	}
+}
+
+// Whoever signed in by a code goes on in another organization, by a session that is another.
+func TestSwitchOrganization(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	b := w.browser()
+	b.signIn("")
+	mill, user, err := w.access.CreateOrganization(w.everywhere(), access.CreateOrganizationInput{
+		Name: "Mill", AdminName: "Front desk", AdminEmail: "desk@example.com"})
+	must(t, err)
+	quay, _, err := w.access.CreateOrganization(w.everywhere(), access.CreateOrganizationInput{
+		Name: "Quay", AdminName: "Another", AdminEmail: "quay@example.com"})
+	must(t, err)
+	if a := b.get("/sign-in/organizations"); !strings.Contains(a.body, "Mill") || strings.Contains(a.body, "Quay") ||
+		strings.Contains(a.body, "Harbour") {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	first := b.cookies["__Host-cardea"].Value
+	a := b.submit("/sign-in/organizations", url.Values{"organization": {quay.ID.String()}})
+	if a.StatusCode != http.StatusUnprocessableEntity || b.cookies["__Host-cardea"].Value != first {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	a = b.submit("/sign-in/organizations", url.Values{"organization": {mill.ID.String()}, "next": {"/doors"}})
+	if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/doors" {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	own := []string{"Sec-Fetch-Site", "same-origin"}
+	if got := b.graphql(own...).body; got != "you are "+user.ID.String() {
+		t.Error(got)
+	}
+	b.cookies["__Host-cardea"].Value = first
+	if got := b.graphql(own...); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the session before lives on: %d %s", got.StatusCode, got.body)
+	}
+	if a := b.get("/sign-in/organizations"); a.Header.Get("Location") != "/sign-in?next=%2Fsign-in%2Forganizations" {
+		t.Errorf("%d %s", a.StatusCode, a.Header.Get("Location"))
 	}
 }
 

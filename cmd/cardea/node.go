@@ -94,7 +94,9 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 			Access: n.access, DB: n.model, Hub: n.hub, PublicURL: n.publicURL, Log: log,
 		})
 		routes.Cookie = signin.Cookie
-		routes.SignIn = signin.New(signin.Config{Access: n.access, Home: "/graphiql", Log: log})
+		routes.SignIn = signin.New(signin.Config{
+			Access: n.access, Home: "/graphiql", AllowInside: c.InsideWebhooks, Log: log,
+		})
 		routes.Directory = scim.New(scim.Config{
 			Access: n.access, DB: n.model, PublicURL: n.publicURL, Log: log,
 		})

@@ -42,6 +42,8 @@ type Head struct {
 	Title string
 	// Again has the page loaded once more after some seconds; 0: never.
 	Again int
+	// To sends the browser on to another address at once; "": nowhere.
+	To string
 }
 
 // Pages are the templates of one part of the system.
