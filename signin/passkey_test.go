@@ -189,7 +189,7 @@ func TestOtherOriginsInABrowser(t *testing.T) {
 	p.Shows("not used yet")
 	kept, passkey := p.Cookies()[session], w.db.Passkey.Query().OnlyX(w.everywhere())
 	for _, path := range []string{"/sign-out", "/sign-in/passkeys/delete", "/sign-in/passkeys", "/sign-in/passkey"} {
-		p.Eval("location = "+fmt.Sprintf("%q", trap.URL+path+"?"+passkey.ID.String()), nil)
+		p.Go(trap.URL + path + "?" + passkey.ID.String())
 		p.Shows("That did not come from this page")
 		if got := <-posted; got != path {
 			t.Errorf("posted to %s", got)

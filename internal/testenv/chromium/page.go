@@ -104,11 +104,15 @@ func (p *Page) Fill(selector, text string) {
 	p.Eval("document.querySelector("+quote(selector)+").value = "+quote(text), nil)
 }
 
-// Press presses the button that is named by a text.
+// Press presses the button that is named by a text. It may lead away so soon that nothing of the page
+// is left to say that it was pressed.
 func (p *Page) Press(text string) {
 	p.t.Helper()
-	p.Eval("[...document.querySelectorAll('button')].find("+
+	err := p.eval("[...document.querySelectorAll('button')].find("+
 		"b => (b.ariaLabel ?? b.innerText) === "+quote(text)+").click()", nil)
+	if err != nil && !strings.Contains(err.Error(), "navigated") {
+		p.t.Fatalf("press %s: %v", text, err)
+	}
 }
 
 func quote(text string) string {
