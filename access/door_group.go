@@ -182,9 +182,7 @@ func holdDoorsOf(ctx context.Context, tx *ent.Tx, id typeid.DoorGroup) error {
 // holdDoors locks doors for which keys are about to change, and returns them in the order of their
 // identifiers. As with holdUsers, an unlock of one is decided before the change or after it.
 func holdDoors(ctx context.Context, tx *ent.Tx, ids []typeid.Door) ([]*ent.Door, error) {
-	doors, err := tx.Door.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), ids))
-	}).Order(door.ByID()).All(ctx)
+	doors, err := tx.Door.Query().Where(forChange, whose(door.FieldID, ids)).Order(door.ByID()).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lock doors: %w", err)
 	}

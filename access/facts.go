@@ -370,7 +370,7 @@ func (l *factLoader) loadAreas(ctx context.Context) error {
 		return nil
 	}
 	query := l.db.Area.Query().
-		Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(area.FieldID), ids)) })
+		Where(whose(area.FieldID, ids))
 	if l.hold {
 		query.Order(area.ByID()).Where(func(q *entsql.Selector) { forChange(q) })
 	}
@@ -452,6 +452,11 @@ func anyOf[K any](column string, ids []K) *entsql.Predicate {
 	return entsql.P(func(b *entsql.Builder) {
 		b.Ident(column).WriteString(" = ANY (").Arg(pq.Array(ids)).WriteByte(')')
 	})
+}
+
+// whose is true of rows with one of some values in a column.
+func whose[K any](column string, values []K) func(*entsql.Selector) {
+	return func(q *entsql.Selector) { q.Where(anyOf(q.C(column), values)) }
 }
 
 // once is each of some identifiers once.

@@ -270,7 +270,7 @@ func mayNot(ctx context.Context, db *ent.Client, people []*ent.User) (map[typeid
 	}
 	strict, err := db.IdentityProvider.Query().
 		Where(identityprovider.Required(true), identityprovider.DisabledAtIsNil(),
-			func(q *sql.Selector) { q.Where(anyOf(q.C(identityprovider.FieldOrgID), orgs)) }).
+			whose(identityprovider.FieldOrgID, orgs)).
 		All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find identity providers: %w", err)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
 	"github.com/lib/pq"
 
 	"github.com/cardea/cardea/access/verdict"
@@ -216,9 +215,7 @@ func scale(count, of, all int) int { return (count*all + of - 1) / of }
 func (l *factLoader) beforeAndAfter(
 	ctx context.Context, c change, people []typeid.User, doors []typeid.Door,
 ) (before, after verdict.Facts, err error) {
-	rows, err := l.db.Door.Query().Where(func(q *entsql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), doors))
-	}).All(ctx)
+	rows, err := l.db.Door.Query().Where(whose(door.FieldID, doors)).All(ctx)
 	if err != nil {
 		return before, after, fmt.Errorf("load doors: %w", err)
 	}

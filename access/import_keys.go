@@ -2,10 +2,9 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
-
-	"entgo.io/ent/dialect/sql"
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/door"
@@ -146,65 +145,39 @@ func (in *keyImport) load(ctx context.Context, tx *ent.Tx) error {
 			keys = append(keys, id)
 		}
 	}
-	in.people, in.groups = map[string]typeid.User{}, map[string]typeid.UserGroup{}
 	in.there = map[any]bool{}
-	for _, load := range []func() error{
-		func() error {
-			all, err := tx.Schedule.Query().Where(whose(schedule.FieldID, schedules)).ForShare().All(ctx)
-			for _, one := range all {
-				in.there[one.ID] = true
-			}
-			return err
-		},
-		func() error {
-			all, err := tx.UserGroup.Query().Where(whose(usergroup.FieldName, names)).ForShare().All(ctx)
-			for _, one := range all {
-				in.groups[one.Name] = one.ID
-			}
-			return err
-		},
-		func() error {
-			all, err := tx.User.Query().Where(whose(user.FieldEmail, emails)).ForShare().
-				Order(user.ByID()).All(ctx)
-			for _, one := range all {
-				in.people[*one.Email] = one.ID
-			}
-			return err
-		},
-		func() error {
-			all, err := tx.Key.Query().Where(whose(key.FieldID, keys)).All(ctx)
-			for _, one := range all {
-				in.there[one.ID] = true
-			}
-			return err
-		},
-		func() error {
-			all, err := tx.Door.Query().Where(whose(door.FieldID, doors)).All(ctx)
-			for _, one := range all {
-				in.there[one.ID] = true
-			}
-			return err
-		},
-		func() error {
-			all, err := tx.DoorGroup.Query().Where(whose(doorgroup.FieldID, doorGroups)).All(ctx)
-			for _, one := range all {
-				in.there[one.ID] = true
-			}
-			return err
-		},
-		func() error {
-			all, err := tx.Site.Query().Where(whose(site.FieldID, sites)).All(ctx)
-			for _, one := range all {
-				in.there[one.ID] = true
-			}
-			return err
-		},
-	} {
-		if err := load(); err != nil {
-			return fmt.Errorf("load what keys are for: %w", err)
-		}
+	in.people, in.groups = map[string]typeid.User{}, map[string]typeid.UserGroup{}
+	err := errors.Join( // in the order in which GrantKey locks
+		each(func(one *ent.Schedule) { in.there[one.ID] = true })(
+			tx.Schedule.Query().Where(whose(schedule.FieldID, schedules)).ForShare().All(ctx)),
+		each(func(one *ent.UserGroup) { in.groups[one.Name] = one.ID })(
+			tx.UserGroup.Query().Where(whose(usergroup.FieldName, names)).ForShare().All(ctx)),
+		each(func(one *ent.User) { in.people[*one.Email] = one.ID })(
+			tx.User.Query().Where(whose(user.FieldEmail, emails)).ForShare().
+				Order(user.ByID()).All(ctx)),
+		each(func(one *ent.Key) { in.there[one.ID] = true })(
+			tx.Key.Query().Where(whose(key.FieldID, keys)).All(ctx)),
+		each(func(one *ent.Door) { in.there[one.ID] = true })(
+			tx.Door.Query().Where(whose(door.FieldID, doors)).All(ctx)),
+		each(func(one *ent.DoorGroup) { in.there[one.ID] = true })(
+			tx.DoorGroup.Query().Where(whose(doorgroup.FieldID, doorGroups)).All(ctx)),
+		each(func(one *ent.Site) { in.there[one.ID] = true })(
+			tx.Site.Query().Where(whose(site.FieldID, sites)).All(ctx)),
+	)
+	if err != nil {
+		return fmt.Errorf("load what keys are for: %w", err)
 	}
 	return nil
+}
+
+// each does something with each thing that a query found.
+func each[T any](do func(T)) func(found []T, err error) error {
+	return func(found []T, err error) error {
+		for _, one := range found {
+			do(one)
+		}
+		return err
+	}
 }
 
 func (in *keyImport) apply(
@@ -215,11 +188,7 @@ func (in *keyImport) apply(
 	var rows []*ent.KeyTargetCreate
 	for i, g := range in.grants {
 		k := &ent.Key{ID: typeid.New[typeid.Key](), UserID: orNil(g.UserID), UserGroupID: orNil(g.UserGroupID)}
-		keys[i] = tx.Key.Create().SetID(k.ID).SetNillableUserID(k.UserID).
-			SetNillableUserGroupID(k.UserGroupID).SetNillableScheduleID(g.ScheduleID).
-			SetNillableValidFrom(g.ValidFrom).SetNillableValidUntil(g.ValidUntil).
-			SetNillableUses(g.Uses).SetNillableUsesLeft(g.Uses).
-			SetNillableRemote(g.Remote).SetNillableSharesLeft(g.Shares)
+		keys[i] = g.create(tx).SetID(k.ID)
 		rows = append(rows, in.opens[i].rows(tx, k)...)
 		events[i] = in.opens[i].told("key.created", k)
 	}
@@ -230,9 +199,4 @@ func (in *keyImport) apply(
 	return events, saved(rows, func(some ...*ent.KeyTargetCreate) error {
 		return tx.KeyTarget.CreateBulk(some...).Exec(ctx)
 	})
-}
-
-// whose is: column = ANY (values).
-func whose[K any](column string, values []K) func(*sql.Selector) {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(column), values)) }
 }

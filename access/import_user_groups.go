@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/ent/usergroup"
@@ -84,15 +82,13 @@ func (in *groupImport) load(ctx context.Context, tx *ent.Tx) error {
 	for _, row := range in.rows {
 		names, emails = append(names, row.Group, row.Parent), append(emails, normalEmail(row.Email))
 	}
-	groups, err := tx.UserGroup.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(usergroup.FieldName), names))
-	}).Order(usergroup.ByID()).All(ctx)
+	groups, err := tx.UserGroup.Query().Where(forChange, whose(usergroup.FieldName, names)).
+		Order(usergroup.ByID()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load groups: %w", err)
 	}
-	people, err := tx.User.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(user.FieldEmail), emails))
-	}).Order(user.ByID()).All(ctx)
+	people, err := tx.User.Query().Where(forChange, whose(user.FieldEmail, emails)).
+		Order(user.ByID()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load people: %w", err)
 	}
@@ -104,9 +100,7 @@ func (in *groupImport) load(ctx context.Context, tx *ent.Tx) error {
 	for _, u := range people {
 		in.people[*u.Email] = u.ID
 	}
-	rows, err := tx.UserGroupMember.Query().Where(func(q *sql.Selector) {
-		q.Where(anyOf(q.C(usergroupmember.FieldUserGroupID), ids))
-	}).All(ctx)
+	rows, err := tx.UserGroupMember.Query().Where(whose(usergroupmember.FieldUserGroupID, ids)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load members: %w", err)
 	}
@@ -128,18 +122,19 @@ func (in *groupImport) group(f *faults, row UserGroupRow) ImportEffect {
 		in.order = append(in.order, row.Group)
 		return ImportCreate
 	}
-	parent := in.parents[row.Group]
-	if g.ParentID != nil {
-		for name, other := range in.groups {
-			if other.ID == *g.ParentID {
-				parent = name
-			}
-		}
-	}
-	if row.Parent != "" && row.Parent != parent {
+	if row.Parent != "" && !in.isPart(g, row.Parent) {
 		f.add("parent", "what a group is part of is not changed by an import")
 	}
 	return ImportUnchanged
+}
+
+// isPart says whether a group is part of the one with a name, or will be when it is made.
+func (in *groupImport) isPart(g *ent.UserGroup, of string) bool {
+	if g.ID.IsZero() {
+		return in.parents[g.Name] == of
+	}
+	whole, known := in.groups[of]
+	return known && g.ParentID != nil && *g.ParentID == whole.ID
 }
 
 // whole checks what a group that is to be made will be part of.
@@ -210,9 +205,7 @@ func (in *groupImport) apply(
 			SetNillableValidFrom(row.ValidFrom).SetNillableValidUntil(row.ValidUntil)
 		events = append(events, memberEvents("user_group.member_added", g.ID, []typeid.User{who})...)
 	}
-	_, err = tx.UserGroupMember.Delete().Where(func(q *sql.Selector) {
-		q.Where(anyOf(q.C(usergroupmember.FieldID), old))
-	}).Exec(ctx)
+	_, err = tx.UserGroupMember.Delete().Where(whose(usergroupmember.FieldID, old)).Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("replace members: %w", err)
 	}

@@ -84,12 +84,7 @@ func (s *Service) GrantKey(ctx context.Context, in GrantKeyInput) (*GrantKeyPayl
 		if err := opens.exist(ctx, tx, WriteKeys); err != nil {
 			return nil, err
 		}
-		create := tx.Key.Create().SetNillableUserID(orNil(in.UserID)).
-			SetNillableUserGroupID(orNil(in.UserGroupID)).SetNillableScheduleID(in.ScheduleID).
-			SetNillableValidFrom(in.ValidFrom).SetNillableValidUntil(in.ValidUntil).
-			SetNillableUses(in.Uses).SetNillableUsesLeft(in.Uses).
-			SetNillableRemote(in.Remote).SetNillableSharesLeft(in.Shares)
-		if k, err = create.Save(ctx); err != nil {
+		if k, err = in.create(tx).Save(ctx); err != nil {
 			return nil, err
 		}
 		if err := opens.save(ctx, tx, k); err != nil {
@@ -101,6 +96,15 @@ func (s *Service) GrantKey(ctx context.Context, in GrantKeyInput) (*GrantKeyPayl
 		return nil, err
 	}
 	return &GrantKeyPayload{k}, nil
+}
+
+// create is the key, but for what it opens.
+func (in GrantKeyInput) create(tx *ent.Tx) *ent.KeyCreate {
+	return tx.Key.Create().SetNillableUserID(orNil(in.UserID)).
+		SetNillableUserGroupID(orNil(in.UserGroupID)).SetNillableScheduleID(in.ScheduleID).
+		SetNillableValidFrom(in.ValidFrom).SetNillableValidUntil(in.ValidUntil).
+		SetNillableUses(in.Uses).SetNillableUsesLeft(in.Uses).
+		SetNillableRemote(in.Remote).SetNillableSharesLeft(in.Shares)
 }
 
 // check returns what the key will open.

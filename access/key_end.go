@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"entgo.io/ent/dialect/sql"
 	"github.com/lib/pq"
 
 	"github.com/cardea/cardea/actor"
@@ -166,9 +165,7 @@ func holdFamily(ctx context.Context, tx *ent.Tx, ids ...typeid.Key) ([]*ent.Key,
 	var family []*ent.Key
 	seen := map[typeid.Key]bool{}
 	for column := key.FieldID; len(ids) > 0; column = key.FieldParentID {
-		level, err := tx.Key.Query().Where(forChange, func(q *sql.Selector) {
-			q.Where(anyOf(q.C(column), ids))
-		}).Order(key.ByID()).All(ctx)
+		level, err := tx.Key.Query().Where(forChange, whose(column, ids)).Order(key.ByID()).All(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("lock keys: %w", err)
 		}
@@ -268,7 +265,7 @@ func (s *Service) cancelUnlocks(
 		ids[i] = k.ID
 	}
 	open, err := tx.Command.Query().Where(command.VerbEQ(command.VerbUNLOCK), command.EndedAtIsNil(),
-		func(q *sql.Selector) { q.Where(anyOf(q.C(command.FieldKeyID), ids)) }).
+		whose(command.FieldKeyID, ids)).
 		Order(command.ByID()).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find open commands: %w", err)

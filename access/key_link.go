@@ -100,7 +100,7 @@ func (s *Service) ReadLink(ctx context.Context, secret string) (*Link, error) {
 		sites[i] = d.SiteID
 	}
 	l.Sites, err = s.db.Site.Query().
-		Where(func(q *sql.Selector) { q.Where(anyOf(q.C(site.FieldID), sites)) }).
+		Where(whose(site.FieldID, sites)).
 		Order(site.ByName()).All(within)
 	if err != nil {
 		return nil, fmt.Errorf("load sites: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"entgo.io/ent/dialect/sql"
 	"github.com/lib/pq"
 
 	"github.com/cardea/cardea/access/verdict"
@@ -62,9 +61,7 @@ func holdUses(ctx context.Context, tx *ent.Tx, ending ...*ent.Command) error {
 	if len(used) == 0 {
 		return nil
 	}
-	_, err := tx.Key.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(key.FieldID), used))
-	}).Order(key.ByID()).All(ctx)
+	_, err := tx.Key.Query().Where(forChange, whose(key.FieldID, used)).Order(key.ByID()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("lock keys: %w", err)
 	}

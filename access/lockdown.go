@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/apitoken"
@@ -320,7 +318,7 @@ func (s *Service) cancelUnlocksAt(
 ) ([]journal.Event, error) {
 	ids := doorIDs(doors)
 	open, err := tx.Command.Query().Where(command.VerbEQ(command.VerbUNLOCK), command.EndedAtIsNil(),
-		func(q *sql.Selector) { q.Where(anyOf(q.C(command.FieldDoorID), ids)) }).
+		whose(command.FieldDoorID, ids)).
 		Order(command.ByID()).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load open commands: %w", err)

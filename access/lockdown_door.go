@@ -55,9 +55,8 @@ func behindLockdowns(q *sql.Selector) {
 // holdPlaces locks the doors that a plan closes now. Its sites are locked too, so that a door that is
 // being created there comes before or after.
 func holdPlaces(ctx context.Context, tx *ent.Tx, plan *ent.LockdownPlan) ([]*ent.Door, error) {
-	_, err := tx.Site.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(site.FieldID), plan.SiteIds))
-	}).Order(site.ByID()).All(ctx)
+	_, err := tx.Site.Query().Where(forChange, whose(site.FieldID, plan.SiteIds)).Order(site.ByID()).
+		All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lock sites: %w", err)
 	}
@@ -152,7 +151,7 @@ func (s *Service) awaitApplied(
 	for {
 		waiting, err := s.reserve.LockdownDoor.Query().Where(lockdowndoor.LockdownID(id),
 			lockdowndoor.OutcomeNEQ(lockdowndoor.OutcomeAPPLIED),
-			func(q *sql.Selector) { q.Where(anyOf(q.C(lockdowndoor.FieldDoorID), doors)) }).Count(ctx)
+			whose(lockdowndoor.FieldDoorID, doors)).Count(ctx)
 		if ctx.Err() != nil || err == nil && waiting == 0 {
 			return nil
 		}
@@ -187,9 +186,7 @@ func (s *Service) giveUp(ctx context.Context, id typeid.Lockdown) error {
 		if err != nil {
 			return nil, fmt.Errorf("record unreached doors: %w", err)
 		}
-		doors, err := tx.Door.Query().Where(func(q *sql.Selector) {
-			q.Where(anyOf(q.C(door.FieldID), ids))
-		}).Order(door.ByID()).All(ctx)
+		doors, err := tx.Door.Query().Where(whose(door.FieldID, ids)).Order(door.ByID()).All(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("load doors: %w", err)
 		}

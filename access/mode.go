@@ -95,7 +95,7 @@ func saveModes(
 ) error {
 	if len(over) > 0 {
 		err := tx.Door.Update().
-			Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(door.FieldID), over)) }).
+			Where(whose(door.FieldID, over)).
 			ClearOverrideMode().ClearOverrideUntil().Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("forget overrides: %w", err)
@@ -103,7 +103,7 @@ func saveModes(
 	}
 	for is, ids := range moved {
 		update := tx.Door.Update().
-			Where(func(q *entsql.Selector) { q.Where(anyOf(q.C(door.FieldID), ids)) }).
+			Where(whose(door.FieldID, ids)).
 			SetEffectiveMode(door.EffectiveMode(is.mode)).SetEffectiveCause(is.cause).
 			SetNillableEffectiveUntil(is.next())
 		if is.look.IsZero() {

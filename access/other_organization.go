@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/organization"
@@ -35,7 +33,7 @@ func (s *Service) OtherOrganizations(ctx context.Context) ([]*ent.Organization, 
 		orgs[i] = one.OrgID
 	}
 	all, err := s.db.Organization.Query().
-		Where(func(q *sql.Selector) { q.Where(anyOf(q.C(organization.FieldID), orgs)) }).
+		Where(whose(organization.FieldID, orgs)).
 		Order(organization.ByName(), organization.ByID()).
 		All(actor.NewContext(ctx, actor.System("sign-in")))
 	if err != nil {

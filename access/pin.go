@@ -221,5 +221,5 @@ func countPINs(ctx context.Context, db *ent.Client) (int, error) {
 
 // lookedUp is true of credentials with one of these indexes.
 func lookedUp(indexes [][]byte) func(*entsql.Selector) {
-	return func(q *entsql.Selector) { q.Where(anyOf(q.C(credential.FieldLookup), indexes)) }
+	return whose(credential.FieldLookup, indexes)
 }

@@ -171,9 +171,7 @@ func (s *Service) asOperator(
 		ids[i] = orZero(row.CommandID)
 	}
 	commands, err := s.db.Command.Query().Select(command.FieldID).
-		Where(command.AsOperator(true), func(q *entsql.Selector) {
-			q.Where(anyOf(q.C(command.FieldID), ids))
-		}).All(ctx)
+		Where(command.AsOperator(true), whose(command.FieldID, ids)).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load commands: %w", err)
 	}

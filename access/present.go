@@ -170,7 +170,7 @@ func (s *Service) recognizeCard(ctx context.Context, read card) (recognized, err
 	if bare := read.bare(); bare != nil {
 		indexes := s.secrets.Indexes(by.Organization, numberDomain, bare)
 		known, err := s.db.Credential.Query().Where(credential.RevokedAtIsNil(),
-			func(q *entsql.Selector) { q.Where(anyOf(q.C(credential.FieldNumberLookup), indexes)) }).
+			whose(credential.FieldNumberLookup, indexes)).
 			Count(ctx)
 		if err != nil {
 			return recognized{}, fmt.Errorf("look for card: %w", err)

@@ -226,9 +226,8 @@ func holdMoved(ctx context.Context, tx *ent.Tx, joining, leaving []typeid.User) 
 	if len(joining)+len(leaving) == 0 {
 		return nil
 	}
-	people, err := tx.User.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(user.FieldID), slices.Concat(joining, leaving)))
-	}).Order(user.ByID()).All(ctx)
+	people, err := tx.User.Query().
+		Where(forChange, whose(user.FieldID, slices.Concat(joining, leaving))).Order(user.ByID()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("lock people: %w", err)
 	}
@@ -245,7 +244,7 @@ func holdMoved(ctx context.Context, tx *ent.Tx, joining, leaving []typeid.User) 
 }
 
 func ofPeople(ids []typeid.User) predicate.UserGroupMember {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(usergroupmember.FieldUserID), ids)) }
+	return whose(usergroupmember.FieldUserID, ids)
 }
 
 // InGroupAt is true of memberships that have not ended by then: who is in a group, or is going to be.

@@ -7,8 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/predicate"
@@ -198,7 +196,7 @@ func (s *Service) endSessions(
 		return ended, nil, nil
 	}
 	err = tx.Session.Update().SetEndedAt(s.now()).
-		Where(func(q *sql.Selector) { q.Where(anyOf(q.C(session.FieldID), ended)) }).Exec(ctx)
+		Where(whose(session.FieldID, ended)).Exec(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("end sessions: %w", err)
 	}

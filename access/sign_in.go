@@ -9,8 +9,6 @@ import (
 	"math/big"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/access/seal"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
@@ -148,7 +146,7 @@ func (s *Service) ShowSignInCode(
 	}
 	p := &Proven{}
 	p.Organizations, err = s.db.Organization.Query().
-		Where(func(q *sql.Selector) { q.Where(anyOf(q.C(organization.FieldID), orgs)) }).
+		Where(whose(organization.FieldID, orgs)).
 		Order(organization.ByName(), organization.ByID()).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load organizations: %w", err)

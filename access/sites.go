@@ -58,23 +58,23 @@ func narrowTo[P ~func(*sql.Selector)](
 // The functions below return what is at sites.
 
 func siteAt(ids []typeid.Site) predicate.Site {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(site.FieldID), ids)) }
+	return whose(site.FieldID, ids)
 }
 
 func doorAt(ids []typeid.Site) predicate.Door {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(door.FieldSiteID), ids)) }
+	return whose(door.FieldSiteID, ids)
 }
 
 func deviceAt(ids []typeid.Site) predicate.Device {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(device.FieldSiteID), ids)) }
+	return whose(device.FieldSiteID, ids)
 }
 
 func areaAt(ids []typeid.Site) predicate.Area {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(area.FieldSiteID), ids)) }
+	return whose(area.FieldSiteID, ids)
 }
 
 func visitAt(ids []typeid.Site) predicate.Visit {
-	return func(q *sql.Selector) { q.Where(anyOf(q.C(visit.FieldSiteID), ids)) }
+	return whose(visit.FieldSiteID, ids)
 }
 
 const doorsAtSites = "SELECT id FROM doors WHERE site_id = ANY (?)"
@@ -157,9 +157,8 @@ func (s *Service) plansAt(
 	for _, p := range plans {
 		listed = append(listed, p.DoorIds...)
 	}
-	there, err := s.reserve.Door.Query().Where(doorAt(ids), func(q *sql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), listed))
-	}).Select(door.FieldID).All(ctx)
+	there, err := s.reserve.Door.Query().Where(doorAt(ids), whose(door.FieldID, listed)).
+		Select(door.FieldID).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load doors: %w", err)
 	}
@@ -179,9 +178,8 @@ func planWithin(
 	if common(p.SiteIds, ids) < len(p.SiteIds) {
 		return false, nil
 	}
-	elsewhere, err := tx.Door.Query().Where(door.Not(doorAt(ids)), func(q *sql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), p.DoorIds))
-	}).Count(ctx)
+	elsewhere, err := tx.Door.Query().Where(door.Not(doorAt(ids)), whose(door.FieldID, p.DoorIds)).
+		Count(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look for doors elsewhere: %w", err)
 	}

@@ -110,7 +110,7 @@ func (s *Service) recordLockdown(ctx context.Context, doors []typeid.Door) error
 		return nil
 	}
 	err := s.reserve.LockdownDoor.Update().Where(
-		func(q *sql.Selector) { q.Where(anyOf(q.C(lockdowndoor.FieldDoorID), doors)) },
+		whose(lockdowndoor.FieldDoorID, doors),
 		lockdowndoor.ReleasedAtIsNil(), lockdowndoor.OutcomeNEQ(lockdowndoor.OutcomeAPPLIED),
 	).SetOutcome(lockdowndoor.OutcomeAPPLIED).Exec(ctx)
 	if err != nil {
@@ -123,16 +123,14 @@ func (s *Service) recordLockdown(ctx context.Context, doors []typeid.Door) error
 func recordTold(
 	ctx context.Context, tx *ent.Tx, told []*ent.Door, news map[door.EffectiveMode][]typeid.Door,
 ) error {
-	if _, err := tx.Door.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), doorIDs(told)))
-	}).Order(door.ByID()).All(ctx); err != nil {
+	if _, err := tx.Door.Query().Where(forChange, whose(door.FieldID, doorIDs(told))).
+		Order(door.ByID()).All(ctx); err != nil {
 		return fmt.Errorf("lock doors: %w", err)
 	}
 	by, _ := actor.FromContext(ctx)
 	for mode, ids := range news {
-		err := tx.Door.Update().Where(door.DeviceID(by.Device), func(q *sql.Selector) {
-			q.Where(anyOf(q.C(door.FieldID), ids))
-		}).SetToldMode(door.ToldMode(mode)).Exec(ctx)
+		err := tx.Door.Update().Where(door.DeviceID(by.Device), whose(door.FieldID, ids)).
+			SetToldMode(door.ToldMode(mode)).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("record what a device was told: %w", err)
 		}
@@ -142,9 +140,7 @@ func recordTold(
 
 // tellAnyhow has the devices of doors told, whatever they were told before.
 func tellAnyhow(ctx context.Context, tx *ent.Tx, doors []typeid.Door) error {
-	err := tx.Door.Update().Where(func(q *sql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), doors))
-	}).ClearToldMode().Exec(ctx)
+	err := tx.Door.Update().Where(whose(door.FieldID, doors)).ClearToldMode().Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("forget what devices were told: %w", err)
 	}

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/access/schedule"
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/ent"
@@ -141,9 +139,7 @@ func (l *factLoader) loadSchedules(ctx context.Context, wanted []typeid.Schedule
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := l.db.Schedule.Query().Where(func(q *entsql.Selector) {
-		q.Where(anyOf(q.C(entschedule.FieldID), ids))
-	}).All(ctx)
+	rows, err := l.db.Schedule.Query().Where(whose(entschedule.FieldID, ids)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load schedules: %w", err)
 	}
@@ -158,9 +154,7 @@ func (l *factLoader) loadSites(ctx context.Context, wanted []typeid.Site) error 
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := l.db.Site.Query().Where(func(q *entsql.Selector) {
-		q.Where(anyOf(q.C(site.FieldID), ids))
-	}).All(ctx)
+	rows, err := l.db.Site.Query().Where(whose(site.FieldID, ids)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load sites: %w", err)
 	}
@@ -175,9 +169,7 @@ func (l *factLoader) loadCalendars(ctx context.Context, wanted []typeid.HolidayC
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := l.db.HolidayCalendar.Query().Where(func(q *entsql.Selector) {
-		q.Where(anyOf(q.C(holidaycalendar.FieldID), ids))
-	}).All(ctx)
+	rows, err := l.db.HolidayCalendar.Query().Where(whose(holidaycalendar.FieldID, ids)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("load holiday calendars: %w", err)
 	}

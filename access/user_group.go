@@ -202,9 +202,8 @@ func holdMembers(ctx context.Context, tx *ent.Tx, id typeid.UserGroup) error {
 // the change's commit or by what is true after it, so that none is recorded behind it that it
 // forbids.
 func holdUsers(ctx context.Context, tx *ent.Tx, ids []typeid.User) error {
-	people, err := tx.User.Query().Where(forChange, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(user.FieldID), ids))
-	}).Order(user.ByID()).All(ctx)
+	people, err := tx.User.Query().Where(forChange, whose(user.FieldID, ids)).Order(user.ByID()).
+		All(ctx)
 	if err != nil {
 		return fmt.Errorf("lock people: %w", err)
 	}

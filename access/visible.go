@@ -242,7 +242,7 @@ func (s *Service) plansFor(
 				among(q.C(lockdownplan.FieldReleaseGroupID), "SELECT "+groupsOfUser, me, now, now)))
 		}
 	}, func([]typeid.Site) predicate.LockdownPlan {
-		return func(q *sql.Selector) { q.Where(anyOf(q.C(lockdownplan.FieldID), there)) }
+		return whose(lockdownplan.FieldID, there)
 	})
 }
 
@@ -265,7 +265,7 @@ func (s *Service) lockdownsFor(
 			q.Where(among(q.C(lockdown.FieldPlanID), plansOfUser, me, now, now))
 		}
 	}, func([]typeid.Site) predicate.Lockdown {
-		return func(q *sql.Selector) { q.Where(anyOf(q.C(lockdown.FieldPlanID), there)) }
+		return whose(lockdown.FieldPlanID, there)
 	})
 }
 
@@ -323,7 +323,7 @@ func (s *Service) VisiblePresences(ctx context.Context) (predicate.Presence, err
 // VisibleEvents are those that name one of the actor's sites, and those about the actor.
 func (s *Service) VisibleEvents(ctx context.Context) (predicate.Event, error) {
 	return narrowTo(ctx, ReadEvents, event.UserID, func(ids []typeid.Site) predicate.Event {
-		return func(q *sql.Selector) { q.Where(anyOf(q.C(event.FieldSiteID), ids)) }
+		return whose(event.FieldSiteID, ids)
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
@@ -196,9 +195,8 @@ func (l factLoader) opensWhich(
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.db.Door.Query().Where(visible, func(q *entsql.Selector) {
-		q.Where(anyOf(q.C(door.FieldID), doors))
-	}).Order(door.ByID()).All(ctx)
+	rows, err := l.db.Door.Query().Where(visible, whose(door.FieldID, doors)).Order(door.ByID()).
+		All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load doors: %w", err)
 	}
