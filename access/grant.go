@@ -73,24 +73,26 @@ func (s *Service) endGrants(
 		events = append(events, grantEvent("grant.revoked", one, map[string]any{"reason": why}))
 	}
 	err = tx.Grant.Update().SetRevokedAt(now).SetRevokedReason(why).
-		Where(func(q *sql.Selector) { q.Where(anyOf(q.C(grant.FieldID), ids)) }).Exec(ctx)
+		Where(whose(grant.FieldID, ids)).Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("end grants: %w", err)
 	}
-	return events, voidTokens(ctx, tx, now, func(q *sql.Selector) {
-		q.Where(anyOf(q.C(apitoken.FieldGrantID), ids))
-	})
+	return events, voidTokens(ctx, tx, now, whose(apitoken.FieldGrantID, ids))
 }
 
-// endUse ends the sessions of a person who is suspended, and what they let applications do.
+// endUse ends the sessions of people who are suspended, and what they let applications do.
 func (s *Service) endUse(
-	ctx context.Context, tx *ent.Tx, of typeid.User,
+	ctx context.Context, tx *ent.Tx, of ...typeid.User,
 ) ([]journal.Event, error) {
-	_, ended, err := s.endSessions(ctx, tx, session.UserID(of))
+	if len(of) == 0 {
+		return nil, nil
+	}
+	_, ended, err := s.endSessions(ctx, tx, whose(session.FieldUserID, of))
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := s.endGrants(ctx, tx, grant.RevokedReasonUSER_SUSPENDED, grant.UserID(of))
+	revoked, err := s.endGrants(
+		ctx, tx, grant.RevokedReasonUSER_SUSPENDED, whose(grant.FieldUserID, of))
 	return append(ended, revoked...), err
 }
 

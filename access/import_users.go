@@ -12,7 +12,6 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
-	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
@@ -32,8 +31,8 @@ type UserRow struct {
 }
 
 // ImportUsers makes people, and changes those who are there. Nobody is deleted, and nobody's role is
-// changed. It takes what UpdateUser takes: only owners change owners, whoever is suspended is signed
-// out, and the last active owner is not.
+// changed. It takes what UpdateUser takes: only owners change owners, the sessions and grants of
+// whoever is suspended end, and the last active owner is not.
 func (s *Service) ImportUsers(
 	ctx context.Context, rows []UserRow, dryRun bool,
 ) (*ImportReport, error) {
@@ -255,16 +254,11 @@ func (in *userImport) apply(
 	if err := s.updatePeople(ctx, tx, updates); err != nil {
 		return nil, err
 	}
-	if len(suspended) > 0 {
-		_, ended, err := s.endSessions(ctx, tx, func(q *entsql.Selector) {
-			q.Where(anyOf(q.C(session.FieldUserID), suspended))
-		})
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, ended...)
+	ended, err := s.endUse(ctx, tx, suspended...)
+	if err != nil {
+		return nil, err
 	}
-	return events, keepOwner(ctx, tx)
+	return append(events, ended...), keepOwner(ctx, tx)
 }
 
 // updatePeople changes many by one statement.

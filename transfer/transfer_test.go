@@ -17,6 +17,7 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/internal/testenv"
@@ -190,6 +191,20 @@ func equal[T comparable](t *testing.T, got, want T) {
 	}
 }
 
+// lets has a person let an application act for them.
+func (w *world) lets(who typeid.User) {
+	w.t.Helper()
+	const back = "https://voice.example.com/back"
+	made, err := w.access.CreateApplication(w.owner, access.CreateApplicationInput{
+		Name: "Voice", Type: application.TypePUBLIC, RedirectURIs: []string{back},
+		Scopes: []actor.Scope{"doors:read"}})
+	must(w.t, err)
+	_, err = w.access.GiveGrant(actor.NewContext(w.t.Context(), actor.User(w.org.ID, who, actor.RoleMember)),
+		access.GiveGrantInput{ApplicationID: made.Application.ID, RedirectURI: back,
+			Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"})
+	must(w.t, err)
+}
+
 func TestImportUsers(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -213,15 +228,16 @@ func TestImportUsers(t *testing.T) {
 	equal(t, gate.Name+*gate.GivenName+*gate.ExternalID, `Gate; "north"Gx1`)
 	equal(t, gate.Role, actor.RoleMember)
 
-	// By identifier a person gets another address; who is suspended is signed out.
+	// By identifier a person gets another address; who is suspended is signed out, for applications too.
 	system := actor.NewContext(t.Context(), actor.System("test").Within(w.org.ID))
 	_, err := w.access.StartSession(system, gate.ID, session.MethodEMAIL_CODE, access.Client{})
 	must(t, err)
+	w.lets(gate.ID)
 	_, since = w.events(since)
 	equal(t, w.load("users", "id,email,givenName,status\n"+gate.ID.String()+",north@example.com,,SUSPENDED\n").
 		said(), "200: true +0 ~1 =0 !0")
 	told, _ = w.events(since)
-	equal(t, told, "user.updated session.ended data.imported")
+	equal(t, told, "user.updated session.ended grant.revoked data.imported")
 	gate = w.db.User.GetX(w.owner, gate.ID)
 	equal(t, *gate.Email+string(gate.Status), "north@example.comSUSPENDED")
 	if gate.GivenName != nil || *gate.ExternalID != "x1" {
