@@ -19,6 +19,7 @@ import (
 	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/authorizationcode"
+	"github.com/cardea/cardea/ent/checkpoint"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -37,6 +38,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/passkey"
@@ -73,6 +75,8 @@ type Client struct {
 	Area *AreaClient
 	// AuthorizationCode is the client for interacting with the AuthorizationCode builders.
 	AuthorizationCode *AuthorizationCodeClient
+	// Checkpoint is the client for interacting with the Checkpoint builders.
+	Checkpoint *CheckpointClient
 	// Command is the client for interacting with the Command builders.
 	Command *CommandClient
 	// Credential is the client for interacting with the Credential builders.
@@ -109,6 +113,8 @@ type Client struct {
 	LockdownDoor *LockdownDoorClient
 	// LockdownPlan is the client for interacting with the LockdownPlan builders.
 	LockdownPlan *LockdownPlanClient
+	// LogTile is the client for interacting with the LogTile builders.
+	LogTile *LogTileClient
 	// ManagedSite is the client for interacting with the ManagedSite builders.
 	ManagedSite *ManagedSiteClient
 	// Organization is the client for interacting with the Organization builders.
@@ -162,6 +168,7 @@ func (c *Client) init() {
 	c.Application = NewApplicationClient(c.config)
 	c.Area = NewAreaClient(c.config)
 	c.AuthorizationCode = NewAuthorizationCodeClient(c.config)
+	c.Checkpoint = NewCheckpointClient(c.config)
 	c.Command = NewCommandClient(c.config)
 	c.Credential = NewCredentialClient(c.config)
 	c.Device = NewDeviceClient(c.config)
@@ -180,6 +187,7 @@ func (c *Client) init() {
 	c.Lockdown = NewLockdownClient(c.config)
 	c.LockdownDoor = NewLockdownDoorClient(c.config)
 	c.LockdownPlan = NewLockdownPlanClient(c.config)
+	c.LogTile = NewLogTileClient(c.config)
 	c.ManagedSite = NewManagedSiteClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
 	c.Passkey = NewPasskeyClient(c.config)
@@ -295,6 +303,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Application:       NewApplicationClient(cfg),
 		Area:              NewAreaClient(cfg),
 		AuthorizationCode: NewAuthorizationCodeClient(cfg),
+		Checkpoint:        NewCheckpointClient(cfg),
 		Command:           NewCommandClient(cfg),
 		Credential:        NewCredentialClient(cfg),
 		Device:            NewDeviceClient(cfg),
@@ -313,6 +322,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Lockdown:          NewLockdownClient(cfg),
 		LockdownDoor:      NewLockdownDoorClient(cfg),
 		LockdownPlan:      NewLockdownPlanClient(cfg),
+		LogTile:           NewLogTileClient(cfg),
 		ManagedSite:       NewManagedSiteClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
 		Passkey:           NewPasskeyClient(cfg),
@@ -355,6 +365,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Application:       NewApplicationClient(cfg),
 		Area:              NewAreaClient(cfg),
 		AuthorizationCode: NewAuthorizationCodeClient(cfg),
+		Checkpoint:        NewCheckpointClient(cfg),
 		Command:           NewCommandClient(cfg),
 		Credential:        NewCredentialClient(cfg),
 		Device:            NewDeviceClient(cfg),
@@ -373,6 +384,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Lockdown:          NewLockdownClient(cfg),
 		LockdownDoor:      NewLockdownDoorClient(cfg),
 		LockdownPlan:      NewLockdownPlanClient(cfg),
+		LogTile:           NewLogTileClient(cfg),
 		ManagedSite:       NewManagedSiteClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
 		Passkey:           NewPasskeyClient(cfg),
@@ -421,14 +433,14 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Command, c.Credential,
-		c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
+		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Checkpoint, c.Command,
+		c.Credential, c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
 		c.HolidayCalendar, c.Identity, c.IdentityProvider, c.IdentityRequest,
 		c.JournalHead, c.Key, c.KeyTarget, c.Lockdown, c.LockdownDoor, c.LockdownPlan,
-		c.ManagedSite, c.Organization, c.Passkey, c.PasskeyChallenge, c.Presence,
-		c.RefreshToken, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
-		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
-		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
+		c.LogTile, c.ManagedSite, c.Organization, c.Passkey, c.PasskeyChallenge,
+		c.Presence, c.RefreshToken, c.Schedule, c.Session, c.SignInAttempt,
+		c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember, c.Visit,
+		c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -438,14 +450,14 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Command, c.Credential,
-		c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
+		c.APIToken, c.Application, c.Area, c.AuthorizationCode, c.Checkpoint, c.Command,
+		c.Credential, c.Device, c.Door, c.DoorGroup, c.DoorGroupDoor, c.Event, c.Grant,
 		c.HolidayCalendar, c.Identity, c.IdentityProvider, c.IdentityRequest,
 		c.JournalHead, c.Key, c.KeyTarget, c.Lockdown, c.LockdownDoor, c.LockdownPlan,
-		c.ManagedSite, c.Organization, c.Passkey, c.PasskeyChallenge, c.Presence,
-		c.RefreshToken, c.Schedule, c.Session, c.SignInAttempt, c.SignInCode, c.Site,
-		c.User, c.UserGroup, c.UserGroupMember, c.Visit, c.WebhookAttempt,
-		c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
+		c.LogTile, c.ManagedSite, c.Organization, c.Passkey, c.PasskeyChallenge,
+		c.Presence, c.RefreshToken, c.Schedule, c.Session, c.SignInAttempt,
+		c.SignInCode, c.Site, c.User, c.UserGroup, c.UserGroupMember, c.Visit,
+		c.WebhookAttempt, c.WebhookCursor, c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -462,6 +474,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Area.mutate(ctx, m)
 	case *AuthorizationCodeMutation:
 		return c.AuthorizationCode.mutate(ctx, m)
+	case *CheckpointMutation:
+		return c.Checkpoint.mutate(ctx, m)
 	case *CommandMutation:
 		return c.Command.mutate(ctx, m)
 	case *CredentialMutation:
@@ -498,6 +512,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.LockdownDoor.mutate(ctx, m)
 	case *LockdownPlanMutation:
 		return c.LockdownPlan.mutate(ctx, m)
+	case *LogTileMutation:
+		return c.LogTile.mutate(ctx, m)
 	case *ManagedSiteMutation:
 		return c.ManagedSite.mutate(ctx, m)
 	case *OrganizationMutation:
@@ -1070,6 +1086,139 @@ func (c *AuthorizationCodeClient) mutate(ctx context.Context, m *AuthorizationCo
 		return (&AuthorizationCodeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown AuthorizationCode mutation op: %q", m.Op())
+	}
+}
+
+// CheckpointClient is a client for the Checkpoint schema.
+type CheckpointClient struct {
+	config
+}
+
+// NewCheckpointClient returns a client for the Checkpoint from the given config.
+func NewCheckpointClient(c config) *CheckpointClient {
+	return &CheckpointClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `checkpoint.Hooks(f(g(h())))`.
+func (c *CheckpointClient) Use(hooks ...Hook) {
+	c.hooks.Checkpoint = append(c.hooks.Checkpoint, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `checkpoint.Intercept(f(g(h())))`.
+func (c *CheckpointClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Checkpoint = append(c.inters.Checkpoint, interceptors...)
+}
+
+// Create returns a builder for creating a Checkpoint entity.
+func (c *CheckpointClient) Create() *CheckpointCreate {
+	mutation := newCheckpointMutation(c.config, OpCreate)
+	return &CheckpointCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Checkpoint entities.
+func (c *CheckpointClient) CreateBulk(builders ...*CheckpointCreate) *CheckpointCreateBulk {
+	return &CheckpointCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *CheckpointClient) MapCreateBulk(slice any, setFunc func(*CheckpointCreate, int)) *CheckpointCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &CheckpointCreateBulk{err: fmt.Errorf("calling to CheckpointClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*CheckpointCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &CheckpointCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Checkpoint.
+func (c *CheckpointClient) Update() *CheckpointUpdate {
+	mutation := newCheckpointMutation(c.config, OpUpdate)
+	return &CheckpointUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *CheckpointClient) UpdateOne(_m *Checkpoint) *CheckpointUpdateOne {
+	mutation := newCheckpointMutation(c.config, OpUpdateOne, withCheckpoint(_m))
+	return &CheckpointUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *CheckpointClient) UpdateOneID(id typeid.Checkpoint) *CheckpointUpdateOne {
+	mutation := newCheckpointMutation(c.config, OpUpdateOne, withCheckpointID(id))
+	return &CheckpointUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Checkpoint.
+func (c *CheckpointClient) Delete() *CheckpointDelete {
+	mutation := newCheckpointMutation(c.config, OpDelete)
+	return &CheckpointDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *CheckpointClient) DeleteOne(_m *Checkpoint) *CheckpointDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *CheckpointClient) DeleteOneID(id typeid.Checkpoint) *CheckpointDeleteOne {
+	builder := c.Delete().Where(checkpoint.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &CheckpointDeleteOne{builder}
+}
+
+// Query returns a query builder for Checkpoint.
+func (c *CheckpointClient) Query() *CheckpointQuery {
+	return &CheckpointQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeCheckpoint},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Checkpoint entity by its id.
+func (c *CheckpointClient) Get(ctx context.Context, id typeid.Checkpoint) (*Checkpoint, error) {
+	return c.Query().Where(checkpoint.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *CheckpointClient) GetX(ctx context.Context, id typeid.Checkpoint) *Checkpoint {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *CheckpointClient) Hooks() []Hook {
+	return c.hooks.Checkpoint
+}
+
+// Interceptors returns the client interceptors.
+func (c *CheckpointClient) Interceptors() []Interceptor {
+	return c.inters.Checkpoint
+}
+
+func (c *CheckpointClient) mutate(ctx context.Context, m *CheckpointMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&CheckpointCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&CheckpointUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&CheckpointUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&CheckpointDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Checkpoint mutation op: %q", m.Op())
 	}
 }
 
@@ -3464,6 +3613,139 @@ func (c *LockdownPlanClient) mutate(ctx context.Context, m *LockdownPlanMutation
 		return (&LockdownPlanDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown LockdownPlan mutation op: %q", m.Op())
+	}
+}
+
+// LogTileClient is a client for the LogTile schema.
+type LogTileClient struct {
+	config
+}
+
+// NewLogTileClient returns a client for the LogTile from the given config.
+func NewLogTileClient(c config) *LogTileClient {
+	return &LogTileClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `logtile.Hooks(f(g(h())))`.
+func (c *LogTileClient) Use(hooks ...Hook) {
+	c.hooks.LogTile = append(c.hooks.LogTile, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `logtile.Intercept(f(g(h())))`.
+func (c *LogTileClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LogTile = append(c.inters.LogTile, interceptors...)
+}
+
+// Create returns a builder for creating a LogTile entity.
+func (c *LogTileClient) Create() *LogTileCreate {
+	mutation := newLogTileMutation(c.config, OpCreate)
+	return &LogTileCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LogTile entities.
+func (c *LogTileClient) CreateBulk(builders ...*LogTileCreate) *LogTileCreateBulk {
+	return &LogTileCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LogTileClient) MapCreateBulk(slice any, setFunc func(*LogTileCreate, int)) *LogTileCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LogTileCreateBulk{err: fmt.Errorf("calling to LogTileClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LogTileCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LogTileCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LogTile.
+func (c *LogTileClient) Update() *LogTileUpdate {
+	mutation := newLogTileMutation(c.config, OpUpdate)
+	return &LogTileUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LogTileClient) UpdateOne(_m *LogTile) *LogTileUpdateOne {
+	mutation := newLogTileMutation(c.config, OpUpdateOne, withLogTile(_m))
+	return &LogTileUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LogTileClient) UpdateOneID(id typeid.LogTile) *LogTileUpdateOne {
+	mutation := newLogTileMutation(c.config, OpUpdateOne, withLogTileID(id))
+	return &LogTileUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LogTile.
+func (c *LogTileClient) Delete() *LogTileDelete {
+	mutation := newLogTileMutation(c.config, OpDelete)
+	return &LogTileDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LogTileClient) DeleteOne(_m *LogTile) *LogTileDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LogTileClient) DeleteOneID(id typeid.LogTile) *LogTileDeleteOne {
+	builder := c.Delete().Where(logtile.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LogTileDeleteOne{builder}
+}
+
+// Query returns a query builder for LogTile.
+func (c *LogTileClient) Query() *LogTileQuery {
+	return &LogTileQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLogTile},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LogTile entity by its id.
+func (c *LogTileClient) Get(ctx context.Context, id typeid.LogTile) (*LogTile, error) {
+	return c.Query().Where(logtile.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LogTileClient) GetX(ctx context.Context, id typeid.LogTile) *LogTile {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LogTileClient) Hooks() []Hook {
+	return c.hooks.LogTile
+}
+
+// Interceptors returns the client interceptors.
+func (c *LogTileClient) Interceptors() []Interceptor {
+	return c.inters.LogTile
+}
+
+func (c *LogTileClient) mutate(ctx context.Context, m *LogTileMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LogTileCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LogTileUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LogTileUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LogTileDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LogTile mutation op: %q", m.Op())
 	}
 }
 
@@ -5997,22 +6279,23 @@ func (c *WebhookEndpointClient) mutate(ctx context.Context, m *WebhookEndpointMu
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		APIToken, Application, Area, AuthorizationCode, Command, Credential, Device,
-		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, Identity,
-		IdentityProvider, IdentityRequest, JournalHead, Key, KeyTarget, Lockdown,
-		LockdownDoor, LockdownPlan, ManagedSite, Organization, Passkey,
-		PasskeyChallenge, Presence, RefreshToken, Schedule, Session, SignInAttempt,
-		SignInCode, Site, User, UserGroup, UserGroupMember, Visit, WebhookAttempt,
-		WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Hook
+		APIToken, Application, Area, AuthorizationCode, Checkpoint, Command, Credential,
+		Device, Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar,
+		Identity, IdentityProvider, IdentityRequest, JournalHead, Key, KeyTarget,
+		Lockdown, LockdownDoor, LockdownPlan, LogTile, ManagedSite, Organization,
+		Passkey, PasskeyChallenge, Presence, RefreshToken, Schedule, Session,
+		SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember, Visit,
+		WebhookAttempt, WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Hook
 	}
 	inters struct {
-		APIToken, Application, Area, AuthorizationCode, Command, Credential, Device,
-		Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar, Identity,
-		IdentityProvider, IdentityRequest, JournalHead, Key, KeyTarget, Lockdown,
-		LockdownDoor, LockdownPlan, ManagedSite, Organization, Passkey,
-		PasskeyChallenge, Presence, RefreshToken, Schedule, Session, SignInAttempt,
-		SignInCode, Site, User, UserGroup, UserGroupMember, Visit, WebhookAttempt,
-		WebhookCursor, WebhookDelivery, WebhookEndpoint []ent.Interceptor
+		APIToken, Application, Area, AuthorizationCode, Checkpoint, Command, Credential,
+		Device, Door, DoorGroup, DoorGroupDoor, Event, Grant, HolidayCalendar,
+		Identity, IdentityProvider, IdentityRequest, JournalHead, Key, KeyTarget,
+		Lockdown, LockdownDoor, LockdownPlan, LogTile, ManagedSite, Organization,
+		Passkey, PasskeyChallenge, Presence, RefreshToken, Schedule, Session,
+		SignInAttempt, SignInCode, Site, User, UserGroup, UserGroupMember, Visit,
+		WebhookAttempt, WebhookCursor, WebhookDelivery,
+		WebhookEndpoint []ent.Interceptor
 	}
 )
 

@@ -16,6 +16,7 @@ import (
 	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/authorizationcode"
+	"github.com/cardea/cardea/ent/checkpoint"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -34,6 +35,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/passkey"
@@ -117,6 +119,7 @@ func checkColumn(t, c string) error {
 			application.Table:       application.ValidColumn,
 			area.Table:              area.ValidColumn,
 			authorizationcode.Table: authorizationcode.ValidColumn,
+			checkpoint.Table:        checkpoint.ValidColumn,
 			command.Table:           command.ValidColumn,
 			credential.Table:        credential.ValidColumn,
 			device.Table:            device.ValidColumn,
@@ -135,6 +138,7 @@ func checkColumn(t, c string) error {
 			lockdown.Table:          lockdown.ValidColumn,
 			lockdowndoor.Table:      lockdowndoor.ValidColumn,
 			lockdownplan.Table:      lockdownplan.ValidColumn,
+			logtile.Table:           logtile.ValidColumn,
 			managedsite.Table:       managedsite.ValidColumn,
 			organization.Table:      organization.ValidColumn,
 			passkey.Table:           passkey.ValidColumn,

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/authorizationcode"
+	"github.com/cardea/cardea/ent/checkpoint"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -27,6 +28,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/passkey"
@@ -179,6 +181,24 @@ func init() {
 	authorizationcodeDescID := authorizationcodeFields[0].Descriptor()
 	// authorizationcode.DefaultID holds the default value on creation for the id field.
 	authorizationcode.DefaultID = authorizationcodeDescID.Default.(func() typeid.AuthorizationCode)
+	checkpointFields := schema.Checkpoint{}.Fields()
+	_ = checkpointFields
+	// checkpointDescSize is the schema descriptor for size field.
+	checkpointDescSize := checkpointFields[1].Descriptor()
+	// checkpoint.SizeValidator is a validator for the "size" field. It is called by the builders before save.
+	checkpoint.SizeValidator = checkpointDescSize.Validators[0].(func(int64) error)
+	// checkpointDescNote is the schema descriptor for note field.
+	checkpointDescNote := checkpointFields[2].Descriptor()
+	// checkpoint.NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	checkpoint.NoteValidator = checkpointDescNote.Validators[0].(func(string) error)
+	// checkpointDescSignedAt is the schema descriptor for signed_at field.
+	checkpointDescSignedAt := checkpointFields[3].Descriptor()
+	// checkpoint.DefaultSignedAt holds the default value on creation for the signed_at field.
+	checkpoint.DefaultSignedAt = checkpointDescSignedAt.Default.(func() time.Time)
+	// checkpointDescID is the schema descriptor for id field.
+	checkpointDescID := checkpointFields[0].Descriptor()
+	// checkpoint.DefaultID holds the default value on creation for the id field.
+	checkpoint.DefaultID = checkpointDescID.Default.(func() typeid.Checkpoint)
 	commandFields := schema.Command{}.Fields()
 	_ = commandFields
 	// commandDescAsOperator is the schema descriptor for as_operator field.
@@ -686,6 +706,38 @@ func init() {
 	lockdownplanDescID := lockdownplanFields[0].Descriptor()
 	// lockdownplan.DefaultID holds the default value on creation for the id field.
 	lockdownplan.DefaultID = lockdownplanDescID.Default.(func() typeid.LockdownPlan)
+	logtileFields := schema.LogTile{}.Fields()
+	_ = logtileFields
+	// logtileDescLevel is the schema descriptor for level field.
+	logtileDescLevel := logtileFields[1].Descriptor()
+	// logtile.LevelValidator is a validator for the "level" field. It is called by the builders before save.
+	logtile.LevelValidator = logtileDescLevel.Validators[0].(func(int64) error)
+	// logtileDescPosition is the schema descriptor for position field.
+	logtileDescPosition := logtileFields[2].Descriptor()
+	// logtile.PositionValidator is a validator for the "position" field. It is called by the builders before save.
+	logtile.PositionValidator = logtileDescPosition.Validators[0].(func(int64) error)
+	// logtileDescHashes is the schema descriptor for hashes field.
+	logtileDescHashes := logtileFields[3].Descriptor()
+	// logtile.HashesValidator is a validator for the "hashes" field. It is called by the builders before save.
+	logtile.HashesValidator = func() func([]byte) error {
+		validators := logtileDescHashes.Validators
+		fns := [...]func([]byte) error{
+			validators[0].(func([]byte) error),
+			validators[1].(func([]byte) error),
+		}
+		return func(hashes []byte) error {
+			for _, fn := range fns {
+				if err := fn(hashes); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// logtileDescID is the schema descriptor for id field.
+	logtileDescID := logtileFields[0].Descriptor()
+	// logtile.DefaultID holds the default value on creation for the id field.
+	logtile.DefaultID = logtileDescID.Default.(func() typeid.LogTile)
 	managedsiteFields := schema.ManagedSite{}.Fields()
 	_ = managedsiteFields
 	// managedsiteDescID is the schema descriptor for id field.

@@ -22,6 +22,8 @@ type Tx struct {
 	Area *AreaClient
 	// AuthorizationCode is the client for interacting with the AuthorizationCode builders.
 	AuthorizationCode *AuthorizationCodeClient
+	// Checkpoint is the client for interacting with the Checkpoint builders.
+	Checkpoint *CheckpointClient
 	// Command is the client for interacting with the Command builders.
 	Command *CommandClient
 	// Credential is the client for interacting with the Credential builders.
@@ -58,6 +60,8 @@ type Tx struct {
 	LockdownDoor *LockdownDoorClient
 	// LockdownPlan is the client for interacting with the LockdownPlan builders.
 	LockdownPlan *LockdownPlanClient
+	// LogTile is the client for interacting with the LogTile builders.
+	LogTile *LogTileClient
 	// ManagedSite is the client for interacting with the ManagedSite builders.
 	ManagedSite *ManagedSiteClient
 	// Organization is the client for interacting with the Organization builders.
@@ -231,6 +235,7 @@ func (tx *Tx) init() {
 	tx.Application = NewApplicationClient(tx.config)
 	tx.Area = NewAreaClient(tx.config)
 	tx.AuthorizationCode = NewAuthorizationCodeClient(tx.config)
+	tx.Checkpoint = NewCheckpointClient(tx.config)
 	tx.Command = NewCommandClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.Device = NewDeviceClient(tx.config)
@@ -249,6 +254,7 @@ func (tx *Tx) init() {
 	tx.Lockdown = NewLockdownClient(tx.config)
 	tx.LockdownDoor = NewLockdownDoorClient(tx.config)
 	tx.LockdownPlan = NewLockdownPlanClient(tx.config)
+	tx.LogTile = NewLogTileClient(tx.config)
 	tx.ManagedSite = NewManagedSiteClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
 	tx.Passkey = NewPasskeyClient(tx.config)

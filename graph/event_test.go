@@ -38,6 +38,8 @@ func TestAuditLog(t *testing.T) {
 	equal(t, count(`doorIds: ["`+gate.ID.String()+`"]`), 2)
 	equal(t, count(`siteIds: ["`+site.ID.String()+`"], types: ["site.created", "door.created"]`), 3)
 	equal(t, count(`userIds: ["`+w.member.user.ID.String()+`"], types: ["key.created"]`), 1)
+	equal(t, count(`actorIds: ["`+w.admin.user.ID.String()+`"], types: ["door.created"]`), 2)
+	equal(t, count(`actorIds: ["sweeper"]`), 0)
 	equal(t, count(`outcome: GRANTED`), 0)
 	equal(t, count(`severity: NOTICE, types: ["organization.created"]`), 1)
 	equal(t, count(`from: "2100-01-01T00:00:00Z"`), 0)

@@ -121,7 +121,7 @@ func checkFilter(f *shape.EventFilter) (*shape.EventFilter, error) {
 		size  int
 	}{
 		{"types", len(f.Types)}, {"doorIds", len(f.DoorIDs)},
-		{"siteIds", len(f.SiteIDs)}, {"userIds", len(f.UserIDs)},
+		{"siteIds", len(f.SiteIDs)}, {"userIds", len(f.UserIDs)}, {"actorIds", len(f.ActorIDs)},
 	} {
 		if criterion.size > maxFilter {
 			faults = append(faults, badInput(criterion.field, fmt.Sprintf("at most %d", maxFilter)))
@@ -146,16 +146,19 @@ func filterKey(f *shape.EventFilter) (string, error) {
 func matching(f *shape.EventFilter) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		if f.Types != nil {
-			s.Where(isAny(s.C(event.FieldType), f.Types))
+			s.Where(among(s.C(event.FieldType), f.Types))
 		}
 		if f.DoorIDs != nil {
-			s.Where(isAny(s.C(event.FieldDoorID), f.DoorIDs))
+			s.Where(among(s.C(event.FieldDoorID), f.DoorIDs))
 		}
 		if f.SiteIDs != nil {
-			s.Where(isAny(s.C(event.FieldSiteID), f.SiteIDs))
+			s.Where(among(s.C(event.FieldSiteID), f.SiteIDs))
 		}
 		if f.UserIDs != nil {
-			s.Where(isAny(s.C(event.FieldUserID), f.UserIDs))
+			s.Where(among(s.C(event.FieldUserID), f.UserIDs))
+		}
+		if f.ActorIDs != nil {
+			s.Where(among(s.C(event.FieldActorID), f.ActorIDs))
 		}
 		if f.Outcome != nil {
 			s.Where(sql.EQ(s.C(event.FieldOutcome), *f.Outcome))
@@ -172,10 +175,18 @@ func matching(f *shape.EventFilter) func(*sql.Selector) {
 	}
 }
 
+// among is isAny, and for one item a plain comparison: Postgres then walks that item's index in order.
+func among[K any](column string, items []K) *sql.Predicate {
+	if len(items) == 1 {
+		return sql.EQ(column, items[0])
+	}
+	return isAny(column, items)
+}
+
 // matches says whether an event matches the filter.
 func matches(f *shape.EventFilter, e *journal.Event) bool {
 	return oneOf(f.Types, e.Type) && oneOf(f.DoorIDs, e.Door) && oneOf(f.SiteIDs, e.Site) &&
-		oneOf(f.UserIDs, e.User) &&
+		oneOf(f.UserIDs, e.User) && oneOf(f.ActorIDs, e.Actor.ID) &&
 		(f.Outcome == nil || *f.Outcome == e.Outcome) &&
 		(f.Severity == nil || *f.Severity == e.Severity) &&
 		(f.From == nil || !e.OccurredAt.Before(*f.From)) &&

@@ -149,7 +149,7 @@ var needed = map[string]map[string]string{
 var filters = map[string]string{
 	"siteId": "Site", "doorId": "Door", "userId": "User", "hostId": "User",
 	"doorIds": "Door", "siteIds": "Site", "userIds": "User",
-	"types": "=door.created", "search": "=q0",
+	"types": "=door.created", "actorIds": "=sweeper", "search": "=q0",
 }
 
 func soon() string  { return time.Now().Add(time.Minute).UTC().Format(time.RFC3339) }

@@ -107,6 +107,10 @@ type (
 	Command struct{ of[command] }
 	// Event identifies a journal event.
 	Event struct{ of[event] }
+	// Checkpoint identifies a signed statement of a journal's size and root.
+	Checkpoint struct{ of[checkpoint] }
+	// LogTile identifies a piece of a journal's Merkle tree.
+	LogTile struct{ of[logTile] }
 	// WebhookEndpoint identifies a webhook endpoint.
 	WebhookEndpoint struct{ of[webhookEndpoint] }
 	// WebhookDelivery identifies the delivery of one event to one endpoint.
@@ -152,6 +156,8 @@ type (
 	refreshToken      struct{}
 	command           struct{}
 	event             struct{}
+	checkpoint        struct{}
+	logTile           struct{}
 	webhookEndpoint   struct{}
 	webhookDelivery   struct{}
 	webhookAttempt    struct{}
@@ -190,6 +196,8 @@ func (authorizationCode) prefix() string { return "authcode" }
 func (refreshToken) prefix() string      { return "refresh" }
 func (command) prefix() string           { return "cmd" }
 func (event) prefix() string             { return "event" }
+func (checkpoint) prefix() string        { return "checkpoint" }
+func (logTile) prefix() string           { return "logtile" }
 func (webhookEndpoint) prefix() string   { return "endpoint" }
 func (webhookDelivery) prefix() string   { return "delivery" }
 func (webhookAttempt) prefix() string    { return "attempt" }

@@ -12,6 +12,7 @@ import (
 	"github.com/cardea/cardea/ent/application"
 	"github.com/cardea/cardea/ent/area"
 	"github.com/cardea/cardea/ent/authorizationcode"
+	"github.com/cardea/cardea/ent/checkpoint"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/credential"
 	"github.com/cardea/cardea/ent/device"
@@ -30,6 +31,7 @@ import (
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/lockdownplan"
+	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/managedsite"
 	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/ent/passkey"
@@ -214,6 +216,33 @@ func (f TraverseAuthorizationCode) Traverse(ctx context.Context, q ent.Query) er
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.AuthorizationCodeQuery", q)
+}
+
+// The CheckpointFunc type is an adapter to allow the use of ordinary function as a Querier.
+type CheckpointFunc func(context.Context, *ent.CheckpointQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f CheckpointFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.CheckpointQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.CheckpointQuery", q)
+}
+
+// The TraverseCheckpoint type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseCheckpoint func(context.Context, *ent.CheckpointQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseCheckpoint) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseCheckpoint) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.CheckpointQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.CheckpointQuery", q)
 }
 
 // The CommandFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -700,6 +729,33 @@ func (f TraverseLockdownPlan) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.LockdownPlanQuery", q)
+}
+
+// The LogTileFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LogTileFunc func(context.Context, *ent.LogTileQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LogTileFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LogTileQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LogTileQuery", q)
+}
+
+// The TraverseLogTile type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLogTile func(context.Context, *ent.LogTileQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLogTile) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLogTile) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LogTileQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LogTileQuery", q)
 }
 
 // The ManagedSiteFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -1226,6 +1282,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.AreaQuery, predicate.Area, area.OrderOption]{typ: ent.TypeArea, tq: q}, nil
 	case *ent.AuthorizationCodeQuery:
 		return &query[*ent.AuthorizationCodeQuery, predicate.AuthorizationCode, authorizationcode.OrderOption]{typ: ent.TypeAuthorizationCode, tq: q}, nil
+	case *ent.CheckpointQuery:
+		return &query[*ent.CheckpointQuery, predicate.Checkpoint, checkpoint.OrderOption]{typ: ent.TypeCheckpoint, tq: q}, nil
 	case *ent.CommandQuery:
 		return &query[*ent.CommandQuery, predicate.Command, command.OrderOption]{typ: ent.TypeCommand, tq: q}, nil
 	case *ent.CredentialQuery:
@@ -1262,6 +1320,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.LockdownDoorQuery, predicate.LockdownDoor, lockdowndoor.OrderOption]{typ: ent.TypeLockdownDoor, tq: q}, nil
 	case *ent.LockdownPlanQuery:
 		return &query[*ent.LockdownPlanQuery, predicate.LockdownPlan, lockdownplan.OrderOption]{typ: ent.TypeLockdownPlan, tq: q}, nil
+	case *ent.LogTileQuery:
+		return &query[*ent.LogTileQuery, predicate.LogTile, logtile.OrderOption]{typ: ent.TypeLogTile, tq: q}, nil
 	case *ent.ManagedSiteQuery:
 		return &query[*ent.ManagedSiteQuery, predicate.ManagedSite, managedsite.OrderOption]{typ: ent.TypeManagedSite, tq: q}, nil
 	case *ent.OrganizationQuery:

@@ -199,6 +199,32 @@ var (
 			},
 		},
 	}
+	// CheckpointsColumns holds the columns for the "checkpoints" table.
+	CheckpointsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "size", Type: field.TypeInt64},
+		{Name: "note", Type: field.TypeString, Size: 2147483647},
+		{Name: "signed_at", Type: field.TypeTime},
+	}
+	// CheckpointsTable holds the schema information for the "checkpoints" table.
+	CheckpointsTable = &schema.Table{
+		Name:       "checkpoints",
+		Columns:    CheckpointsColumns,
+		PrimaryKey: []*schema.Column{CheckpointsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "checkpoint_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{CheckpointsColumns[1], CheckpointsColumns[0]},
+			},
+			{
+				Name:    "checkpoint_org_id_size",
+				Unique:  true,
+				Columns: []*schema.Column{CheckpointsColumns[1], CheckpointsColumns[2]},
+			},
+		},
+	}
 	// CommandsColumns holds the columns for the "commands" table.
 	CommandsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -626,6 +652,27 @@ var (
 				Columns: []*schema.Column{EventsColumns[1], EventsColumns[3], EventsColumns[2]},
 			},
 			{
+				Name:    "event_org_id_actor_id_seq",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[1], EventsColumns[8], EventsColumns[2]},
+			},
+			{
+				Name:    "event_org_id_outcome_seq",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[1], EventsColumns[16], EventsColumns[2]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "outcome IS NOT NULL",
+				},
+			},
+			{
+				Name:    "event_org_id_severity_seq",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[1], EventsColumns[19], EventsColumns[2]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "severity <> 'INFO'",
+				},
+			},
+			{
 				Name:    "event_org_id_occurred_at",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[1], EventsColumns[4]},
@@ -1042,6 +1089,32 @@ var (
 				Name:    "lockdownplan_org_id_name",
 				Unique:  true,
 				Columns: []*schema.Column{LockdownPlansColumns[1], LockdownPlansColumns[4]},
+			},
+		},
+	}
+	// LogTilesColumns holds the columns for the "log_tiles" table.
+	LogTilesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "level", Type: field.TypeInt64},
+		{Name: "position", Type: field.TypeInt64},
+		{Name: "hashes", Type: field.TypeBytes, Size: 8192},
+	}
+	// LogTilesTable holds the schema information for the "log_tiles" table.
+	LogTilesTable = &schema.Table{
+		Name:       "log_tiles",
+		Columns:    LogTilesColumns,
+		PrimaryKey: []*schema.Column{LogTilesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "logtile_org_id_id",
+				Unique:  true,
+				Columns: []*schema.Column{LogTilesColumns[1], LogTilesColumns[0]},
+			},
+			{
+				Name:    "logtile_org_id_level_position",
+				Unique:  true,
+				Columns: []*schema.Column{LogTilesColumns[1], LogTilesColumns[2], LogTilesColumns[3]},
 			},
 		},
 	}
@@ -1688,6 +1761,7 @@ var (
 		ApplicationsTable,
 		AreasTable,
 		AuthorizationCodesTable,
+		CheckpointsTable,
 		CommandsTable,
 		CredentialsTable,
 		DevicesTable,
@@ -1706,6 +1780,7 @@ var (
 		LockdownsTable,
 		LockdownDoorsTable,
 		LockdownPlansTable,
+		LogTilesTable,
 		ManagedSitesTable,
 		OrganizationsTable,
 		PasskeysTable,

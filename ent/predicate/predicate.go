@@ -18,6 +18,9 @@ type Area func(*sql.Selector)
 // AuthorizationCode is the predicate function for authorizationcode builders.
 type AuthorizationCode func(*sql.Selector)
 
+// Checkpoint is the predicate function for checkpoint builders.
+type Checkpoint func(*sql.Selector)
+
 // Command is the predicate function for command builders.
 type Command func(*sql.Selector)
 
@@ -71,6 +74,9 @@ type LockdownDoor func(*sql.Selector)
 
 // LockdownPlan is the predicate function for lockdownplan builders.
 type LockdownPlan func(*sql.Selector)
+
+// LogTile is the predicate function for logtile builders.
+type LogTile func(*sql.Selector)
 
 // ManagedSite is the predicate function for managedsite builders.
 type ManagedSite func(*sql.Selector)

@@ -65,6 +65,8 @@ var nouns = map[string]struct {
 	"Command":           {"stage", command.StageCANCELLED},
 	"Event":             {}, // never changes
 	"JournalHead":       {"seq", int64(0)},
+	"Checkpoint":        {}, // never changes
+	"LogTile":           {"hashes", make([]byte, 64)},
 	"WebhookEndpoint":   {"url", "https://example.com/taken-over"},
 	"WebhookCursor":     {"seq", int64(99)},
 	"WebhookDelivery":   {"attempts", 99},
@@ -169,6 +171,8 @@ func populate(t *testing.T, c *ent.Client) organization {
 		SetData([]byte("{}")).SetLeafHash([]byte("h")).SaveX(ctx)
 	head := c.JournalHead.Create().SetID(o.id).SetSeq(1).SaveX(ctx)
 	hook := c.WebhookEndpoint.Create().SetURL("https://example.com").SetSecret([]byte("s")).SaveX(ctx)
+	checkpoint := c.Checkpoint.Create().SetSize(1).SetNote("n").SaveX(ctx)
+	tile := c.LogTile.Create().SetLevel(0).SetPosition(0).SetHashes(make([]byte, 32)).SaveX(ctx)
 	cursor := c.WebhookCursor.Create().SetID(o.id).SaveX(ctx)
 	delivery := c.WebhookDelivery.Create().SetEndpointID(hook.ID).SetEventID(ev.ID).SetEventSeq(1).
 		SaveX(ctx)
@@ -187,7 +191,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
 		"LockdownPlan": closing.ID, "Lockdown": closed.ID, "LockdownDoor": closedDoor.ID,
 		"Area": area.ID, "Presence": present.ID, "Credential": pin.ID, "Visit": visit.ID,
-		"WebhookCursor": cursor.ID, "WebhookDelivery": delivery.ID, "WebhookAttempt": attempt.ID,
+		"Checkpoint": checkpoint.ID, "LogTile": tile.ID, "WebhookCursor": cursor.ID, "WebhookDelivery": delivery.ID, "WebhookAttempt": attempt.ID,
 	}
 	return o
 }

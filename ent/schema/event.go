@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
@@ -55,6 +56,11 @@ func (Event) Indexes() []ent.Index {
 		index.Fields("org_id", "site_id", "seq"),
 		index.Fields("org_id", "user_id", "seq"),
 		index.Fields("org_id", "type", "seq"),
+		index.Fields("org_id", "actor_id", "seq"),
+		index.Fields("org_id", "outcome", "seq").
+			Annotations(entsql.IndexWhere("outcome IS NOT NULL")),
+		index.Fields("org_id", "severity", "seq").
+			Annotations(entsql.IndexWhere("severity <> 'INFO'")),
 		index.Fields("org_id", "occurred_at"),
 	}
 }

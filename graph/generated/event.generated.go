@@ -830,7 +830,7 @@ func (ec *executionContext) unmarshalInputEventFilter(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"types", "doorIds", "siteIds", "userIds", "outcome", "severity", "from", "to"}
+	fieldsInOrder := [...]string{"types", "doorIds", "siteIds", "userIds", "actorIds", "outcome", "severity", "from", "to"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -865,6 +865,13 @@ func (ec *executionContext) unmarshalInputEventFilter(ctx context.Context, obj a
 				return it, err
 			}
 			it.UserIDs = data
+		case "actorIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("actorIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ActorIDs = data
 		case "outcome":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outcome"))
 			data, err := ec.unmarshalOOutcome2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚋeventᚐOutcome(ctx, v)

@@ -2465,6 +2465,8 @@ input EventFilter {
   siteIds: [ID!]
   "About these people, at most 100."
   userIds: [ID!]
+  "Caused by these, at most 100: each as in ` + "`" + `Actor.id` + "`" + `."
+  actorIds: [String!]
   "With this outcome."
   outcome: Outcome
   "Of exactly this severity."

@@ -63,6 +63,7 @@ type EventFilter struct {
 	DoorIDs  []typeid.Door
 	SiteIDs  []typeid.Site
 	UserIDs  []typeid.User
+	ActorIDs []string
 	Outcome  *event.Outcome
 	Severity *event.Severity
 	From     *time.Time
