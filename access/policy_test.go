@@ -80,7 +80,12 @@ type estate struct {
 
 func newEstate(t *testing.T) *estate {
 	t.Helper()
-	e := &estate{bench: setup(t)}
+	return newEstateOn(setup(t))
+}
+
+func newEstateOn(b *bench) *estate {
+	b.t.Helper()
+	e := &estate{bench: b}
 	e.other = e.own(e.memberID)
 	e.here, e.there = e.place("Harbour"), e.place("Yard")
 	return e

@@ -200,23 +200,9 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
-		if err := mayChangeUser(ctx, tx.Client(), in.ID, nil); err != nil {
-			return nil, err
-		}
-		if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
-			return nil, err
-		}
-		if _, err := lockOwners(ctx, tx); err != nil {
-			return nil, err
-		}
-		u, err := tx.User.Query().Where(user.ID(in.ID)).ForUpdate().Only(ctx)
+		u, err := s.holdForEnd(ctx, tx, in)
 		if err != nil {
-			return nil, found(err, "user", "id")
-		}
-		if u.Role == actor.RoleOwner { // perhaps only since it was looked at
-			if err := Authorize(ctx, WriteOwners); err != nil {
-				return nil, err
-			}
+			return nil, err
 		}
 		return s.deleteUser(ctx, tx, u)
 	})
@@ -224,6 +210,29 @@ func (s *Service) DeleteUser(ctx context.Context, in DeleteUserInput) (*DeleteUs
 		return nil, err
 	}
 	return &DeleteUserPayload{in.ID}, nil
+}
+
+// holdForEnd locks a person whom the actor may delete and, if it has to be, has confirmed so.
+func (s *Service) holdForEnd(
+	ctx context.Context, tx *ent.Tx, in DeleteUserInput,
+) (*ent.User, error) {
+	if err := mayChangeUser(ctx, tx.Client(), in.ID, nil); err != nil {
+		return nil, err
+	}
+	if err := s.confirm(ctx, tx, in, in.ConfirmationToken); err != nil {
+		return nil, err
+	}
+	if _, err := lockOwners(ctx, tx); err != nil {
+		return nil, err
+	}
+	u, err := tx.User.Query().Where(user.ID(in.ID)).ForUpdate().Only(ctx)
+	if err != nil {
+		return nil, found(err, "user", "id")
+	}
+	if u.Role == actor.RoleOwner { // perhaps only since it was looked at
+		err = Authorize(ctx, WriteOwners)
+	}
+	return u, err
 }
 
 // email checks an address such as front-desk@example.com.

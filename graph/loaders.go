@@ -95,6 +95,7 @@ type loaders struct {
 	attempts           *loader[typeid.WebhookDelivery, []*ent.WebhookAttempt]
 	keySites           *loader[typeid.Key, *ent.Site]
 	modes              *loader[*ent.Door, *shape.EffectiveMode]
+	erased             *loader[typeid.User, bool]
 }
 
 func (r *resolver) newLoaders() *loaders {
@@ -176,6 +177,7 @@ func (r *resolver) newLoaders() *loaders {
 		attempts:           newLoader(r.attemptsOfDeliveries),
 		keySites:           newLoader(r.sitesOfKeys),
 		modes:              newLoader(r.modesOf),
+		erased:             newLoader(r.erasedUsers),
 	}
 }
 

@@ -440,6 +440,9 @@ var mutations = []row{
 	{"deleteDoorGroup", access.WriteGroups, func(e *realm) vars { return vars{"id": e.spareWing.ID} }},
 	{"deleteUserGroup", access.WriteGroups, func(e *realm) vars { return vars{"id": e.spareCrew.ID} }},
 	{"deleteUser", access.WriteUsers, func(e *realm) vars { return vars{"id": e.spare.user.ID} }},
+	{"eraseUser", access.WriteUsers, func(e *realm) vars {
+		return vars{"id": e.spare.user.ID, "name": e.spare.user.Name}
+	}},
 	{"deleteHolidayCalendar", access.WriteSchedules, func(e *realm) vars {
 		return vars{"id": e.spareCalendar.ID}
 	}},

@@ -163,6 +163,7 @@ func (m *matrix) stays(t *testing.T, c caller) {
 			"redirectUris": []any{}, "scopes": []any{"DOORS_READ"}, "actsForId": m.a.owner.user.ID}},
 		{"endOtherSessions", access.WriteOwners, vars{"userId": m.a.owner.user.ID}},
 		{"deleteUser", access.WriteOwners, vars{"id": m.a.owner.user.ID}},
+		{"eraseUser", access.WriteOwners, vars{"id": m.a.owner.user.ID, "name": m.a.owner.user.Name}},
 		{"grantKey", access.WriteKeys, vars{"userId": c.user, "siteId": m.a.there.site.ID}},
 		{"addUserGroupMembers", access.WriteGroups,
 			vars{"userGroupId": m.a.spareCrew.ID, "userIds": []any{c.user}}},

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/graph/shape"
 	"github.com/cardea/cardea/journal"
@@ -218,6 +221,34 @@ func (r *resolver) nameOf(ctx context.Context, a *journal.Actor) (*string, error
 	case actor.KindSystem:
 	}
 	return &a.ID, nil
+}
+
+// wasErased says whether an actor is a person who was erased.
+func (r *resolver) wasErased(ctx context.Context, a *journal.Actor) (bool, error) {
+	if a.Kind != actor.KindUser {
+		return false, nil
+	}
+	id, err := typeid.Parse[typeid.User](a.ID)
+	if err != nil {
+		return false, err
+	}
+	return loadersOf(ctx).erased.load(ctx, id)
+}
+
+// erasedUsers asks the journal. Whoever sees that somebody acted may know that they were erased.
+func (r *resolver) erasedUsers(
+	ctx context.Context, ids []typeid.User,
+) (map[typeid.User]bool, error) {
+	rows, err := r.db.Event.Query().Where(event.Type("user.erased")).
+		Where(func(s *sql.Selector) { s.Where(isAny(s.C(event.FieldUserID), ids)) }).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look who was erased: %w", err)
+	}
+	erased := make(map[typeid.User]bool, len(rows))
+	for _, row := range rows {
+		erased[*row.UserID] = true
+	}
+	return erased, nil
 }
 
 func grantOf(ctx context.Context, a *journal.Actor) (*ent.Grant, error) {

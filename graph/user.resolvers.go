@@ -31,6 +31,10 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, input access.DeleteUs
 	return r.access.DeleteUser(ctx, input)
 }
 
+func (r *mutationResolver) EraseUser(ctx context.Context, input access.EraseUserInput) (*access.EraseUserPayload, error) {
+	return r.access.EraseUser(ctx, input)
+}
+
 func (r *queryResolver) User(ctx context.Context, id typeid.Any) (*ent.User, error) {
 	return lookup(ctx, id, typeid.As[typeid.User], loadersOf(ctx).users)
 }

@@ -1,6 +1,10 @@
 package graph_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/cardea/cardea/access"
+)
 
 func TestUser(t *testing.T) {
 	t.Parallel()
@@ -38,4 +42,36 @@ func TestUser(t *testing.T) {
 	equal(t, changed.text("updateUser.user.name"), "Nils")
 	w.ask(w.admin, update, vars{"id": w.admin.user.ID}).refused("CONFLICT")
 	equal(t, w.ask(w.admin, remove, vars{"id": id}).ok().text("deleteUser.deletedId"), id)
+}
+
+func TestEraseUser(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const erase = `mutation($id: ID!, $name: String) { eraseUser(input: {id: $id, name: $name}) { erasedIds } }`
+	_, err := w.access.EndOtherSessions(w.member.ctx, access.EndOtherSessionsInput{})
+	must(t, err)
+	_, err = w.access.CreateAPIToken(w.member.ctx, access.CreateAPITokenInput{Name: "phone"})
+	must(t, err)
+	who := vars{"id": w.member.user.ID, "name": "Max"}
+	w.ask(w.stranger, erase, who).refused("NOT_FOUND id")
+	w.ask(w.member, erase, who).refused("FORBIDDEN")
+	w.ask(w.admin, erase, vars{"id": w.member.user.ID}).refused("CONFIRMATION_REQUIRED name")
+	w.ask(w.admin, erase, vars{"id": w.member.user.ID, "name": "Mx"}).refused("CONFIRMATION_REQUIRED name")
+
+	const read = `{ auditLog(filter: {types: ["api_token.created"]}) {
+		nodes { user { name } actor { kind id name erased user { id } } } } }`
+	before := w.ask(w.admin, read).ok()
+	equal(t, before.text("auditLog.nodes.0.actor.name"), "Max")
+	equal(t, before.at("auditLog.nodes.0.actor.erased"), false)
+	done := w.ask(w.admin, erase, who).ok()
+	equal(t, done.text("eraseUser.erasedIds.0"), w.member.user.ID.String())
+	after := w.ask(w.admin, read).ok()
+	equal(t, after.text("auditLog.nodes.0.actor.kind"), "USER")
+	equal(t, after.text("auditLog.nodes.0.actor.id"), w.member.user.ID.String())
+	equal(t, after.at("auditLog.nodes.0.actor.erased"), true)
+	equal(t, after.at("auditLog.nodes.0.actor.name"), nil)
+	equal(t, after.at("auditLog.nodes.0.actor.user"), nil)
+	equal(t, after.at("auditLog.nodes.0.user"), nil)
+	equal(t, after.at("auditLog.nodes.2.actor.erased"), false) // the desk's own
+	w.ask(w.admin, erase, vars{"id": w.member.user.ID}).ok()
 }

@@ -24,6 +24,10 @@ func (r *actorResolver) Name(ctx context.Context, obj *journal.Actor) (*string, 
 	return r.nameOf(ctx, obj)
 }
 
+func (r *actorResolver) Erased(ctx context.Context, obj *journal.Actor) (bool, error) {
+	return r.wasErased(ctx, obj)
+}
+
 func (r *viewerResolver) Actor(ctx context.Context, obj *actor.Actor) (*journal.Actor, error) {
 	return &journal.Actor{Kind: obj.Kind, ID: obj.ID(), Application: obj.Application}, nil
 }

@@ -48,6 +48,8 @@ var Types = []Type{
 	{"user.role_changed", "A user got another role, or manages other sites. data.from and data.to are " +
 		"roles, data.siteIds what a manager manages from now on, if that was said.", notice, false},
 	{"user.deleted", "A user was deleted, and their keys and tokens with them.", notice, false},
+	{"user.erased", "A user was erased: nothing is left of who they were but their identifier, in the " +
+		"journal. Follows user.deleted.", notice, false},
 	{"user_group.created", "A group of people was created. data.groupId names it.", info, false},
 	{"user_group.updated", "A group of people was changed. data.groupId names it, data.changed lists " +
 		"the fields.", info, false},

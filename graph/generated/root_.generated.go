@@ -127,6 +127,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputEndOtherSessionsInput,
 		ec.unmarshalInputEndSessionInput,
+		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputGrantKeyInput,
 		ec.unmarshalInputHolidayInput,
@@ -4681,6 +4682,15 @@ extend type Mutation {
     "Whom to delete."
     input: DeleteUserInput!
   ): DeleteUserPayload!
+  """
+  Erases a person for good: deletes them, and whatever else tells who they were. That is also keys that were
+  shared to their address, guests who came by it, and what they wrote to go with commands and lockdowns.
+  The audit log keeps their identifier alone. For a person who was deleted before, too.
+  """
+  eraseUser(
+    "Whom to erase."
+    input: EraseUserInput!
+  ): EraseUserPayload!
 }
 
 "A person: who walks through doors, and perhaps also administers them."
@@ -4864,6 +4874,22 @@ input DeleteUserInput {
 type DeleteUserPayload {
   "Their identifier."
   deletedId: ID!
+}
+
+"A person to erase."
+input EraseUserInput {
+  "The person."
+  id: ID!
+  "Their name, as it is: it confirms. Not needed for a person who was deleted before."
+  name: String
+  "A token that ` + "`" + `impact` + "`" + ` gave for deleting them; needed if more than 50 people lose access by it."
+  confirmationToken: String
+}
+
+"The person who was erased."
+type EraseUserPayload {
+  "Their identifier; and those of guests who came by keys that were shared to their address."
+  erasedIds: [ID!]!
 }
 `, BuiltIn: false},
 	{Name: "../schema/user_group.graphqls", Input: `extend type Query {
@@ -5207,6 +5233,8 @@ type Actor {
   user: User
   "A name to show; null once the actor is deleted."
   name: String
+  "Whether the actor is a person who was erased: nothing is left of who they were."
+  erased: Boolean!
 }
 
 "Sorts of actors."
@@ -5738,6 +5766,8 @@ func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql
 		return ec.fieldContext_Actor_user(ctx, field)
 	case "name":
 		return ec.fieldContext_Actor_name(ctx, field)
+	case "erased":
+		return ec.fieldContext_Actor_erased(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
 }
@@ -6574,6 +6604,14 @@ func (ec *executionContext) childFields_EndSessionPayload(ctx context.Context, f
 		return ec.fieldContext_EndSessionPayload_session(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EndSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EraseUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "erasedIds":
+		return ec.fieldContext_EraseUserPayload_erasedIds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EraseUserPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

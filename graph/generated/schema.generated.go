@@ -100,6 +100,7 @@ type MutationResolver interface {
 	ResendInvitation(ctx context.Context, input access.ResendInvitationInput) (*access.ResendInvitationPayload, error)
 	UpdateUser(ctx context.Context, input access.UpdateUserInput) (*access.UpdateUserPayload, error)
 	DeleteUser(ctx context.Context, input access.DeleteUserInput) (*access.DeleteUserPayload, error)
+	EraseUser(ctx context.Context, input access.EraseUserInput) (*access.EraseUserPayload, error)
 	CreateUserGroup(ctx context.Context, input access.CreateUserGroupInput) (*access.CreateUserGroupPayload, error)
 	UpdateUserGroup(ctx context.Context, input access.UpdateUserGroupInput) (*access.UpdateUserGroupPayload, error)
 	DeleteUserGroup(ctx context.Context, input access.DeleteUserGroupInput) (*access.DeleteUserGroupPayload, error)
@@ -679,6 +680,20 @@ func (ec *executionContext) field_Mutation_endSession_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (access.EndSessionInput, error) {
 			return ec.unmarshalNEndSessionInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEndSessionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_eraseUser_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (access.EraseUserInput, error) {
+			return ec.unmarshalNEraseUserInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEraseUserInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5727,6 +5742,50 @@ func (ec *executionContext) fieldContext_Mutation_deleteUser(ctx context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_eraseUser(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_eraseUser(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EraseUser(ctx, fc.Args["input"].(access.EraseUserInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.EraseUserPayload) graphql.Marshaler {
+			return ec.marshalNEraseUserPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEraseUserPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_eraseUser(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EraseUserPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_eraseUser_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createUserGroup(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9161,6 +9220,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteUser":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteUser(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "eraseUser":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_eraseUser(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
