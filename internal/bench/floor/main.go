@@ -64,7 +64,7 @@ const schema = `
 DROP SCHEMA IF EXISTS floor CASCADE;
 CREATE SCHEMA floor;
 CREATE TABLE floor.keys (LIKE public.keys INCLUDING ALL);
-CREATE TABLE floor.key_doors (LIKE public.key_doors INCLUDING ALL);
+CREATE TABLE floor.key_targets (LIKE public.key_targets INCLUDING ALL);
 CREATE TABLE floor.commands (LIKE public.commands INCLUDING ALL);
 CREATE TABLE floor.events (LIKE public.events INCLUDING ALL)`
 

@@ -37,7 +37,8 @@ func (f *floor) grantKey(ctx context.Context, v grant) (data keyData, err error)
 			INSERT INTO floor.keys (id, org_id, created_at, updated_at, user_id)
 			VALUES ($1, $2, $3, $3, $4)
 		), opens AS (
-			INSERT INTO floor.key_doors (id, org_id, key_id, door_id) VALUES ($5, $2, $1, $6)
+			INSERT INTO floor.key_targets (id, org_id, key_id, user_id, door_id)
+			VALUES ($5, $2, $1, $4, $6)
 		)
 		INSERT INTO floor.events (id, org_id, seq, type, occurred_at, received_at, delivery,
 			actor_kind, actor_id, door_id, user_id, key_id, severity, data, leaf_hash)
