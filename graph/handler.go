@@ -40,7 +40,7 @@ import (
 	"github.com/cardea/cardea/stream"
 )
 
-//go:generate go tool gqlgen generate
+//go:generate go run ./generate
 
 type metrics struct {
 	operations    *prometheus.HistogramVec
@@ -110,14 +110,19 @@ func New(config Config) *Handler {
 	}
 	h := &Handler{
 		resolver: &resolver{
-			access: config.Access, db: config.DB, reserve: config.Reserve, hub: config.Hub,
+			access: config.Access, db: config.DB, hub: config.Hub,
 			present: newPresent(config.DB, config.Access), log: config.Log,
 		},
 		config:  config,
 		metrics: newMetrics(config.Registerer),
 	}
+	h.loaders = h.newLoaders()
+	reserved := *h.resolver
+	reserved.db = config.Reserve
+	reserved.loaders = reserved.newLoaders()
+	h.reserved = &reserved
 	h.connections.open = map[int64]context.CancelCauseFunc{}
-	schema := generated.NewExecutableSchema(generated.Config{Resolvers: h.resolver, Schema: served()})
+	schema := generated.NewSchema(generated.Config{Resolvers: h.resolver, Schema: served()})
 	known := new(documents)
 	h.executor = executor.New(schema)
 	h.executor.SetErrorPresenter(h.present)

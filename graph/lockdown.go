@@ -32,9 +32,7 @@ func (r *resolver) readerFor(op *ast.OperationDefinition) *resolver {
 	if op == nil || op.Operation == ast.Subscription || !allUrgent(op.SelectionSet) {
 		return r
 	}
-	reserved := *r
-	reserved.db = r.reserve
-	return &reserved
+	return r.reserved
 }
 
 func allUrgent(set ast.SelectionSet) bool {

@@ -14,12 +14,13 @@ import (
 
 // resolver is what the resolvers work with.
 type resolver struct {
-	access  *access.Service
-	db      *ent.Client
-	reserve *ent.Client // see urgent
-	hub     *stream.Hub
-	present *present
-	log     *slog.Logger
+	access   *access.Service
+	db       *ent.Client
+	hub      *stream.Hub
+	present  *present
+	log      *slog.Logger
+	loaders  *loaders  // what it reads with
+	reserved *resolver // that reads through a pool of its own: see urgent
 }
 
 type contextKey int
@@ -35,12 +36,12 @@ const (
 func (r *resolver) withLoaders(
 	ctx context.Context, next graphql.ResponseHandler,
 ) *graphql.Response {
-	return next(context.WithValue(ctx, loadersKey, r.readerOf(ctx).newLoaders()))
+	return next(context.WithValue(ctx, loadersKey, &loaded{loaders: r.readerOf(ctx).loaders}))
 }
 
-func loadersOf(ctx context.Context) *loaders {
-	return ctx.Value(loadersKey).(*loaders)
-}
+func loadedOf(ctx context.Context) *loaded { return ctx.Value(loadersKey).(*loaded) }
+
+func loadersOf(ctx context.Context) *loaders { return loadedOf(ctx).loaders }
 
 // lookup returns what an argument "id" names, or nil.
 func lookup[K comparable, T any](
