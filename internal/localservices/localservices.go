@@ -17,7 +17,7 @@
 // Redis keeps nothing on disk: it is reach, not truth, and is refilled from Postgres.
 //
 // The package imports the standard library and lib/pq. It runs on Linux, macOS and the BSDs. Only
-// cmd and the program in the folder with import it.
+// cmd, internal/bench, internal/chaos and the program in the folder with import it.
 package localservices
 
 import (
@@ -62,6 +62,7 @@ type Services struct {
 	RedisURL string
 
 	log     *slog.Logger
+	durable bool
 	place   *place
 	running []*process
 }
@@ -70,7 +71,9 @@ type Services struct {
 // ctx ends first, nothing is left running. It fails when another living process has started the
 // servers of cfg.Dir.
 func Start(ctx context.Context, cfg Config) (*Services, error) {
-	s := &Services{PostgresURL: cfg.PostgresURL, RedisURL: cfg.RedisURL, log: cfg.Log}
+	s := &Services{
+		PostgresURL: cfg.PostgresURL, RedisURL: cfg.RedisURL, log: cfg.Log, durable: cfg.Durable,
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

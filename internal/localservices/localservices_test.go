@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cardea/cardea/internal/localservices"
 )
@@ -327,5 +328,68 @@ func TestGivenServersAreUsed(t *testing.T) {
 	}
 	if _, err := os.Stat(cfg.Dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("directory: %v; want none", err)
+	}
+}
+
+func TestRestartKeepsURLsAndData(t *testing.T) {
+	t.Parallel()
+	services := start(t, localservices.Config{Dir: openDir(t), Durable: true})
+	for _, by := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
+		remember(t, services.PostgresURL)
+		if err := services.Restart(t.Context(), localservices.Postgres, by, 0); err != nil {
+			t.Fatal(err)
+		}
+		recall(t, services.PostgresURL)
+		wantNumber(t, services.PostgresURL, `DROP TABLE kept; SELECT 1`, 1)
+	}
+	ask := func(words ...string) string {
+		t.Helper()
+		answer, err := localservices.AskRedis(t.Context(), services.RedisURL, words...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	ask("SET", "kept", "7")
+	if err := services.Restart(t.Context(), localservices.Redis, syscall.SIGKILL, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask("EXISTS", "kept"); got != ":0" {
+		t.Errorf("Redis kept something on disk: %s", got)
+	}
+	if _, err := localservices.AskRedis(t.Context(), services.RedisURL, "NONSENSE"); err == nil {
+		t.Error("an error is an answer")
+	}
+}
+
+func TestPauseHoldsEverything(t *testing.T) {
+	t.Parallel()
+	services := start(t, localservices.Config{Dir: openDir(t)})
+	db, err := sql.Open("postgres", services.PostgresURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	conn, err := db.Conn(t.Context()) // its server process stands still too
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	resume, err := services.Pause(t.Context(), localservices.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- conn.PingContext(t.Context()) }()
+	select {
+	case err := <-answered:
+		t.Errorf("it answers: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if err := resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
 	}
 }

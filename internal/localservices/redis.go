@@ -2,15 +2,16 @@ package localservices
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func (s *Services) startRedis(ctx context.Context) error {
@@ -42,22 +43,49 @@ func (s *Services) startRedis(ctx context.Context) error {
 	return nil
 }
 
-// pingRedis speaks the one line of Redis that this package needs, rather than import a client.
 func pingRedis(ctx context.Context, socket string) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	answer, err := AskRedis(ctx, "unix://"+socket, "PING")
+	if err == nil && answer != "+PONG" {
+		err = errors.New("ping: " + answer)
+	}
+	return err
+}
+
+// redisPatience is how long AskRedis waits for an answer.
+const redisPatience = 5 * time.Second
+
+// AskRedis sends a command to the server of a URL without a password, and returns the first line of its
+// answer. It speaks the little of Redis that this takes, rather than import a client.
+func AskRedis(ctx context.Context, redisURL string, words ...string) (answer string, err error) {
+	u, err := url.Parse(redisURL)
 	if err != nil {
-		return err
+		return "", err
+	}
+	network, address := "tcp", u.Host
+	if u.Scheme == "unix" {
+		network, address = "unix", u.Path
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
-		return err
+	if err := conn.SetDeadline(time.Now().Add(redisPatience)); err != nil {
+		return "", err
 	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("ping: %w", err)
+	var command bytes.Buffer
+	_, _ = fmt.Fprintf(&command, "*%d\r\n", len(words))
+	for _, word := range words {
+		_, _ = fmt.Fprintf(&command, "$%d\r\n%s\r\n", len(word), word)
 	}
-	if !strings.HasPrefix(answer, "+PONG") {
-		return errors.New("ping: " + strings.TrimSpace(answer))
+	if _, err := command.WriteTo(conn); err != nil {
+		return "", err
 	}
-	return nil
+	if answer, err = bufio.NewReader(conn).ReadString('\n'); err != nil {
+		return "", fmt.Errorf("%s: %w", words[0], err)
+	}
+	if answer = strings.TrimSpace(answer); strings.HasPrefix(answer, "-") {
+		return "", errors.New(words[0] + ": " + answer)
+	}
+	return answer, nil
 }
