@@ -35,8 +35,13 @@ type DeviceConfig struct {
 	LogEpoch int64
 	// Movement is how long a bolt takes to move; zero means 80 ms.
 	Movement time.Duration
-	Client   *http.Client // nil means one of its own
-	Log      *slog.Logger
+	// Longest is the longest pause between two tries to link; zero means 30 s.
+	Longest time.Duration
+	Client  *http.Client // nil means one of its own
+	// Commanded, if it is set, is told of each command that comes, and whether the device acts on it. It
+	// must not call the device.
+	Commanded func(c devicelink.Command, acts bool)
+	Log       *slog.Logger
 }
 
 // Device is a simulated controller. Its doors are those that the server binds to it.
@@ -93,6 +98,9 @@ func NewDevice(cfg DeviceConfig) *Device {
 	if cfg.Movement == 0 {
 		cfg.Movement = 80 * time.Millisecond
 	}
+	if cfg.Longest == 0 {
+		cfg.Longest = backoffCap
+	}
 	if cfg.Client == nil {
 		cfg.Client = client
 	}
@@ -107,7 +115,7 @@ func NewDevice(cfg DeviceConfig) *Device {
 
 const (
 	backoffBase = 500 * time.Millisecond
-	backoffCap  = 30 * time.Second
+	backoffCap  = 30 * time.Second // if DeviceConfig does not say otherwise
 	// settled is how long a link must have lasted for the next delay to be short again.
 	settled = time.Minute
 )
@@ -134,7 +142,7 @@ func (d *Device) Run(ctx context.Context) error {
 		if !pause(ctx, rand.N(ceiling)) { //nolint:gosec // a delay
 			return nil
 		}
-		ceiling = min(2*ceiling, backoffCap)
+		ceiling = min(2*ceiling, d.config.Longest)
 	}
 }
 

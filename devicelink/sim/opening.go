@@ -130,11 +130,16 @@ func (d *Device) obey(c *devicelink.Command) {
 			delete(d.seen, id)
 		}
 	}
-	if _, again := d.seen[c.CommandID]; again || d.faults.Mute {
+	_, again := d.seen[c.CommandID]
+	o := d.doors[c.Port]
+	if d.config.Commanded != nil {
+		d.config.Commanded(*c, !again && !d.faults.Mute && now.Before(c.NotAfter) &&
+			o != nil && o.Door.DoorID == c.DoorID)
+	}
+	if again || d.faults.Mute {
 		return
 	}
 	d.seen[c.CommandID] = c.NotAfter.Add(seenFor)
-	o := d.doors[c.Port]
 	switch {
 	case !now.Before(c.NotAfter):
 		d.state.Late = append(d.state.Late, c.CommandID)

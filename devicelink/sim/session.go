@@ -38,14 +38,14 @@ func (d *Device) session(ctx context.Context) error {
 	}
 	defer conn.CloseNow() //nolint:errcheck // the end of ends
 	conn.SetReadLimit(devicelink.MaxFrame)
-	welcome, err := d.shakeHands(ctx, conn)
+	welcome, asked, err := d.shakeHands(ctx, conn)
 	if err != nil {
 		return d.lost(err)
 	}
 	// The server pings; when it has missed one ping and nearly another, it is gone.
 	patience = time.Duration(welcome.HeartbeatSeconds) * time.Second * 7 / 4
 	silence.Reset(patience)
-	d.begin(welcome)
+	d.begin(welcome, asked)
 	defer d.unlink()
 
 	var heard error
@@ -84,18 +84,19 @@ func (d *Device) lost(err error) error {
 	return err
 }
 
-// shakeHands proves the device's key to the server that it enrolled with, and to no other.
+// shakeHands proves the device's key to the server that it enrolled with, and to no other. It returns
+// the welcome, and when that was asked for.
 func (d *Device) shakeHands(
 	ctx context.Context, conn *websocket.Conn,
-) (*devicelink.Welcome, error) {
+) (_ *devicelink.Welcome, asked time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	challenge, err := receive[*devicelink.Challenge](ctx, conn)
 	if err != nil {
-		return nil, err
+		return nil, asked, err
 	}
 	if challenge.ServerName != d.config.Identity.ServerName {
-		return nil, fmt.Errorf("challenged by %q", challenge.ServerName)
+		return nil, asked, fmt.Errorf("challenged by %q", challenge.ServerName)
 	}
 	d.mu.Lock()
 	at := d.clock()
@@ -105,17 +106,20 @@ func (d *Device) shakeHands(
 		Nonce: devicelink.NewNonce(), LogEpoch: d.config.LogEpoch, Firmware: Firmware, At: at,
 	}
 	hello.Sign(d.config.Identity.Key, challenge)
+	asked = time.Now()
 	if err := write(ctx, conn, hello); err != nil {
-		return nil, err
+		return nil, asked, err
 	}
-	return receive[*devicelink.Welcome](ctx, conn)
+	welcome, err := receive[*devicelink.Welcome](ctx, conn)
+	return welcome, asked, err
 }
 
-// begin takes over what the welcome says.
-func (d *Device) begin(w *devicelink.Welcome) {
+// begin takes over what the welcome says. It may have been long on its way, with an old time in it: the
+// time since we asked for it is added, so that our idea of the server's clock is never behind.
+func (d *Device) begin(w *devicelink.Welcome, asked time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.offset = time.Until(w.ServerTime)
+	d.offset = w.ServerTime.Sub(asked)
 	d.state.Linked, d.state.Welcome, d.state.Closed = true, *w, 0
 	d.state.Links++
 	d.forget(w.Sequence)

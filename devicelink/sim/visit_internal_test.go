@@ -273,3 +273,29 @@ func TestSheetDecides(t *testing.T) {
 		}
 	}
 }
+
+// TestLateWelcome: a welcome that was long on its way does not give old commands new time.
+func TestLateWelcome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, gate := powered(door.ModeCONTROLLED)
+		asked := time.Now()
+		welcome := &devicelink.Welcome{ServerTime: asked, Doors: []devicelink.Door{gate}}
+		time.Sleep(8 * time.Second) //nolint:forbidigo // bubble
+		d.begin(welcome, asked)
+		late, timely := typeid.New[typeid.Command](), typeid.New[typeid.Command]()
+		for id, notAfter := range map[typeid.Command]time.Time{
+			late: asked.Add(7 * time.Second), timely: asked.Add(9 * time.Second),
+		} {
+			d.Obey(&devicelink.Command{
+				CommandID: id, Verb: command.VerbUNLOCK, DoorID: gate.DoorID, Port: 1, NotAfter: notAfter,
+			})
+		}
+		state := d.State()
+		if !slices.Equal(state.Late, []typeid.Command{late}) ||
+			!slices.Equal(state.Obeyed, []typeid.Command{timely}) {
+			t.Errorf("late: %v, obeyed: %v", state.Late, state.Obeyed)
+		}
+		d.halt()
+	})
+}
