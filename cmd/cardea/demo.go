@@ -55,7 +55,7 @@ func (p program) demo(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := pool.Open(c.DatabaseURL, c.DatabasePool, c.Fence)
+	db, err := pool.OpenPatient(c.DatabaseURL, c.DatabasePool, c.Fence)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (p program) openDatabase() (config, *sql.DB, error) {
 	if err != nil {
 		return c, nil, err
 	}
-	db, err := pool.Open(c.DatabaseURL, c.DatabasePool, c.Fence)
+	db, err := pool.OpenPatient(c.DatabaseURL, c.DatabasePool, c.Fence)
 	return c, db, err
 }
 

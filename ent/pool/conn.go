@@ -34,6 +34,7 @@ type statement interface {
 // a time.
 type conn struct {
 	connection
+	wire       *wire
 	statements *statements
 	fence      fence
 	inTx       bool
@@ -100,6 +101,14 @@ func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx
 
 // IsValid implements driver.Validator: whether the connection may go back into the pool.
 func (c *conn) IsValid() bool { return !c.spent && c.connection.IsValid() }
+
+// ResetSession implements driver.SessionResetter: it comes out of the pool.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if c.wire.doubtful() {
+		return driver.ErrBadConn
+	}
+	return c.connection.ResetSession(ctx)
+}
 
 // run runs the prepared statement of a query.
 func run[T any](

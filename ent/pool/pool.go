@@ -7,7 +7,8 @@
 //
 // Guarantees: a statement whose plan the database has invalidated is prepared anew, and tried again
 // if it stood outside a transaction; a connection to a server that is shutting down, or that has
-// become read-only after a failover, does not go back into the pool.
+// become read-only after a failover, does not go back into the pool; a statement that the server
+// leaves without an answer fails, its connection ends, and so do those that were idle meanwhile.
 //
 // Behind a pooler that hands out a server connection per transaction, prepared statements need the
 // pooler's own support for them.
@@ -35,11 +36,22 @@ import (
 const life = 5 * time.Minute
 
 // Open returns a pool of at most size connections to the database of a URL. It does not connect yet.
+// A statement may be without an answer for ten seconds.
 func Open(databaseURL string, size int, how Fencing) (*sql.DB, error) {
+	return open(databaseURL, size, how, &dialer{silence: silence})
+}
+
+// OpenPatient is Open for work that may take as long as it likes, such as building an index.
+func OpenPatient(databaseURL string, size int, how Fencing) (*sql.DB, error) {
+	return open(databaseURL, size, how, &dialer{})
+}
+
+func open(databaseURL string, size int, how Fencing, by *dialer) (*sql.DB, error) {
 	plain, err := pq.NewConnector(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	plain.Dialer(by)
 	db := sql.OpenDB(connector{plain, how})
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
@@ -60,7 +72,8 @@ type connector struct {
 
 // Connect implements driver.Connector.
 func (p connector) Connect(ctx context.Context) (driver.Conn, error) {
-	plain, err := p.Connector.Connect(ctx)
+	var made *wire // the last one: of several hosts, the others were not taken
+	plain, err := p.Connector.Connect(context.WithValue(ctx, wireKey{}, &made))
 	if err != nil {
 		return nil, err
 	}
@@ -69,5 +82,5 @@ func (p connector) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = plain.Close()
 		return nil, fmt.Errorf("open database: %T lacks a method", plain)
 	}
-	return &conn{connection: c, statements: newStatements(keep), fence: fence{how: p.how}}, nil
+	return &conn{connection: c, wire: made, statements: newStatements(keep), fence: fence{how: p.how}}, nil
 }

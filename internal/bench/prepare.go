@@ -38,7 +38,7 @@ const reporters = 50
 // prepare opens the database and sees to it that it holds the seed and the world.
 func (b *bench) prepare(ctx context.Context) (err error) {
 	const connections = 8
-	if b.db, err = pool.Open(b.services.PostgresURL, connections, pool.FenceOff); err != nil {
+	if b.db, err = pool.OpenPatient(b.services.PostgresURL, connections, pool.FenceOff); err != nil {
 		return err
 	}
 	s := access.New(access.Config{DB: pool.Client(b.db), Log: slog.New(slog.DiscardHandler)})
