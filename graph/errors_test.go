@@ -128,3 +128,22 @@ func TestCodesAreDescribed(t *testing.T) {
 	slices.Sort(sent)
 	equal(t, strings.Join(sent, " "), strings.Join(described, " "))
 }
+
+// TestLateFromTheStart has operations whose time is over before they begin: nothing is executed.
+func TestLateFromTheStart(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	by := w.admin
+	ctx, cancel := context.WithDeadline(by.ctx, time.Now())
+	defer cancel()
+	by.ctx = ctx
+	w.asActor(by, `mutation { createSite(input: {name: "Quay", timeZone: "UTC"}) { site { id } } }`).
+		refused("TIMEOUT")
+	gone, leave := context.WithCancel(w.admin.ctx)
+	leave()
+	by.ctx = gone
+	w.asActor(by, `{ viewer { role } }`).refused("UNAVAILABLE")
+	if strings.Contains(w.logged.String(), "panic") {
+		t.Error("it panicked")
+	}
+}

@@ -119,8 +119,12 @@ func (h *Handler) answer(
 	if no := wrongMethod(r.Method, op.Operation.Operation); no != nil {
 		return nil, no
 	}
-	respond, ctx := h.executor.DispatchOperation(ctx, op)
-	return encode(respond(ctx)), nil
+	respond, inner := h.executor.DispatchOperation(ctx, op)
+	response := respond(inner)
+	if response == nil { // its time was over before it began
+		response = h.refuse(ctx, op, gqlerror.List{gqlerror.Wrap(ctx.Err())})
+	}
+	return encode(response), nil
 }
 
 // refuse answers an operation that cannot be executed.
