@@ -117,6 +117,10 @@ histories: $(WITH) ## Check long histories of rights that come and go while peop
 	$(WITH) -compiler -dir .cardea/test -- go test -race -count=1 -timeout=60m -run 'Histories|TestOneTimeKey' \
 		./access -args -histories=$(or $(LONG),20)
 
+.PHONY: chaos
+chaos: ## Break what Cardea stands on under load, ROUNDS=50 times; SEED=… does the same again
+	go run ./internal/chaos -rounds $(or $(ROUNDS),50) -seed $(or $(SEED),0) $(FLAGS)
+
 ## Figures and pictures
 
 .PHONY: bench
