@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 
 	"github.com/cardea/cardea/ent/migrate/migrations"
 	"github.com/cardea/cardea/ent/pool"
+	"github.com/cardea/cardea/journal"
 )
 
 // migrate brings the database to this program's model.
@@ -19,8 +21,16 @@ func (p program) migrate(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	return p.applyMigrations(ctx, db)
+	if err := p.applyMigrations(ctx, db); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(p.stderr, nil))
+	return journal.NewKeeper(pool.Client(db), nil, log).MakeMonths(ctx, monthsMigrated)
 }
+
+// monthsMigrated is for how many coming months there is room in the journal after a migration, where the
+// program may not make it itself.
+const monthsMigrated = 12
 
 // openDatabase is for commands that need the database alone. If the environment has no secrets,
 // what they seal is lost.

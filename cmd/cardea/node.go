@@ -207,7 +207,8 @@ func (n *node) addWork() {
 	})
 	n.told = append(n.told, func(events []journal.Event) { hooks.Nudge(events[0].Organization) })
 	n.stages.work = append(n.stages.work,
-		part{"webhooks", hooks.Run}, part{"sweeper", n.access.Run})
+		part{"webhooks", hooks.Run}, part{"sweeper", n.access.Run},
+		part{"keeper", journal.NewKeeper(n.model, nil, n.log).Run})
 }
 
 // authenticate tells the server of a bad token in its own words.

@@ -151,6 +151,36 @@ func TestPostgresAloneKeepsOrganizationsApart(t *testing.T) {
 	}
 }
 
+// TestPartitionsAreFenced does the same to each partition of the events by its own name, where the policy
+// of the whole table counts for nothing.
+func TestPartitionsAreFenced(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	c, db := testenv.OpenClient(t, url), testenv.OpenSQL(t, url)
+	mine, theirs := populate(t, c), populate(t, c)
+	everywhere := actor.NewContext(t.Context(), actor.System("test"))
+	partitions := names(t, db, `SELECT inhrelid::regclass::text FROM pg_inherits
+		JOIN pg_class p ON p.oid = inhparent WHERE p.relkind = 'p'`)
+	if len(partitions) < 4 {
+		t.Fatalf("partitions: %v", partitions)
+	}
+	for _, partition := range partitions {
+		if count(everywhere, t, db, partition) == 0 {
+			_, err := db.ExecContext(everywhere, `INSERT INTO events SELECT (jsonb_populate_record(e,
+				jsonb_build_object('id', overlay(e.id::text PLACING left(coalesce(substring(pg_get_expr(c.relpartbound,
+				c.oid) FROM $re$FROM \('([0-9a-f-]+)$re$), 'efffffff-ffff'), 13) FROM 1 FOR 13)))).*
+				FROM events_before e, pg_class c WHERE c.oid = $1::regclass`, partition)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		fenced{partition, "org_id"}.trespass(t, db, mine, theirs)
+		if n := count(everywhere, t, db, partition); n != 2 {
+			t.Errorf("%d rows of %s are left", n, partition)
+		}
+	}
+}
+
 // fencedTables are all but the history of the migrations.
 func fencedTables(t *testing.T, db *sql.DB) (all []fenced) {
 	t.Helper()
@@ -159,7 +189,7 @@ func fencedTables(t *testing.T, db *sql.DB) (all []fenced) {
 			WHEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'org_id')
 			THEN '.org_id' ELSE '.' END
 		FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-		AND relname <> 'schema_migrations' ORDER BY relname`) {
+		AND NOT relispartition AND relname <> 'schema_migrations' ORDER BY relname`) {
 		name, organization, _ := strings.Cut(table, ".")
 		all = append(all, fenced{name, organization})
 	}

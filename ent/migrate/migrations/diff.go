@@ -10,8 +10,10 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 
 	atlas "ariga.io/atlas/sql/migrate"
+	atlaspostgres "ariga.io/atlas/sql/postgres"
 	atlasschema "ariga.io/atlas/sql/schema"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/schema"
@@ -64,9 +66,12 @@ func rehash(dir *atlas.LocalDir) {
 }
 
 // keepHandWritten drops from the difference what Ent cannot express and so would remove: composite
-// foreign keys, checks and hand-written indexes.
+// foreign keys, checks, hand-written indexes and partitions.
 func keepHandWritten(next schema.Differ) schema.Differ {
 	return schema.DiffFunc(func(current, desired *atlasschema.Schema) ([]atlasschema.Change, error) {
+		for _, table := range current.Tables {
+			table.Attrs = slices.DeleteFunc(table.Attrs, isPartition)
+		}
 		changes, err := next.Diff(current, desired)
 		var kept []atlasschema.Change
 		for _, change := range changes {
@@ -82,13 +87,22 @@ func keepHandWritten(next schema.Differ) schema.Differ {
 	})
 }
 
+func isPartition(attr atlasschema.Attr) bool {
+	_, is := attr.(*atlaspostgres.Partition)
+	return is
+}
+
 func ours(changes []atlasschema.Change) (kept []atlasschema.Change) {
 	for _, change := range changes {
-		switch change.(type) {
+		switch change := change.(type) {
 		case *atlasschema.DropForeignKey, *atlasschema.DropCheck, *atlasschema.DropIndex:
-		default:
-			kept = append(kept, change)
+			continue
+		case *atlasschema.AddIndex: // of partitions: each has its own
+			if change.I.Name == "event_org_id_seq" {
+				continue
+			}
 		}
+		kept = append(kept, change)
 	}
 	return kept
 }
