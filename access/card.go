@@ -80,7 +80,7 @@ func (in PresentedCardInput) read(f *faults, path string) card {
 	switch {
 	case l.serial() && (err != nil || len(in.Number) != l.number/4):
 		f.add(path+"number", "must be %d hexadecimal digits", l.number/4)
-	case err != nil || len(in.Number) > 10:
+	case !l.serial() && (err != nil || len(in.Number) > 10):
 		f.add(path+"number", "must be from 0 to %d", 1<<l.number-1)
 	}
 	c.number = number
