@@ -15,8 +15,6 @@ import (
 	"net/http"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
@@ -24,139 +22,27 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// noun is a table of an organization that goes into its archive, as lines of JSON.
-type noun struct {
-	Name  string
-	write func(ctx context.Context, db *ent.Client, to io.Writer) (int, error)
-}
+// archiveFormat counts the forms of archives. A reader refuses what is newer than itself; a column that an
+// archive of its own form lacks is of an older model.
+const archiveFormat = 2
 
-// nouns are what an archive holds, in an order in which rows refer to earlier ones. Columns that are
-// sensitive are never written: Ent leaves them out of JSON.
-var nouns = []noun{
-	{"organizations", lines(func(db *ent.Client) *ent.OrganizationQuery { return db.Organization.Query() },
-		func(o *ent.Organization) any { return o.ID })},
-	{"holiday_calendars", lines(func(db *ent.Client) *ent.HolidayCalendarQuery { return db.HolidayCalendar.Query() },
-		func(c *ent.HolidayCalendar) any { return c.ID })},
-	{"sites", lines(func(db *ent.Client) *ent.SiteQuery { return db.Site.Query() },
-		func(s *ent.Site) any { return s.ID })},
-	{"schedules", lines(func(db *ent.Client) *ent.ScheduleQuery { return db.Schedule.Query() },
-		func(s *ent.Schedule) any { return s.ID })},
-	{"areas", lines(func(db *ent.Client) *ent.AreaQuery { return db.Area.Query() },
-		func(a *ent.Area) any { return a.ID })},
-	{"devices", lines(func(db *ent.Client) *ent.DeviceQuery { return db.Device.Query() },
-		func(d *ent.Device) any { return d.ID })},
-	{"doors", lines(func(db *ent.Client) *ent.DoorQuery { return db.Door.Query() },
-		func(d *ent.Door) any { return d.ID })},
-	{"door_groups", lines(func(db *ent.Client) *ent.DoorGroupQuery { return db.DoorGroup.Query() },
-		func(g *ent.DoorGroup) any { return g.ID })},
-	{"door_group_doors", lines(func(db *ent.Client) *ent.DoorGroupDoorQuery { return db.DoorGroupDoor.Query() },
-		func(m *ent.DoorGroupDoor) any { return m.ID })},
-	{"users", lines(func(db *ent.Client) *ent.UserQuery { return db.User.Query() },
-		func(u *ent.User) any { return u.ID })},
-	{"managed_sites", lines(func(db *ent.Client) *ent.ManagedSiteQuery { return db.ManagedSite.Query() },
-		func(m *ent.ManagedSite) any { return m.ID })},
-	{"user_groups", lines(func(db *ent.Client) *ent.UserGroupQuery { return db.UserGroup.Query() },
-		func(g *ent.UserGroup) any { return g.ID })},
-	{"user_group_members", lines(func(db *ent.Client) *ent.UserGroupMemberQuery { return db.UserGroupMember.Query() },
-		func(m *ent.UserGroupMember) any { return m.ID })},
-	{"credentials", lines(func(db *ent.Client) *ent.CredentialQuery { return db.Credential.Query() },
-		func(c *ent.Credential) any { return c.ID })},
-	{"keys", lines(func(db *ent.Client) *ent.KeyQuery { return db.Key.Query() },
-		func(k *ent.Key) any { return k.ID })},
-	{"key_targets", lines(func(db *ent.Client) *ent.KeyTargetQuery { return db.KeyTarget.Query() },
-		func(t *ent.KeyTarget) any { return t.ID })},
-	{"visits", lines(func(db *ent.Client) *ent.VisitQuery { return db.Visit.Query() },
-		func(v *ent.Visit) any { return v.ID })},
-	{"presences", lines(func(db *ent.Client) *ent.PresenceQuery { return db.Presence.Query() },
-		func(p *ent.Presence) any { return p.ID })},
-	{"lockdown_plans", lines(func(db *ent.Client) *ent.LockdownPlanQuery { return db.LockdownPlan.Query() },
-		func(p *ent.LockdownPlan) any { return p.ID })},
-	{"lockdowns", lines(func(db *ent.Client) *ent.LockdownQuery { return db.Lockdown.Query() },
-		func(l *ent.Lockdown) any { return l.ID })},
-	{"lockdown_doors", lines(func(db *ent.Client) *ent.LockdownDoorQuery { return db.LockdownDoor.Query() },
-		func(d *ent.LockdownDoor) any { return d.ID })},
-	{"commands", lines(func(db *ent.Client) *ent.CommandQuery { return db.Command.Query() },
-		func(c *ent.Command) any { return c.ID })},
-	{"api_tokens", lines(func(db *ent.Client) *ent.APITokenQuery { return db.APIToken.Query() },
-		func(t *ent.APIToken) any { return t.ID })},
-	{"events", writeEvents},
-}
+// manifestName is the last file of an archive: one that lacks it broke off.
+const manifestName = "manifest.json"
 
-// query is an Ent query of rows T.
-type query[T, S any] interface {
-	Modify(...func(*entsql.Selector)) S
-	All(context.Context) ([]T, error)
-}
-
-// lines writes the rows of a query by identifier, a page at a time.
-func lines[T, S any, Q query[T, S]](
-	all func(*ent.Client) Q, id func(T) any,
-) func(context.Context, *ent.Client, io.Writer) (int, error) {
-	return func(ctx context.Context, db *ent.Client, to io.Writer) (count int, err error) {
-		out := json.NewEncoder(to)
-		var after any
-		for {
-			q := all(db)
-			q.Modify(func(s *entsql.Selector) {
-				if after != nil {
-					s.Where(entsql.GT(s.C("id"), after))
-				}
-				s.OrderBy(s.C("id")).Limit(pageSize)
-			})
-			page, err := q.All(ctx)
-			if err != nil {
-				return count, err
-			}
-			for _, row := range page {
-				if err := out.Encode(row); err != nil {
-					return count, err
-				}
-				after = id(row)
-			}
-			if count += len(page); len(page) < pageSize {
-				return count, nil
-			}
-		}
-	}
-}
-
-// writeEvents writes the journal's canonical bytes, an event a line: each line hashes to its leaf, and
-// they all to the root that the manifest tells.
-func writeEvents(ctx context.Context, db *ent.Client, to io.Writer) (count int, err error) {
-	for {
-		page, err := db.Event.Query().Modify(func(s *entsql.Selector) {
-			s.Where(entsql.GT(s.C("seq"), count)).OrderBy(s.C("seq")).Limit(pageSize)
-		}).All(ctx)
-		if err != nil {
-			return count, err
-		}
-		for _, row := range page {
-			line, err := journal.FromRow(row).Encode()
-			if err != nil {
-				return count, err
-			}
-			if _, err := to.Write(append(line, '\n')); err != nil {
-				return count, err
-			}
-		}
-		if count += len(page); len(page) < pageSize {
-			return count, nil
-		}
-	}
-}
-
-// manifest is the last file of an archive: one that lacks it broke off.
+// manifest tells what an archive holds, and what not.
 type manifest struct {
 	Format       int                 `json:"format"`
 	Organization typeid.Organization `json:"organizationId"`
 	ExportedAt   time.Time           `json:"exportedAt"`
 	Files        []fileEntry         `json:"files"`
 	Journal      journalEntry        `json:"journal"`
+	LeftOut      []access.LeftOut    `json:"leftOut"`
 }
 
 type fileEntry struct {
 	Name   string `json:"name"`
 	Lines  int    `json:"lines"`
+	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
@@ -166,7 +52,10 @@ type journalEntry struct {
 	Root string `json:"root"`
 }
 
-// Archive writes all of the actor's organization but its secrets, as a zip: what is true at one instant.
+// fileName is the name of a table's file.
+func fileName(table string) string { return table + ".ndjson" }
+
+// Archive writes all of the actor's organization but some secrets, as a zip: what is true at one instant.
 // It needs little memory, however much there is.
 func Archive(ctx context.Context, db *ent.Client, to io.Writer) (err error) {
 	by, _ := actor.FromContext(ctx)
@@ -178,51 +67,91 @@ func Archive(ctx context.Context, db *ent.Client, to io.Writer) (err error) {
 		return fmt.Errorf("begin snapshot: %w", err)
 	}
 	defer func() { err = errors.Join(err, tx.Rollback()) }()
-	files := zip.NewWriter(to)
-	told := manifest{Format: 1, Organization: by.Organization, ExportedAt: time.Now().UTC()}
-	for _, n := range nouns {
-		entry, err := writeFile(ctx, tx.Client(), files, n)
+	whole := &marked{to: to, sum: sha256.New()}
+	files := zip.NewWriter(whole)
+	if err := files.SetComment(noMark); err != nil {
+		return err
+	}
+	told := manifest{
+		Format: archiveFormat, Organization: by.Organization, ExportedAt: time.Now().UTC(),
+		LeftOut: access.ArchiveLeavesOut,
+	}
+	for _, file := range access.ArchiveFiles {
+		entry, err := writeFile(ctx, tx.Client(), files, file)
 		if err != nil {
-			return fmt.Errorf("write %s: %w", n.Name, err)
+			return fmt.Errorf("write %s: %w", file.Name, err)
 		}
 		told.Files = append(told.Files, entry)
 	}
 	if told.Journal, err = journalOf(ctx, tx.Client(), by.Organization); err != nil {
 		return err
 	}
-	file, err := files.Create("manifest.json")
+	file, err := files.Create(manifestName)
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	if err := json.NewEncoder(file).Encode(told); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	return files.Close()
+	return errors.Join(files.Close(), whole.end())
 }
 
 func writeFile(
-	ctx context.Context, db *ent.Client, files *zip.Writer, n noun,
+	ctx context.Context, db *ent.Client, files *zip.Writer, of access.ArchiveFile,
 ) (fileEntry, error) {
-	entry := fileEntry{Name: n.Name + ".ndjson"}
+	entry := fileEntry{Name: fileName(of.Name)}
 	file, err := files.Create(entry.Name)
 	if err != nil {
 		return entry, err
 	}
-	sum := sha256.New()
-	entry.Lines, err = n.write(ctx, db, &hashed{file, sum})
-	entry.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	counted := &hashed{to: file, sum: sha256.New()}
+	entry.Lines, err = of.Write(ctx, db, counted)
+	entry.Bytes, entry.SHA256 = counted.bytes, hex.EncodeToString(counted.sum.Sum(nil))
 	return entry, err
 }
 
-// hashed hashes what it writes.
+// hashed hashes and counts what it writes.
 type hashed struct {
-	to  io.Writer
-	sum hash.Hash
+	to    io.Writer
+	sum   hash.Hash
+	bytes int64
 }
 
 func (h *hashed) Write(text []byte) (int, error) {
 	_, _ = h.sum.Write(text) // never fails
+	h.bytes += int64(len(text))
 	return h.to.Write(text)
+}
+
+// markSize is the length of an archive's mark: the zip's comment, its last bytes. It is the SHA-256, in
+// hexadecimal, of all that comes before it, so that no bit of an archive can turn unseen.
+const markSize = 2 * sha256.Size
+
+// noMark stands for the mark while the zip is written.
+var noMark = string(bytes.Repeat([]byte{'0'}, markSize))
+
+// marked writes all but the last bytes that it is given, and then the mark in their place.
+type marked struct {
+	to   io.Writer
+	sum  hash.Hash
+	held []byte
+}
+
+func (m *marked) Write(text []byte) (int, error) {
+	m.held = append(m.held, text...)
+	if ready := len(m.held) - markSize; ready > 0 {
+		_, _ = m.sum.Write(m.held[:ready]) // never fails
+		if _, err := m.to.Write(m.held[:ready]); err != nil {
+			return 0, err
+		}
+		m.held = append(m.held[:0], m.held[ready:]...)
+	}
+	return len(text), nil
+}
+
+func (m *marked) end() error {
+	_, err := io.WriteString(m.to, hex.EncodeToString(m.sum.Sum(nil)))
+	return err
 }
 
 func journalOf(

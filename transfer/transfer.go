@@ -1,5 +1,5 @@
 // Package transfer carries people, groups and keys in and out, as CSV files that spreadsheets read, and
-// a whole organization out, as an archive.
+// a whole organization, as an archive.
 //
 // Guarantees:
 //
@@ -8,6 +8,8 @@
 //     and does nothing. No import deletes anything.
 //   - No cell that is exported is a formula.
 //   - An export is in the journal before its first byte leaves.
+//   - An archive is of one instant. An organization that is imported from one is what it was, and its archive
+//     is the same again, but for what the manifest says is left out and the event of the import.
 //
 // Requests come with an actor, or are refused. Reads go to ent, narrowed as graph's are; writes to access.
 // The package imports access, journal, ent, actor and typeid.

@@ -67,6 +67,12 @@ func (k *Keyring) VerifyPIN(
 	return same && known, nil
 }
 
+// KnowsPIN says whether a hash is of a key that is there, so that it can be verified.
+func (k *Keyring) KnowsPIN(hash string) bool {
+	_, known := k.parsePIN(hash)
+	return known
+}
+
 // parsePIN reads a hash. Of one that cannot be verified it returns a stand-in, which costs as much.
 func (k *Keyring) parsePIN(hash string) (pinHash, bool) {
 	standIn := pinHash{key: k.keys[0], salt: make([]byte, saltSize), sum: make([]byte, hashSize)}

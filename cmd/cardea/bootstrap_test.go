@@ -120,4 +120,31 @@ func (s *stage) exports(organization string) {
 	if last := archive.File[len(archive.File)-1].Name; last != "manifest.json" {
 		s.t.Errorf("ends with %s", last)
 	}
+	s.imports(path, organization)
+}
+
+// imports makes the organization again in another database, once, and not without secrets.
+func (s *stage) imports(path, organization string) {
+	s.t.Helper()
+	elsewhere := with(s.getenv, "CARDEA_DATABASE_URL", testenv.Postgres(s.t))
+	for _, c := range []struct {
+		env   func(string) string
+		args  []string
+		says  string
+		fails bool
+	}{
+		{elsewhere, nil, "", true},
+		{elsewhere, []string{path + "x"}, "", true},
+		{elsewhere, []string{"-max-bytes=100", path}, "", true},
+		{elsewhere, []string{"-dry-run", path}, "a dry run: nothing was changed\n", false},
+		{elsewhere, []string{path}, "organization   " + organization, false},
+		{elsewhere, []string{path}, "", true},
+		{s.getenv, []string{path}, "", true},
+	} {
+		var said strings.Builder
+		err := run(s.t.Context(), append([]string{"import"}, c.args...), c.env, &said, s.t.Output())
+		if (err != nil) != c.fails || !strings.HasPrefix(said.String(), c.says) {
+			s.t.Errorf("import %s: %v, %s", c.args, err, said.String())
+		}
+	}
 }

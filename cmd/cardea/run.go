@@ -15,7 +15,8 @@ const usage = `usage: cardea COMMAND [FLAGS]
   serve      serve the API, hold device links and deliver webhooks
   migrate    bring the database to this program's model
   bootstrap  make the first organization and its administrator
-  export     write an organization to an archive, all but its secrets
+  export     write an organization to an archive
+  import     make an organization of an archive
   seed       fill the database with a demo organization, or with many for benchmarks
   sim        run simulated devices against a server
   demo       all of it on this machine, with private Postgres and Redis under .cardea/
@@ -38,7 +39,7 @@ func run(
 	p := program{env: env, stdout: stdout, stderr: stderr}
 	commands := map[string]func(context.Context, []string) error{
 		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "demo": p.demo,
-		"bootstrap": p.bootstrap, "export": p.export,
+		"bootstrap": p.bootstrap, "export": p.export, "import": p.importArchive,
 	}
 	if len(args) > 0 {
 		if command, ok := commands[args[0]]; ok {
