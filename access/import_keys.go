@@ -10,6 +10,7 @@ import (
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/keytarget"
 	"github.com/cardea/cardea/ent/schedule"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/user"
@@ -21,7 +22,8 @@ import (
 // KeyRow is a key as a file describes it, for a person or for a group.
 type KeyRow struct {
 	Line         int
-	ID           string // of one that is there already; it stays as it is
+	Columns      []string // those that the file has; the others say nothing of a key that is there
+	ID           string   // of one that is there already; it stays as it is
 	Email        string
 	Group        string
 	DoorIDs      []typeid.Door
@@ -35,8 +37,8 @@ type KeyRow struct {
 	Shares       *int
 }
 
-// ImportKeys grants keys. A row with the identifier of a key leaves that one as it is, whatever else it
-// says: a key is changed by UpdateKey, and ended by RevokeKey.
+// ImportKeys grants keys. A row with the identifier of a key leaves that one as it is, and is at fault
+// if it says something else of it: a key is changed by UpdateKey, and ended by RevokeKey.
 func (s *Service) ImportKeys(
 	ctx context.Context, rows []KeyRow, dryRun bool,
 ) (*ImportReport, error) {
@@ -47,12 +49,14 @@ func (s *Service) ImportKeys(
 }
 
 type keyImport struct {
-	rows   []KeyRow
-	people map[string]typeid.User
-	groups map[string]typeid.UserGroup
-	there  map[any]bool // identifiers of all nouns that the rows name
-	grants []GrantKeyInput
-	opens  []targets
+	rows    []KeyRow
+	people  map[string]typeid.User
+	groups  map[string]typeid.UserGroup
+	there   map[any]bool // identifiers of all nouns that the rows name
+	keys    map[typeid.Key]*ent.Key
+	targets map[typeid.Key]targets // of keys
+	grants  []GrantKeyInput
+	opens   []targets
 }
 
 func (in *keyImport) size() int { return len(in.rows) }
@@ -71,8 +75,10 @@ func (in *keyImport) plan(ctx context.Context, tx *ent.Tx) (*ImportReport, error
 		if row.ID == "" {
 			effect = ImportCreate
 			in.grant(&f, row)
-		} else if id, err := typeid.Parse[typeid.Key](row.ID); err != nil || !in.there[id] {
+		} else if id, err := typeid.Parse[typeid.Key](row.ID); err != nil || in.keys[id] == nil {
 			f.refuse(CodeNotFound, "id", "no such key")
+		} else {
+			in.unchanged(&f, row, in.keys[id])
 		}
 		report.Rows[i] = ImportedRow{row.Line, effect, nil}
 		if len(f.found) > 0 {
@@ -145,7 +151,7 @@ func (in *keyImport) load(ctx context.Context, tx *ent.Tx) error {
 			keys = append(keys, id)
 		}
 	}
-	in.there = map[any]bool{}
+	in.there, in.keys, in.targets = map[any]bool{}, map[typeid.Key]*ent.Key{}, map[typeid.Key]targets{}
 	in.people, in.groups = map[string]typeid.User{}, map[string]typeid.UserGroup{}
 	err := errors.Join( // in the order in which GrantKey locks
 		each(func(one *ent.Schedule) { in.there[one.ID] = true })(
@@ -155,8 +161,9 @@ func (in *keyImport) load(ctx context.Context, tx *ent.Tx) error {
 		each(func(one *ent.User) { in.people[*one.Email] = one.ID })(
 			tx.User.Query().Where(whose(user.FieldEmail, emails)).ForShare().
 				Order(user.ByID()).All(ctx)),
-		each(func(one *ent.Key) { in.there[one.ID] = true })(
+		each(func(one *ent.Key) { in.keys[one.ID] = one })(
 			tx.Key.Query().Where(whose(key.FieldID, keys)).All(ctx)),
+		each(in.took)(tx.KeyTarget.Query().Where(whose(keytarget.FieldKeyID, keys)).All(ctx)),
 		each(func(one *ent.Door) { in.there[one.ID] = true })(
 			tx.Door.Query().Where(whose(door.FieldID, doors)).All(ctx)),
 		each(func(one *ent.DoorGroup) { in.there[one.ID] = true })(

@@ -436,6 +436,18 @@ func TestImportKeysAndGroups(t *testing.T) {
 		"key_7,,,,,,\n,desk@example.com,,,"+site.Site.ID.String()+",,99999\n")
 	equal(t, wrong.rows(), "2 BAD_USER_INPUT email; 3 NOT_FOUND email; 4 NOT_FOUND group; 5 BAD_USER_INPUT doorIds; "+
 		"6 NOT_FOUND doorIds; 7 NOT_FOUND siteId; 8 NOT_FOUND id; 9 BAD_USER_INPUT uses")
+	// A line of a key that is there is at fault in each column that says something else.
+	same := "id,email,doorIds,validUntil,uses,remote\n" + k.ID.String() + ",DESK@example.com," + door.Door.ID.String() +
+		",2030-01-01T00:00:00Z,3,false\n"
+	equal(t, w.load("keys", same).said(), "200: true +0 ~0 =1 !0")
+	equal(t, w.load("keys", "id\n"+k.ID.String()+"\n").said(), "200: true +0 ~0 =1 !0")
+	other := w.load("keys", "id,email,group,doorIds,doorGroupIds,siteId,scheduleId,validFrom,validUntil,uses,remote,"+
+		"shares\n"+k.ID.String()+",,Crew,,,"+site.Site.ID.String()+",,2029-01-01T00:00:00Z,,4,true,1\n")
+	equal(t, other.rows(), "2 CONFLICT email, CONFLICT group, CONFLICT doorIds, CONFLICT siteId, "+
+		"CONFLICT validFrom, CONFLICT validUntil, CONFLICT uses, CONFLICT remote, CONFLICT shares")
+	_, err = w.access.RevokeKey(w.owner, access.RevokeKeyInput{ID: k.ID})
+	must(t, err)
+	equal(t, w.load("keys", same).rows(), "2 CONFLICT id")
 	unread := w.load("keys", "doorIds,uses,remote\ngate,many,perhaps\n")
 	equal(t, unread.rows(), "2 BAD_USER_INPUT doorIds, BAD_USER_INPUT uses, BAD_USER_INPUT remote")
 }
