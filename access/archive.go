@@ -121,7 +121,7 @@ func silenced() map[string]any {
 }
 
 // archivePage is how many rows are read at once.
-const archivePage = 1000
+const archivePage = 200
 
 // writeEvents writes the journal's canonical bytes, an event a line: each line hashes to its leaf.
 func writeEvents(ctx context.Context, db *ent.Client, to io.Writer) (count int, err error) {

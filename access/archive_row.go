@@ -127,7 +127,7 @@ func (a archiving) arrive(m entbase.Mutation) error {
 }
 
 // archiveBatch is how many bytes of lines are held at once, beside the last of them.
-const archiveBatch = 4 << 20
+const archiveBatch = 1 << 20
 
 // inBatches makes rows of lines, and saves as many at once as a statement takes.
 func inBatches[C any](

@@ -11,7 +11,7 @@ import (
 )
 
 // loadBytes is how many bytes of events Load holds at once.
-const loadBytes = 4 << 20
+const loadBytes = 1 << 20
 
 // Load fills the journal of an organization that has just been started with events of another
 // installation, in the transaction that makes the organization. Each line is an event's canonical

@@ -31,7 +31,8 @@ func (t *transfer) importKeys(
 	rows, bad := make([]access.KeyRow, len(file.rows)), faults{}
 	for i, row := range file.rows {
 		rows[i] = access.KeyRow{
-			Line: row.line, Columns: file.columns, ID: row.text("id"), Email: row.text("email"), Group: row.text("group"),
+			Line: row.line, Columns: file.columns, ID: row.text("id"),
+			Email: row.text("email"), Group: row.text("group"),
 			DoorIDs:      identifiers[typeid.Door](&bad, row, "doorIds"),
 			DoorGroupIDs: identifiers[typeid.DoorGroup](&bad, row, "doorGroupIds"),
 			SiteID:       identifier[typeid.Site](&bad, row, "siteId"),

@@ -81,7 +81,8 @@ func openArchive(from io.ReaderAt, size, maxBytes int64) (*opened, error) {
 	} else if a.told, err = readManifest(in.File[last]); err != nil {
 		return nil, err
 	}
-	return a, a.check(in.File[:len(in.File)-1], maxBytes)
+	err = a.check(in.File[:len(in.File)-1], maxBytes)
+	return a, err
 }
 
 // checkMark reads the archive once, and fails unless it is as it was written.
