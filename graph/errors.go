@@ -28,7 +28,6 @@ import (
 
 // The codes that access does not have. error.graphqls describes the whole list.
 const (
-	codeTooLarge      access.Code = "OPERATION_TOO_LARGE"
 	codeCursorExpired access.Code = "CURSOR_EXPIRED"
 	codeSlowConsumer  access.Code = "SLOW_CONSUMER"
 	codeTimeout       access.Code = "TIMEOUT"
@@ -39,17 +38,51 @@ const (
 	codeBadRequest    access.Code = "BAD_REQUEST"
 )
 
+// The codes of limits, one for each.
+const (
+	codeLongBody       access.Code = "BODY_TOO_LONG"
+	codeBatch          access.Code = "BATCH_REFUSED"
+	codeLongDocument   access.Code = "DOCUMENT_TOO_LONG"
+	codeManyTokens     access.Code = "TOO_MANY_TOKENS"
+	codeDeep           access.Code = "DOCUMENT_TOO_DEEP"
+	codeManyFields     access.Code = "TOO_MANY_FIELDS"
+	codeOverlaps       access.Code = "TOO_MANY_OVERLAPS"
+	codeManyRoots      access.Code = "TOO_MANY_ROOT_FIELDS"
+	codeManyAliases    access.Code = "TOO_MANY_ALIASES"
+	codeManyDirectives access.Code = "TOO_MANY_DIRECTIVES"
+	codeManyFragments  access.Code = "TOO_MANY_FRAGMENTS"
+	codeLongVariables  access.Code = "VARIABLES_TOO_LONG"
+	codeDeepValue      access.Code = "VALUE_TOO_DEEP"
+	codeLongList       access.Code = "LIST_TOO_LONG"
+	codePage           access.Code = "PAGE_TOO_LONG"
+	codeCost           access.Code = "COST_TOO_HIGH"
+	codeManyOperations access.Code = "TOO_MANY_OPERATIONS"
+
+	codeManyConnections access.Code = "TOO_MANY_CONNECTIONS"
+)
+
+// The codes of documents that are known by a name.
+const (
+	codeUnknownDocument access.Code = "PERSISTED_QUERY_NOT_FOUND"
+	codeNotTrusted      access.Code = "DOCUMENT_NOT_TRUSTED"
+)
+
 // Codes are the values of extensions.code.
 var Codes = []access.Code{
 	access.CodeUnauthenticated, access.CodeForbidden, access.CodeNotFound, access.CodeBadUserInput,
-	access.CodeConflict, access.CodeConfirmationRequired, access.CodeRateLimited, codeTooLarge,
-	codeCursorExpired, codeSlowConsumer, codeTimeout, codeUnavailable, codeInternal, codeParse, codeValidation,
-	codeBadRequest,
+	access.CodeConflict, access.CodeConfirmationRequired, access.CodeRateLimited, codeCursorExpired,
+	codeSlowConsumer, codeTimeout, codeUnavailable, codeInternal, codeParse, codeValidation, codeBadRequest,
+	codeLongBody, codeBatch, codeLongDocument, codeManyTokens, codeDeep, codeManyFields, codeOverlaps,
+	codeManyRoots, codeManyAliases, codeManyDirectives, codeManyFragments, codeLongVariables, codeDeepValue,
+	codeLongList, codePage, codeCost, codeManyOperations,
+	codeUnknownDocument, codeNotTrusted, codeManyConnections,
 }
 
 const (
-	maxErrors = 10  // in one answer
-	maxShown  = 300 // bytes: messages of the parser quote the document
+	maxErrors     = 10   // in one answer
+	maxErrorBytes = 3500 // of them all, where nothing was executed
+	maxShown      = 300  // bytes: messages of the parser quote the document
+	maxPlaces     = 4    // in the document, of one error
 )
 
 // refusals is what the client may know of errors that are not access's own.
@@ -84,7 +117,8 @@ func (h *Handler) present(ctx context.Context, err error) *gqlerror.Error {
 	var input ast.Path
 	if located := new(gqlerror.Error); errors.As(err, &located) {
 		if code, ok := located.Extensions["code"].(string); ok {
-			return h.show(ctx, &gqlerror.Error{Locations: located.Locations}, access.Error{
+			places := located.Locations[:min(len(located.Locations), maxPlaces)]
+			return h.show(ctx, &gqlerror.Error{Locations: places}, access.Error{
 				Code: access.Code(code), Message: located.Message, Field: variable(located.Path),
 			})
 		}

@@ -92,7 +92,7 @@ func TestBadInput(t *testing.T) {
 		`mutation { deleteDoor(input: {id: "x"}) { deletedId } }`:              "BAD_USER_INPUT id",
 		`mutation { createSite(input: {name: "x"}) { site { id } } }`:          "GRAPHQL_VALIDATION_FAILED",
 		`subscription { events { cursor } }`:                                   "BAD_REQUEST",
-		`{ doors(first: 9999999999) { nodes { id } } }`:                        "BAD_USER_INPUT first",
+		`{ doors(first: 9999999999) { nodes { id } } }`:                        "PAGE_TOO_LONG first",
 	} {
 		a := w.ask(w.admin, query)
 		if len(a.Errors) != 1 || a.Errors[0].codeAndField() != code {

@@ -1,276 +1,270 @@
 package graph
 
 import (
-	"context"
 	"fmt"
-	"sync"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/cardea/cardea/access"
 )
 
-// The limits of a document. Each is counted in one linear walk, before gqlgen validates, which
-// takes quadratic time, and executes.
+// The limits of a document. docs/api.md has them for those who write documents.
 const (
-	maxText     = 16 << 10 // bytes
-	maxTokens   = 1500
-	maxDepth    = 16    // the introspection query of common tools has 14
-	maxFields   = 1000  // with every fragment written out
-	maxSameKey  = 8     // fields of one selection set under one response key
-	maxLiterals = 12    // depth of nested lists and objects
-	maxCost     = 10000 // nouns and other objects that one operation may return
+	maxText       = 16 << 10 // bytes
+	maxTokens     = 1000     // comments are tokens, too
+	maxDepth      = 12       // fields within fields, but for what introspection asks
+	maxAliases    = 30       // as written, like directives and fragments
+	maxDirectives = 20
+	maxFragments  = 50
+	maxRoots      = 10   // of one operation, with fragments written out
+	maxFields     = 2000 // of all operations and fragments, with fragments written out
+	maxOverlaps   = 1000 // pairs of fields, or of fragments, that validation has to compare
 )
 
-// guard is a gqlgen extension that refuses documents that would cost too much.
+// guard walks a document that nobody has validated, and says why it would cost too much to do so.
+// Validation takes quadratic time: it compares each two fields that would be one in the answer. The
+// guard counts these pairs without comparing them. Its own time is linear in the document: what it
+// learns of a fragment it learns once, and what it writes out is bounded first.
 type guard struct {
-	schema *ast.Schema
-	known  *documents
-}
+	doc       *ast.QueryDocument
+	fragments map[string]*ast.FragmentDefinition // the first of each name counts, as in validation
+	sizes     map[string]size
+	fault     *gqlerror.Error // the first
 
-// ExtensionName implements graphql.HandlerExtension.
-func (guard) ExtensionName() string { return "Guard" }
-
-// Validate implements graphql.HandlerExtension.
-func (guard) Validate(graphql.ExecutableSchema) error { return nil }
-
-// MutateOperationParameters measures a document that has not been seen before.
-func (g guard) MutateOperationParameters(
-	ctx context.Context, params *graphql.RawParams,
-) *gqlerror.Error {
-	if len(params.Query) > maxText {
-		return tooLarge("the document is longer than %d bytes", maxText)
-	}
-	if _, known := g.known.Get(ctx, params.Query); known {
-		return nil
-	}
-	source := &ast.Source{Input: params.Query}
-	doc, err := parser.ParseQueryWithTokenLimit(source, maxTokens)
-	if err != nil {
-		return nil //nolint:nilerr // gqlgen parses again and says so with its own code
-	}
-	m := measure{doc: doc, seen: map[string]size{}}
-	for _, op := range doc.Operations {
-		m.directives(op.Directives)
-		m.check(m.selections(op.SelectionSet))
-	}
-	if m.fault != "" {
-		return tooLarge("%s", m.fault)
-	}
-	return nil
-}
-
-// MutateOperationContext counts what the operation may return, now that its variables are known.
-func (g guard) MutateOperationContext(
-	_ context.Context, op *graphql.OperationContext,
-) *gqlerror.Error {
-	op.DisableIntrospection = false // of a public schema, for whoever has a token
-	if fault := strictVariables(g.schema, op); fault != nil {
-		return fault
-	}
-	c := costs{doc: op.Doc, variables: op.Variables, seen: map[string]int{}}
-	if cost := c.selections(op.Operation.SelectionSet); cost > maxCost {
-		return tooLarge("it may return more than %d objects: ask for smaller pages", maxCost)
-	}
-	return nil
-}
-
-func tooLarge(format string, args ...any) *gqlerror.Error {
-	return refusal(codeTooLarge, fmt.Sprintf(format, args...))
-}
-
-func refusal(code access.Code, message string) *gqlerror.Error {
-	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": string(code)}}
+	nodes, aliases, directives, fields, overlaps int
 }
 
 // size is what a selection set comes to with its fragments written out.
-type size struct{ fields, depth int }
+type size struct{ fields, depth, roots int }
 
-// measure walks a document that nobody has validated. Each fragment is measured once.
-type measure struct {
-	doc   *ast.QueryDocument
-	seen  map[string]size
-	fault string
-}
-
-func (m *measure) check(s size) size {
-	switch {
-	case s.fields > maxFields:
-		m.fault = fmt.Sprintf("it has more than %d fields", maxFields)
-		s.fields = maxFields + 1 // no overflow, however often a fragment is spread
-	case s.depth > maxDepth:
-		m.fault = fmt.Sprintf("it is deeper than %d fields", maxDepth)
+// inspect returns why a document is not looked at any further; nil: validation will be quick. Nodes
+// are how many it has.
+func inspect(doc *ast.QueryDocument) (nodes int, fault *gqlerror.Error) {
+	g := &guard{
+		doc: doc, fragments: make(map[string]*ast.FragmentDefinition, len(doc.Fragments)),
+		sizes: make(map[string]size, len(doc.Fragments)),
 	}
-	return s
+	for _, f := range doc.Fragments {
+		if g.fragments[f.Name] == nil {
+			g.fragments[f.Name] = f
+		}
+	}
+	for _, step := range []func(){g.count, g.measure, g.compare} {
+		if g.fault == nil {
+			step()
+		}
+	}
+	return g.nodes, g.fault
 }
 
-func (m *measure) selections(set ast.SelectionSet) size {
-	return m.add(set, map[string]int{})
+func (g *guard) check(n, most int, code access.Code, format string) {
+	if n > most && g.fault == nil {
+		g.fault = refusal(code, fmt.Sprintf(format, most))
+	}
 }
 
-func (m *measure) add(set ast.SelectionSet, keys map[string]int) (total size) {
+// count looks at what is written, each node once.
+func (g *guard) count() {
+	g.check(len(g.doc.Fragments), maxFragments, codeManyFragments, "the document has more than %d fragments")
+	for _, op := range g.doc.Operations {
+		for _, v := range op.VariableDefinitions {
+			g.nodes++
+			g.countDirectives(v.Directives)
+			g.countValue(v.DefaultValue, 0)
+		}
+		g.countDirectives(op.Directives)
+		g.countSet(op.SelectionSet)
+	}
+	for _, f := range g.doc.Fragments {
+		g.countDirectives(f.Directives)
+		g.countSet(f.SelectionSet)
+	}
+	g.nodes += len(g.doc.Operations) + len(g.doc.Fragments)
+	g.check(g.aliases, maxAliases, codeManyAliases, "the document has more than %d aliases")
+	g.check(g.directives, maxDirectives, codeManyDirectives, "the document has more than %d directives")
+}
+
+func (g *guard) countSet(set ast.SelectionSet) {
+	g.nodes += len(set)
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			if s.Alias != s.Name {
+				g.aliases++
+			}
+			g.countDirectives(s.Directives)
+			g.countArguments(s.Arguments)
+			g.countSet(s.SelectionSet)
+		case *ast.InlineFragment:
+			g.countDirectives(s.Directives)
+			g.countSet(s.SelectionSet)
+		case *ast.FragmentSpread:
+			g.countDirectives(s.Directives)
+		}
+	}
+}
+
+func (g *guard) countDirectives(list ast.DirectiveList) {
+	g.directives += len(list)
+	for _, d := range list {
+		g.countArguments(d.Arguments)
+	}
+}
+
+func (g *guard) countArguments(list ast.ArgumentList) {
+	g.nodes += len(list)
+	for _, a := range list {
+		g.countValue(a.Value, 0)
+	}
+}
+
+func (g *guard) countValue(v *ast.Value, depth int) {
+	if v == nil {
+		return
+	}
+	g.nodes++
+	if v.Kind == ast.ListValue || v.Kind == ast.ObjectValue {
+		depth++
+	}
+	g.check(depth, maxNesting, codeDeepValue, "a value is nested deeper than %d")
+	for _, child := range v.Children {
+		g.countValue(child.Value, depth)
+	}
+}
+
+// measure writes fragments out, each once.
+func (g *guard) measure() {
+	for _, op := range g.doc.Operations {
+		s := g.measureSet(op.SelectionSet)
+		g.check(s.depth, maxDepth, codeDeep, "the document is deeper than %d fields")
+		g.check(s.roots, maxRoots, codeManyRoots, "the operation has more than %d fields of its own")
+		g.fields = min(g.fields+s.fields, maxFields+1)
+	}
+	for _, f := range g.doc.Fragments {
+		g.fields = min(g.fields+g.measureFragment(f.Name).fields, maxFields+1)
+	}
+	g.check(g.fields, maxFields, codeManyFields,
+		"the document has more than %d fields, each counted wherever its fragment is spread")
+}
+
+func (g *guard) measureSet(set ast.SelectionSet) (total size) {
 	for _, selection := range set {
 		var s size
 		switch selected := selection.(type) {
 		case *ast.Field:
-			s = m.field(selected, keys)
+			s = g.measureSet(selected.SelectionSet)
+			if isIntrospection(selected) { // how deep that goes is validation's to say
+				s.depth = 0
+			}
+			s = size{1 + s.fields, 1 + s.depth, 1}
 		case *ast.InlineFragment:
-			m.directives(selected.Directives)
-			s = m.add(selected.SelectionSet, keys)
+			s = g.measureSet(selected.SelectionSet)
 		case *ast.FragmentSpread:
-			m.directives(selected.Directives)
-			s = m.fragment(selected.Name)
+			s = g.measureFragment(selected.Name)
 		}
-		total = m.check(size{total.fields + s.fields, max(total.depth, s.depth)})
+		// The sums are bounded, however often a fragment is spread.
+		total.fields = min(total.fields+s.fields, maxFields+1)
+		total.roots = min(total.roots+s.roots, maxRoots+1)
+		total.depth = max(total.depth, s.depth)
 	}
 	return total
 }
 
-func (m *measure) field(f *ast.Field, keys map[string]int) size {
-	if keys[f.Alias]++; keys[f.Alias] > maxSameKey {
-		m.fault = fmt.Sprintf("it has a field more than %d times in one place", maxSameKey)
-	}
-	m.directives(f.Directives)
-	m.arguments(f.Arguments)
-	s := m.selections(f.SelectionSet)
-	return m.check(size{1 + s.fields, 1 + s.depth})
-}
+func isIntrospection(f *ast.Field) bool { return f.Name == "__schema" || f.Name == "__type" }
 
-func (m *measure) fragment(name string) size {
-	if s, measured := m.seen[name]; measured {
+func (g *guard) measureFragment(name string) size {
+	if s, measured := g.sizes[name]; measured {
+		if s.fields < 0 && g.fault == nil {
+			g.fault = refusal(codeValidation, "a fragment spreads itself")
+		}
 		return s
 	}
-	m.seen[name] = size{} // a cycle ends here; it is not valid anyway
-	if f := m.doc.Fragments.ForName(name); f != nil {
-		m.directives(f.Directives)
-		m.seen[name] = m.selections(f.SelectionSet)
+	f := g.fragments[name]
+	if f == nil {
+		return size{}
 	}
-	return m.seen[name]
+	g.sizes[name] = size{fields: -1}
+	s := g.measureSet(f.SelectionSet)
+	g.sizes[name] = s
+	return s
 }
 
-func (m *measure) directives(list ast.DirectiveList) {
-	for _, d := range list {
-		m.arguments(d.Arguments)
+// compare counts the pairs that validation compares. It walks all that measure has found to be little
+// enough, and nothing twice but what is spread twice.
+func (g *guard) compare() {
+	for _, op := range g.doc.Operations {
+		g.compareSets(op.SelectionSet)
+	}
+	for _, f := range g.doc.Fragments {
+		g.compareSets(f.SelectionSet)
+	}
+	g.check(g.overlaps, maxOverlaps, codeOverlaps,
+		"the document asks for the same too often: more than %d pairs of fields or fragments would be one")
+}
+
+// compareSets counts the pairs of selection sets that are one in the answer.
+func (g *guard) compareSets(sets ...ast.SelectionSet) {
+	merged := merged{guard: g}
+	for _, set := range sets {
+		merged.add(set)
+	}
+	g.overlaps += pairs(merged.spreads)
+	for _, f := range merged.fields {
+		g.overlaps += pairs(f.count)
+		if len(f.sets) > 0 && g.overlaps <= maxOverlaps {
+			g.compareSets(f.sets...)
+		}
 	}
 }
 
-func (m *measure) arguments(list ast.ArgumentList) {
-	for _, a := range list {
-		m.literal(a.Value, 0)
-	}
+func pairs(n int) int { return n * (n - 1) / 2 }
+
+// merged are the fields of an object of the answer.
+type merged struct {
+	*guard
+	byKey   map[string]int
+	fields  []mergedField
+	spreads int
 }
 
-func (m *measure) literal(v *ast.Value, depth int) {
-	if depth > maxLiterals {
-		m.fault = fmt.Sprintf("a value is nested deeper than %d", maxLiterals)
-		return
-	}
-	for _, child := range v.Children {
-		m.literal(child.Value, depth+1)
-	}
+type mergedField struct {
+	count int
+	sets  []ast.SelectionSet
 }
 
-// costs counts the objects that a valid operation may return: a page counts its content as often as
-// it is long. Each fragment is counted once.
-type costs struct {
-	doc       *ast.QueryDocument
-	variables map[string]any
-	seen      map[string]int
-}
-
-func (c costs) selections(set ast.SelectionSet) (total int) {
+func (m *merged) add(set ast.SelectionSet) {
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
-			total += c.field(s)
+			m.addField(s)
 		case *ast.InlineFragment:
-			total += c.selections(s.SelectionSet)
+			m.add(s.SelectionSet)
 		case *ast.FragmentSpread:
-			total += c.fragment(s.Name)
+			m.spreads++
+			if f := m.guard.fragments[s.Name]; f != nil {
+				m.add(f.SelectionSet)
+			}
 		}
 	}
-	return min(total, maxCost+1)
 }
 
-func (c costs) field(f *ast.Field) int {
-	if len(f.SelectionSet) == 0 || f.Name == "pageInfo" {
-		return 0
-	}
-	return min(1+c.length(f)*c.selections(f.SelectionSet), maxCost+1)
-}
-
-// length is how many items a field may return: 1 if it is no list. What is no sensible length is
-// refused later.
-func (c costs) length(f *ast.Field) int {
-	for _, name := range []string{"first", "last", "ids"} {
-		argument := f.Arguments.ForName(name)
-		if argument == nil {
-			continue
+func (m *merged) addField(f *ast.Field) {
+	at, known := m.byKey[f.Alias]
+	if !known {
+		if m.byKey == nil {
+			m.byKey = map[string]int{}
 		}
-		switch given, _ := argument.Value.Value(c.variables); n := given.(type) {
-		case int64:
-			return int(min(max(n, 0), maxPage))
-		case []any:
-			return min(len(n), maxPage)
-		}
+		at = len(m.fields)
+		m.byKey[f.Alias] = at
+		m.fields = append(m.fields, mergedField{})
 	}
-	if f.Definition != nil && f.Definition.Arguments.ForName("first") != nil {
-		return defaultPage
+	m.fields[at].count++
+	if len(f.SelectionSet) > 0 {
+		m.fields[at].sets = append(m.fields[at].sets, f.SelectionSet)
 	}
-	return 1
 }
 
-func (c costs) fragment(name string) int {
-	if cost, counted := c.seen[name]; counted {
-		return cost
-	}
-	c.seen[name] = 0
-	if f := c.doc.Fragments.ForName(name); f != nil {
-		c.seen[name] = c.selections(f.SelectionSet)
-	}
-	return c.seen[name]
-}
-
-// cacheBytes bounds the text of the documents that are kept; what they parse to is some 30 times
-// larger.
-const cacheBytes = 512 << 10
-
-// documents keeps documents that were parsed and validated: those asked for lately, in two
-// generations, of which the older is dropped whole.
-type documents struct {
-	mu         sync.Mutex
-	young, old map[string]*ast.QueryDocument
-	bytes      int // of young
-}
-
-// Get implements graphql.Cache.
-func (d *documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if doc, ok := d.young[text]; ok {
-		return doc, true
-	}
-	doc, ok := d.old[text]
-	if ok {
-		d.put(text, doc)
-	}
-	return doc, ok
-}
-
-// Add implements graphql.Cache.
-func (d *documents) Add(_ context.Context, text string, doc *ast.QueryDocument) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.put(text, doc)
-}
-
-func (d *documents) put(text string, doc *ast.QueryDocument) {
-	if d.young == nil || d.bytes+len(text) > cacheBytes/2 {
-		d.young, d.old, d.bytes = map[string]*ast.QueryDocument{}, d.young, 0
-	}
-	d.young[text] = doc
-	d.bytes += len(text)
+func refusal(code access.Code, message string) *gqlerror.Error {
+	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": string(code)}}
 }

@@ -8,8 +8,9 @@
 //
 //   - A list is paged by keyset, one statement a page, 100 items at most. A list inside a list
 //     costs one statement for all parents, whatever the length of the page.
-//   - What a document may cost is bounded before it is validated (guard.go), and no answer tells
-//     more of an error than errors.go lets through.
+//   - What a document may cost is bounded before it is validated (guard.go), what an operation may
+//     cost before it is executed (cost.go), and no answer tells more of an error than errors.go lets
+//     through.
 //   - A subscription is authorised, then the present, then every event in order and without a gap,
 //     each with a cursor. It ends within a second after an event says that its actor's rights have
 //     changed. Nothing that one client does slows down what feeds the others.
@@ -86,6 +87,20 @@ type Config struct {
 	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
 	// Origins are the hosts, or scheme://host, of pages elsewhere that may open WebSockets.
 	Origins []string
+	// Stream keeps, for all nodes, the documents that clients register; nil: they register none.
+	Stream *stream.Stream
+	// Meter counts what is asked for, and Rates are how much may be; nil: as much as anybody likes.
+	Meter *stream.Meter
+	Rates Rates
+	// Trusted are documents of the operator's own clients, by the identifiers that these send. They
+	// are not limited. TrustedOnly has no others executed.
+	Trusted     map[string]string
+	TrustedOnly bool
+	// PerUser and PerAddress are how many long connections one user may have to this node, and how many
+	// may come from one address; 0: 20 and 200.
+	PerUser, PerAddress int
+	// Deadline is what queries and mutations may take; 0: 10 s.
+	Deadline time.Duration
 	// Drain is the time over which Run spreads the end of long connections; 0: at once.
 	Drain      time.Duration
 	Log        *slog.Logger
@@ -101,6 +116,11 @@ type Handler struct {
 	executor    *executor.Executor
 	metrics     metrics
 	connections connections
+	schema      *ast.Schema
+	documents   generations[*judgement] // by their texts
+	texts       generations[string]     // by organization and hash
+	trusted     trusted
+	audience    audience
 }
 
 // New returns a handler. Run has to run for its long connections to end.
@@ -123,13 +143,13 @@ func New(config Config) *Handler {
 	h.reserved = &reserved
 	h.connections.open = map[int64]context.CancelCauseFunc{}
 	schema := generated.NewSchema(generated.Config{Resolvers: h.resolver, Schema: served()})
-	known := new(documents)
+	h.schema = schema.Schema()
+	h.documents.most, h.texts.most = cacheBytes, textBytes
+	h.trusted = h.trust(config.Trusted, config.TrustedOnly)
 	h.executor = executor.New(schema)
 	h.executor.SetErrorPresenter(h.present)
 	h.executor.SetRecoverFunc(h.contain)
-	h.executor.SetQueryCache(known)
-	h.executor.SetParserTokenLimit(maxTokens)
-	h.executor.Use(guard{schema: schema.Schema(), known: known})
+	h.executor.SetQueryCache(judged{})
 	h.executor.AroundOperations(h.measure)
 	h.executor.AroundResponses(h.withLoaders)
 	return h

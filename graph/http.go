@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type refused struct {
 	status int
 	fault  access.Error
 	allow  string // the header of that name
+	retry  int    // seconds, likewise
 }
 
 func badRequest(status int, message string) *refused {
@@ -53,9 +55,9 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 			h.refuseRequest(w, r, typeJSON, no)
 		}
 	default:
-		ctx, cancel := context.WithTimeout(r.Context(), operationTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), h.deadline())
 		defer cancel()
-		body, no := h.answer(ctx, r, media)
+		body, no := h.answer(ctx, w.Header(), r, media)
 		if body == nil {
 			h.refuseRequest(w, r, media, no)
 			return
@@ -68,12 +70,17 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (h *Handler) deadline() time.Duration { return orDefault(h.config.Deadline, operationTimeout) }
+
 // refuseRequest answers a request that is not executed.
 func (h *Handler) refuseRequest(
 	w http.ResponseWriter, r *http.Request, media string, no *refused,
 ) {
 	if no.allow != "" {
 		w.Header().Set("Allow", no.allow)
+	}
+	if no.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(no.retry))
 	}
 	if no.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
@@ -92,7 +99,7 @@ func write(w http.ResponseWriter, status int, media string, body []byte) {
 // answer executes a request. Where it is not executed it says why, and may have an answer all the
 // same.
 func (h *Handler) answer(
-	ctx context.Context, r *http.Request, media string,
+	ctx context.Context, header http.Header, r *http.Request, media string,
 ) (body []byte, no *refused) {
 	if _, ok := actor.FromContext(ctx); !ok {
 		return nil, &refused{status: http.StatusUnauthorized, fault: unauthenticated}
@@ -108,7 +115,11 @@ func (h *Handler) answer(
 		}
 	}()
 	ctx = graphql.StartOperationTrace(ctx)
-	op, faults := h.executor.CreateOperationContext(ctx, params)
+	op, faults := h.prepare(ctx, params)
+	tellBalance(header, params.balance)
+	if no := tooFast(params, faults); no != nil {
+		return nil, no
+	}
 	if len(faults) > 0 {
 		response := h.refuse(ctx, op, faults)
 		if media == typeGraphQL {
@@ -124,6 +135,7 @@ func (h *Handler) answer(
 	if response == nil { // its time was over before it began
 		response = h.refuse(ctx, op, gqlerror.List{gqlerror.Wrap(ctx.Err())})
 	}
+	response.Extensions = map[string]any{statCost: op.Stats.GetExtension(statCost)}
 	return encode(response), nil
 }
 
@@ -132,7 +144,21 @@ func (h *Handler) refuse(
 	ctx context.Context, op *graphql.OperationContext, faults gqlerror.List,
 ) *graphql.Response {
 	ctx = graphql.WithOperationContext(ctx, op)
-	return h.executor.DispatchError(ctx, faults[:min(len(faults), maxErrors)])
+	response := h.executor.DispatchError(ctx, faults[:min(len(faults), maxErrors)])
+	response.Errors = fitting(response.Errors)
+	return response
+}
+
+// fitting are the first of some errors that an answer has room for, one at least.
+func fitting(faults gqlerror.List) gqlerror.List {
+	room := maxErrorBytes
+	for i, f := range faults {
+		text, _ := json.Marshal(f)
+		if room -= len(text) + 1; room < 0 && i > 0 {
+			return faults[:i]
+		}
+	}
+	return faults
 }
 
 func wrongMethod(method string, operation ast.Operation) *refused {
@@ -148,7 +174,7 @@ func wrongMethod(method string, operation ast.Operation) *refused {
 }
 
 // readParams reads a request from the body or, for GET, from the URL.
-func readParams(r *http.Request) (*graphql.RawParams, *refused) {
+func readParams(r *http.Request) (*request, *refused) {
 	switch r.Method {
 	case http.MethodGet:
 		return readURL(r)
@@ -160,20 +186,21 @@ func readParams(r *http.Request) (*graphql.RawParams, *refused) {
 	return nil, no
 }
 
-func readURL(r *http.Request) (*graphql.RawParams, *refused) {
+func readURL(r *http.Request) (*request, *refused) {
 	if len(r.URL.RawQuery) > maxBody {
 		return nil, badRequest(http.StatusRequestURITooLong, "the URL is too long")
 	}
 	given := r.URL.Query()
 	wire := wireParams{
-		Query: given.Get("query"), OperationName: given.Get("operationName"),
-		Variables:  json.RawMessage(given.Get("variables")),
-		Extensions: json.RawMessage(given.Get("extensions")),
+		Query: given.Get("query"), DocumentID: given.Get("documentId"),
+		OperationName: given.Get("operationName"),
+		Variables:     json.RawMessage(given.Get("variables")),
+		Extensions:    json.RawMessage(given.Get("extensions")),
 	}
 	return wire.params()
 }
 
-func readBody(r *http.Request) (*graphql.RawParams, *refused) {
+func readBody(r *http.Request) (*request, *refused) {
 	kind, options, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := options["charset"]
 	if err != nil || kind != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
@@ -181,15 +208,20 @@ func readBody(r *http.Request) (*graphql.RawParams, *refused) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
-		return nil, badRequest(http.StatusRequestEntityTooLarge, "the body is longer than 64 KiB")
+		return nil, &refused{status: http.StatusRequestEntityTooLarge,
+			fault: access.Error{Code: codeLongBody, Message: "the body is longer than 64 KiB"}}
 	}
 	if err != nil {
 		return nil, badRequest(http.StatusBadRequest, "the body could not be read")
 	}
+	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		return nil, &refused{status: http.StatusBadRequest, fault: access.Error{Code: codeBatch,
+			Message: "operations are sent one by one"}}
+	}
 	var wire wireParams
 	if err := json.Unmarshal(body, &wire); err != nil {
 		return nil, badRequest(http.StatusBadRequest,
-			"the body is not a JSON object with the strings query and operationName")
+			"the body is not a JSON object with the strings query, documentId and operationName")
 	}
 	return wire.params()
 }
@@ -197,27 +229,29 @@ func readBody(r *http.Request) (*graphql.RawParams, *refused) {
 // wireParams is a request as clients write it, over HTTP and over WebSocket.
 type wireParams struct {
 	Query         string          `json:"query"`
+	DocumentID    string          `json:"documentId"`
 	OperationName string          `json:"operationName"`
 	Variables     json.RawMessage `json:"variables"`
 	Extensions    json.RawMessage `json:"extensions"`
 }
 
-func (wire wireParams) params() (*graphql.RawParams, *refused) {
-	if wire.Query == "" {
-		return nil, badRequest(http.StatusBadRequest, "query is missing")
+func (wire wireParams) params() (*request, *refused) {
+	if fault := checkVariables(wire.Variables); fault != nil {
+		return nil, &refused{status: http.StatusBadRequest, fault: *fault}
 	}
 	variables, ok := object(wire.Variables)
 	if !ok {
 		return nil, badRequest(http.StatusBadRequest, "variables is not a JSON object")
 	}
-	if _, ok := object(wire.Extensions); !ok {
-		return nil, badRequest(http.StatusBadRequest, "extensions is not a JSON object")
-	}
 	now := time.Now()
-	return &graphql.RawParams{
+	r := &request{RawParams: graphql.RawParams{
 		Query: wire.Query, OperationName: wire.OperationName, Variables: variables,
 		ReadTime: graphql.TraceTiming{Start: now, End: now},
-	}, nil
+	}}
+	if wrong := r.name(wire.DocumentID, wire.Extensions); wrong != "" {
+		return nil, badRequest(http.StatusBadRequest, wrong)
+	}
+	return r, nil
 }
 
 // object reads a JSON object, numbers digit by digit; none and null are an empty one.
@@ -271,6 +305,11 @@ func encode(response *graphql.Response) []byte {
 		}
 		b.WriteString(`"data":`)
 		b.Write(response.Data)
+	}
+	if cost, ok := response.Extensions[statCost].(int); ok {
+		b.WriteString(`,"extensions":{"cost":{"requested":`)
+		b.WriteString(strconv.Itoa(cost))
+		b.WriteString(`}}`)
 	}
 	b.WriteByte('}')
 	return b.Bytes()

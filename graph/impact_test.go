@@ -306,7 +306,7 @@ func TestPolicyReplayIsForThoseWhoMay(t *testing.T) {
 	w.ask(w.admin, replay, with("to", now.Add(-time.Hour))).refused("BAD_USER_INPUT to")
 	w.ask(w.admin, replay, with("from", now.Add(-31*24*time.Hour-time.Second))).
 		refused("BAD_USER_INPUT to")
-	w.ask(w.admin, replay, with("n", 101)).refused("BAD_USER_INPUT first")
+	w.ask(w.admin, replay, with("n", 101)).refused("PAGE_TOO_LONG first")
 	w.ask(w.admin, replay, with("after", "x")).refused("BAD_USER_INPUT after")
 	w.ask(w.admin, replay, with("change", vars{})).refused("BAD_USER_INPUT change")
 }

@@ -35,7 +35,7 @@ func (s *socket) start(m message) error {
 		return errBadMessage
 	}
 	params, no := wire.params()
-	if no != nil {
+	if no != nil && no.fault.Code == codeBadRequest {
 		return errBadMessage
 	}
 	ctx, cancel := context.WithCancel(actor.WithRequestID(s.ctx, actor.NewRequestID()))
@@ -49,6 +49,10 @@ func (s *socket) start(m message) error {
 	case len(s.operations) >= maxOperations:
 		cancel()
 		s.running.Go(func() { op.fail(op.faults(errManyRequests)) })
+		return nil
+	case no != nil:
+		cancel()
+		s.running.Go(func() { op.fail(op.faults(no.fault)) })
 		return nil
 	}
 	s.operations[m.ID] = op
@@ -84,7 +88,7 @@ func (s *socket) forget(op *task) {
 }
 
 // run executes the operation, as who the client is now, to its end.
-func (op *task) run(params *graphql.RawParams) {
+func (op *task) run(params *request) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			_ = op.contain(op.ctx, cause)
@@ -98,7 +102,7 @@ func (op *task) run(params *graphql.RawParams) {
 	}
 	ctx := context.WithValue(actor.NewContext(op.ctx, by), proofKey, op.proof)
 	ctx = graphql.StartOperationTrace(ctx)
-	operation, faults := op.executor.CreateOperationContext(ctx, params)
+	operation, faults := op.prepare(ctx, params)
 	if len(faults) > 0 {
 		op.fail(op.refuse(ctx, operation, faults).Errors)
 		return
@@ -129,7 +133,7 @@ func (h *Handler) play(
 		defer h.metrics.subscriptions.Dec()
 	} else {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, operationTimeout)
+		ctx, cancel = context.WithTimeout(ctx, h.deadline())
 		defer cancel()
 	}
 	ctx, state := withOperation(ctx)

@@ -93,9 +93,9 @@ func TestPageArgumentsAreChecked(t *testing.T) {
 	cursor := w.page(t, "first: 1").end
 	foreign := w.ask(w.stranger, `{ doors { pageInfo { endCursor } } }`).ok().text("doors.pageInfo.endCursor")
 	for arguments, code := range map[string]string{
-		`first: 101`:                     "BAD_USER_INPUT first",
+		`first: 101`:                     "PAGE_TOO_LONG first",
 		`first: -1`:                      "BAD_USER_INPUT first",
-		`last: 101`:                      "BAD_USER_INPUT last",
+		`last: 101`:                      "PAGE_TOO_LONG last",
 		`first: 1, last: 1`:              "BAD_USER_INPUT last",
 		`after: "nonsense"`:              "BAD_USER_INPUT after",
 		`after: "` + foreign + `"`:       "BAD_USER_INPUT after",
@@ -106,6 +106,6 @@ func TestPageArgumentsAreChecked(t *testing.T) {
 	}
 	w.ask(w.admin, `{ sites(after: "`+cursor+`") { nodes { id } } }`).refused("BAD_USER_INPUT after")
 	w.ask(w.admin, `{ site(id: "`+site.ID.String()+`") { doors(first: 200) { nodes { id } } } }`).
-		refused("BAD_USER_INPUT first")
+		refused("PAGE_TOO_LONG first")
 	equal(t, len(w.page(t, "first: 0").names), 0)
 }

@@ -29,6 +29,7 @@ const (
 	loadersKey contextKey = iota
 	operationKey
 	proofKey
+	documentKey
 )
 
 // withLoaders puts fresh loaders in place for each response: for a query, and for every item of a

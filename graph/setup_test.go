@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -157,7 +158,7 @@ func node(
 		entsql.OpenDB(dialect.Postgres, w.pool)))))
 	relay := stream.NewRelay(live, record)
 	w.registry = prometheus.NewRegistry()
-	config := graph.Config{DB: w.db, Reserve: w.reserve(), Log: log, Registerer: w.registry}
+	config := graph.Config{PerUser: 1000, DB: w.db, Stream: live, Reserve: w.reserve(), Log: log, Registerer: w.registry}
 	hubConfig := stream.HubConfig{}
 	for _, o := range options {
 		o(&config, &hubConfig)
@@ -203,6 +204,9 @@ func (w *world) reserve() *ent.Client {
 // serve does what package server does before the handler.
 func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	ctx := actor.WithRequestID(r.Context(), actor.NewRequestID())
+	if from, err := netip.ParseAddr(r.Header.Get("X-Test-Address")); err == nil {
+		ctx = actor.WithAddress(ctx, from)
+	}
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), "Bearer "); ok {
 		by, err := w.access.Authenticate(ctx, token)
 		if err != nil {

@@ -42,6 +42,15 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) (no *refus
 	if no != nil {
 		return no
 	}
+	leave, ok := h.fromNetwork(r.Context())
+	if !ok {
+		return tooManyConnections
+	}
+	defer leave()
+	if leave, ok = h.ofUser(by); !ok {
+		return tooManyConnections
+	}
+	defer leave()
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(errGone)
 	proved := proof{
@@ -59,7 +68,11 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) (no *refus
 		}
 	}()
 	ctx = graphql.StartOperationTrace(ctx)
-	operation, faults := h.executor.CreateOperationContext(ctx, params)
+	operation, faults := h.prepare(ctx, params)
+	tellBalance(w.Header(), params.balance)
+	if no := tooFast(params, faults); no != nil {
+		return no
+	}
 	if len(faults) > 0 {
 		h.openEvents(w, end).fail(h.refuse(ctx, operation, faults).Errors)
 		return nil

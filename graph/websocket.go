@@ -47,6 +47,7 @@ var (
 	errDraining     = closing{websocket.StatusServiceRestart, "the server restarts: reconnect"}
 	errSlow         = closing{websocket.StatusTryAgainLater, "the client does not read"}
 	errTrouble      = closing{websocket.StatusTryAgainLater, "the server cannot answer now"}
+	errManySockets  = closing{websocket.StatusTryAgainLater, "too many connections of this user"}
 	errTalkative    = closing{websocket.StatusPolicyViolation, "too many messages"}
 	errBadMessage   = closing{4400, "invalid message"}
 	errNotAllowed   = closing{4401, "unauthorized: send connection_init first"}
@@ -56,7 +57,7 @@ var (
 	errSameID       = closing{4409, "an operation with this id already exists"}
 	errManyInits    = closing{4429, "too many initialisation requests"}
 	errManyRequests = access.Error{
-		Code: codeTooLarge, Message: "at most " + strconv.Itoa(maxOperations) + " operations at once",
+		Code: codeManyOperations, Message: "at most " + strconv.Itoa(maxOperations) + " operations at once",
 	}
 )
 
@@ -78,12 +79,19 @@ type socket struct {
 	by    actor.Actor
 	ready bool // connection_init was accepted; the reader's own
 
+	leave      func() // counted for its user
 	running    sync.WaitGroup
 	mu         sync.Mutex
 	operations map[string]*task
 }
 
 func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
+	leave, ok := h.fromNetwork(r.Context())
+	if !ok {
+		h.refuseRequest(w, r, typeJSON, tooManyConnections)
+		return
+	}
+	defer leave()
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol}, OriginPatterns: h.config.Origins,
 	})
@@ -92,7 +100,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, end := context.WithCancelCause(r.Context())
 	s := &socket{
-		Handler: h, conn: conn, ctx: ctx, end: end, operations: map[string]*task{},
+		Handler: h, conn: conn, ctx: ctx, end: end, operations: map[string]*task{}, leave: func() {},
 		proof: proof{
 			authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
 			ending: &ending{end: end},
@@ -105,6 +113,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer h.connections.enter(end)()
 	h.metrics.sockets.Inc()
 	defer h.metrics.sockets.Dec()
+	defer func() { s.leave() }()
 	s.run()
 }
 
@@ -223,6 +232,11 @@ func (s *socket) init(payload json.RawMessage) error {
 		_ = s.mask(ctx, err)
 		return errTrouble
 	}
+	leave, ok := s.ofUser(by)
+	if !ok {
+		return errManySockets
+	}
+	s.leave = leave
 	s.proof.ending.by(by.Until)
 	s.by, s.ready = by, true
 	s.write(message{Type: "connection_ack"})

@@ -134,7 +134,7 @@ func TestSocketLimitsOperations(t *testing.T) {
 		c.start(string(rune('A'+i)), `subscription { events { cursor } }`)
 	}
 	c.start("one more", `subscription { events { cursor } }`)
-	equal(t, c.failed("one more"), "OPERATION_TOO_LARGE")
+	equal(t, c.failed("one more"), "TOO_MANY_OPERATIONS")
 	c.quiet()
 }
 

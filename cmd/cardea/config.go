@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/cardea/cardea/access/seal"
 	"github.com/cardea/cardea/ent/pool"
+	"github.com/cardea/cardea/graph"
 	"github.com/cardea/cardea/mail"
+	"github.com/cardea/cardea/stream"
 )
 
 // The roles of a node. Each scales alone; together they are the whole service.
@@ -45,6 +48,11 @@ type config struct {
 	SMTPURL        string
 	MailFrom       string
 	Proxies        []netip.Prefix
+	Rates          graph.Rates
+	PerUser        int
+	PerAddress     int
+	Trusted        map[string]string
+	TrustedOnly    bool
 	mailPage       http.Handler // of a demo
 	LogLevel       slog.Level
 	LogFormat      string
@@ -92,6 +100,22 @@ var environment = []variable{
 		func(c *config, v string) (err error) { c.Proxies, err = readNetworks(v); return err }},
 	{"CARDEA_ROLES", strings.Join(allRoles, ","), "parts that this node runs",
 		func(c *config, v string) error { c.Roles = strings.Split(v, ","); return checkRoles(c.Roles) }},
+	{"CARDEA_RATE", "100:1000", "points that a token, or a user, may ask for: a second, and at once (docs/api.md)",
+		func(c *config, v string) (err error) {
+			c.Rates.User, err = readRate(v)
+			c.Rates.Token = c.Rates.User
+			return err
+		}},
+	{"CARDEA_RATE_ORGANIZATION", "1000:10000", "the same for all of an organization together",
+		func(c *config, v string) (err error) { c.Rates.Organization, err = readRate(v); return err }},
+	{"CARDEA_SOCKETS_PER_USER", "20", "WebSockets and streams of one user to one node, at most",
+		func(c *config, v string) error { return readCount(&c.PerUser, v) }},
+	{"CARDEA_SOCKETS_PER_ADDRESS", "200", "WebSockets and streams from one address to one node, at most",
+		func(c *config, v string) error { return readCount(&c.PerAddress, v) }},
+	{"CARDEA_TRUSTED_DOCUMENTS", "", "file of the GraphQL documents that are executed without limits: docs/api.md",
+		func(c *config, v string) (err error) { c.Trusted, err = readDocuments(v); return err }},
+	{"CARDEA_TRUSTED_DOCUMENTS_ONLY", "false", "execute no others",
+		func(c *config, v string) (err error) { c.TrustedOnly, err = strconv.ParseBool(v); return err }},
 	{"CARDEA_ALLOW_INSIDE_WEBHOOKS", "false",
 		"let webhooks and identity providers be on this machine, by plain http: demos only",
 		func(c *config, v string) (err error) { c.InsideWebhooks, err = strconv.ParseBool(v); return err }},
@@ -206,6 +230,31 @@ func readNetworks(v string) (networks []netip.Prefix, err error) {
 		networks = append(networks, network)
 	}
 	return networks, nil
+}
+
+// readDocuments reads a manifest of documents, as graphql-codegen and relay-compiler write it: an object
+// of texts by their hashes.
+func readDocuments(path string) (documents map[string]string, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	if err == nil {
+		err = json.Unmarshal(text, &documents)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a JSON object of documents: %w", err)
+	}
+	return documents, nil
+}
+
+// readRate reads points a second and points at once, such as 100:1000.
+func readRate(v string) (r stream.Rate, err error) {
+	perSecond, burst, _ := strings.Cut(v, ":")
+	if readCount(&r.PerSecond, perSecond) != nil || readCount(&r.Burst, burst) != nil || r.Burst < r.PerSecond {
+		return r, fmt.Errorf("%q is not points a second and points at once, such as 100:1000", v)
+	}
+	return r, nil
 }
 
 func checkAddr(v string) error {

@@ -44,7 +44,8 @@ type node struct {
 	reserve  *ent.Client // the model on it
 	record   *journal.Log
 	stream   *stream.Stream
-	hub      *stream.Hub // with the API only
+	hub      *stream.Hub   // with the API only
+	meter    *stream.Meter // likewise
 	router   *devicelink.Router
 	access   *access.Service
 	mail     *mail.Sender
@@ -89,7 +90,8 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 	routes := server.Routes{Ready: n.spare.PingContext, Authenticate: n.authenticate}
 	if c.has(roleAPI) {
 		n.hub = stream.NewHub(n.stream, n.record, stream.HubConfig{})
-		n.stages.reach = append(n.stages.reach, part{"hub", n.hub.Run})
+		n.meter = stream.NewMeter(n.stream)
+		n.stages.reach = append(n.stages.reach, part{"hub", n.hub.Run}, part{"meter", n.meter.Run})
 		routes.GraphQL, routes.Portal = n.addGraph(), portal.New(portal.Config{
 			Access: n.access, DB: n.model, Hub: n.hub, PublicURL: n.publicURL, Log: log,
 		})
@@ -181,7 +183,9 @@ func (n *node) openStream(ctx context.Context) (err error) {
 
 func (n *node) addGraph() http.Handler {
 	handler := graph.New(graph.Config{
-		Access: n.access, DB: n.model, Reserve: n.reserve, Hub: n.hub,
+		Access: n.access, DB: n.model, Reserve: n.reserve, Hub: n.hub, Stream: n.stream,
+		Meter: n.meter, Rates: n.config.Rates,
+		PerUser: n.config.PerUser, PerAddress: n.config.PerAddress, Trusted: n.config.Trusted, TrustedOnly: n.config.TrustedOnly,
 		Authenticate: n.access.Authenticate, Drain: drain, Log: n.log, Registerer: n.registry,
 	})
 	n.stages.front = append(n.stages.front, part{"graph", handler.Run})

@@ -2225,10 +2225,11 @@ enum ErrorCode {
   has changed. The message says from how many; ` + "`" + `impact` + "`" + ` gives a token to whoever has seen that.
   """
   CONFIRMATION_REQUIRED
-  "Too many tries in ten minutes, by one account or from one network: wait."
+  """
+  Too many tries in ten minutes, by one account or from one network; or more was asked for than the token,
+  its user or the organization may ask for: wait.
+  """
   RATE_LIMITED
-  "The document is too large, too deep or asks for too much at once."
-  OPERATION_TOO_LARGE
   "What the cursor points to is no longer kept: read the present state and subscribe anew."
   CURSOR_EXPIRED
   "The client took events more slowly than they came: subscribe again with the last cursor."
@@ -2245,6 +2246,49 @@ enum ErrorCode {
   GRAPHQL_VALIDATION_FAILED
   "The request is not GraphQL over HTTP: its body, media type, method or parameters."
   BAD_REQUEST
+  "The body of a request is longer than 64 KiB."
+  BODY_TOO_LONG
+  "The body is a list of operations: send them one by one, or as fields of one."
+  BATCH_REFUSED
+  "The document is longer than 16 KiB."
+  DOCUMENT_TOO_LONG
+  "The document has more than 1,000 tokens."
+  TOO_MANY_TOKENS
+  "The document has fields within fields within more than 12 fields."
+  DOCUMENT_TOO_DEEP
+  "With fragments written out wherever they are spread, the document has more than 2,000 fields."
+  TOO_MANY_FIELDS
+  "The document asks for the same fields again and again in one place."
+  TOO_MANY_OVERLAPS
+  "An operation has more than 10 fields of its own."
+  TOO_MANY_ROOT_FIELDS
+  "The document has more than 30 aliases."
+  TOO_MANY_ALIASES
+  "The document has more than 20 directives."
+  TOO_MANY_DIRECTIVES
+  "The document has more than 50 fragments."
+  TOO_MANY_FRAGMENTS
+  "The variables are longer than 32 KiB."
+  VARIABLES_TOO_LONG
+  "A value, in the document or its variables, has lists or objects more than 12 deep in each other."
+  VALUE_TOO_DEEP
+  "A list in the variables has more than 1,000 items."
+  LIST_TOO_LONG
+  "A page is to have more than 100 items; ` + "`" + `extensions.field` + "`" + ` says which argument asks for it."
+  PAGE_TOO_LONG
+  "The operation costs more than 5,000: it may return too many objects. Ask for smaller pages."
+  COST_TOO_HIGH
+  "The WebSocket has 50 operations already."
+  TOO_MANY_OPERATIONS
+  "There are too many WebSockets and streams of this user, or from this address."
+  TOO_MANY_CONNECTIONS
+  """
+  No document is known here by this identifier or hash: send its text, with its hash if it is to be known
+  from then on.
+  """
+  PERSISTED_QUERY_NOT_FOUND
+  "This installation executes only documents that its operator trusts, and this is none of them."
+  DOCUMENT_NOT_TRUSTED
 }
 `, BuiltIn: false},
 	{Name: "../schema/event.graphqls", Input: `extend type Query {

@@ -131,6 +131,7 @@ var (
 	objectEffectiveMode                  = &answer.Object{Name: "EffectiveMode", Satisfies: effectiveModeImplementors}
 	objectEndOtherSessionsPayload        = &answer.Object{Name: "EndOtherSessionsPayload", Satisfies: endOtherSessionsPayloadImplementors}
 	objectEndSessionPayload              = &answer.Object{Name: "EndSessionPayload", Satisfies: endSessionPayloadImplementors}
+	objectEraseUserPayload               = &answer.Object{Name: "EraseUserPayload", Satisfies: eraseUserPayloadImplementors}
 	objectEvent                          = &answer.Object{Name: "Event", Satisfies: eventImplementors}
 	objectEventConnection                = &answer.Object{Name: "EventConnection", Satisfies: eventConnectionImplementors}
 	objectEventEdge                      = &answer.Object{Name: "EventEdge", Satisfies: eventEdgeImplementors}
@@ -335,6 +336,7 @@ func init() {
 	objectEffectiveMode.Fields = fieldsOfEffectiveMode()
 	objectEndOtherSessionsPayload.Fields = fieldsOfEndOtherSessionsPayload()
 	objectEndSessionPayload.Fields = fieldsOfEndSessionPayload()
+	objectEraseUserPayload.Fields = fieldsOfEraseUserPayload()
 	objectEvent.Fields = fieldsOfEvent()
 	objectEventConnection.Fields = fieldsOfEventConnection()
 	objectEventEdge.Fields = fieldsOfEventEdge()
@@ -810,6 +812,15 @@ func fieldsOfActor() map[string]*answer.Field {
 				ec := by.(*executionContext)
 				obj := of.(*journal.Actor)
 				v, err := ec.Resolvers.Actor().Name(ctx, obj)
+				return v, err
+			},
+		},
+		"erased": {
+			Type: typeNBoolean2bool,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				obj := of.(*journal.Actor)
+				v, err := ec.Resolvers.Actor().Erased(ctx, obj)
 				return v, err
 			},
 		},
@@ -2822,6 +2833,17 @@ func fieldsOfEndSessionPayload() map[string]*answer.Field {
 					return nil
 				}
 				return v
+			},
+		},
+	}
+}
+
+func fieldsOfEraseUserPayload() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"erasedIds": {
+			Type: typeNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserᚄ,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserᚄ(w, of.(*access.EraseUserPayload).ErasedIDs)
 			},
 		},
 	}
@@ -5231,6 +5253,20 @@ func fieldsOfMutation() map[string]*answer.Field {
 			},
 			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
 				return by.(*executionContext).field_Mutation_deleteUser_args(ctx, given)
+			},
+		},
+		"eraseUser": {
+			Type: typeNEraseUserPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEraseUserPayload,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Mutation().EraseUser(ctx, fc.Args["input"].(access.EraseUserInput))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Mutation_eraseUser_args(ctx, given)
 			},
 		},
 		"createUserGroup": {
@@ -9857,6 +9893,10 @@ var typeNEndOtherSessionsPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEn
 
 var typeNEndSessionPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEndSessionPayload = &answer.Type{NonNull: true,
 	Object: objectEndSessionPayload,
+}
+
+var typeNEraseUserPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐEraseUserPayload = &answer.Type{NonNull: true,
+	Object: objectEraseUserPayload,
 }
 
 var typeNEvent2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋjournalᚐEventᚄ = &answer.Type{NonNull: true,

@@ -59,6 +59,9 @@ func (c *chaos) newNode(ctx context.Context, number int) (n *node, err error) {
 		"CARDEA_DATABASE_URL=" + database, "CARDEA_REDIS_URL=redis://" + n.redis.address,
 		"CARDEA_ADDR=" + n.address, "CARDEA_LOG_LEVEL=info", "CARDEA_SECRETS=" + secret,
 		"CARDEA_ROLES=" + n.roles,
+		// One user asks for everything, on purpose.
+		"CARDEA_RATE=1000000:10000000", "CARDEA_RATE_ORGANIZATION=1000000:10000000",
+		"CARDEA_SOCKETS_PER_USER=100000", "CARDEA_SOCKETS_PER_ADDRESS=100000",
 	}
 	return n, nil
 }
