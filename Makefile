@@ -93,6 +93,11 @@ check-format: ## Fail if gofmt would change anything
 EMPTY_DATABASE = rm -rf .cardea/empty && \
 	env -u CARDEA_DATABASE_URL -u CARDEA_REDIS_URL $(WITH) -dir .cardea/empty --
 
+# Part of a release: from then on, CI fails if a client of that schema would break.
+.PHONY: release-schema
+release-schema: ## Make the schema the one that clients may rely on
+	cp docs/schema.graphql docs/schema.released.graphql
+
 .PHONY: check-migrations
 check-migrations: $(WITH) ## Fail if the migrations do not lead to the model
 	$(EMPTY_DATABASE) go run ent/migrate/migrations/diff.go -check
@@ -138,6 +143,10 @@ bench-timing: $(WITH) ## Compare what answers take that must not tell whether so
 .PHONY: bench-fence
 bench-fence: $(WITH) ## Measure what row-level security costs reads, in turns with and without it
 	$(WITH) -- go test -run '^$$' -bench Fence -benchtime 15x ./cmd/cardea
+
+.PHONY: bench-hostile
+bench-hostile: ## Measure what 200 hostile documents a second do to everybody else
+	go run ./internal/bench -hostile $(if $(QUICK),-quick)
 
 .PHONY: seed
 seed: .cardea/bin/cardea ## Fill a database, CARDEA_DATABASE_URL, with an organization; SIZE=bench or explain for a large one

@@ -1,13 +1,13 @@
 // The schema as tools read it: by introspection, and to generate code from.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { codegen } from '@graphql-codegen/core'
 import * as operations from '@graphql-codegen/typescript-operations'
 import * as types from '@graphql-codegen/typescript'
-import { diff } from '@graphql-inspector/core'
+import { CriticalityLevel, diff } from '@graphql-inspector/core'
 import {
   assertValidSchema, buildClientSchema, buildSchema, getIntrospectionQuery, parse, printSchema,
 } from 'graphql'
@@ -27,6 +27,36 @@ test('introspection gives a valid schema, and the one that is published', async 
     await ask(getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true, oneOf: true })))
   assertValidSchema(served)
   assert.deepEqual((await diff(buildSchema(text), buildSchema(printSchema(served)))).map((c) => c.message), [])
+})
+
+// What clients of one schema would miss in another.
+async function broken(before, after) {
+  const changes = await diff(buildSchema(before), buildSchema(after))
+  return changes.filter((c) => c.criticality.level === CriticalityLevel.Breaking).map((c) => c.message)
+}
+
+test('nothing that was released is broken', async () => {
+  const released = new URL('../../docs/schema.released.graphql', import.meta.url)
+  if (existsSync(released)) {
+    assert.deepEqual(await broken(readFileSync(released, 'utf8'), text), [])
+    return
+  }
+  const log = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8')
+  assert.doesNotMatch(log, /^## \[?v?\d/m, 'a release puts its schema into docs/schema.released.graphql: make release-schema')
+})
+
+test('what breaks clients is found', async () => {
+  for (const [was, is] of [
+    ['  viewer: Viewer!\n', '  onlooker: Viewer!\n'],
+    ['  viewer: Viewer!\n', '  viewer: Viewer\n'],
+    ['  viewer: Viewer!\n', '  viewer(at: DateTime!): Viewer!\n'],
+    ['  RATE_LIMITED\n', '  SLOW_DOWN\n'],
+  ]) {
+    assert.ok(text.includes(was), was)
+    assert.notDeepEqual(await broken(text, text.replace(was, is)), [], was)
+  }
+  const more = text.replace('  viewer: Viewer!\n', '  viewer: Viewer!\n  onlooker: Viewer\n')
+  assert.deepEqual(await broken(text, more), [])
 })
 
 test('graphql-codegen makes types of it', async () => {

@@ -75,6 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	short := flags.Bool("quick", false, "a small seed and short blocks: it works, the figures say little")
 	size := flags.String("size", "", "size of the seed, as cardea seed has it; full runs have bench")
 	only := flags.String("only", "", "regular expression of the measures to run")
+	siege := flags.Bool("hostile", false, "measure what hostile documents do to everybody else, and nothing else")
 	write := flags.String("write", "", "document to put the figures into")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -91,7 +92,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	figures, err := b.figures(ctx, *only)
+	measure := func() (string, error) { return b.figures(ctx, *only) }
+	if *siege {
+		measure = func() (string, error) { return b.siege(ctx) }
+	}
+	figures, err := measure()
 	if err != nil {
 		return err
 	}

@@ -35,11 +35,14 @@ func (b *bench) startCardea(ctx context.Context) (*program, error) {
 // benchSecret seals what is in a database of the bench alone.
 var benchSecret = base64.StdEncoding.EncodeToString(make([]byte, seal.SecretSize))
 
-// environment is Cardea's as it comes, but for the line that it would log for each request.
+// environment is Cardea's as it comes, but for the line that it would log for each request, and for
+// how much one user may ask for, since one asks for all: it is counted all the same.
 func (b *bench) environment(addr string) []string {
 	return []string{
 		"CARDEA_DATABASE_URL=" + b.services.PostgresURL, "CARDEA_REDIS_URL=" + b.services.RedisURL,
 		"CARDEA_ADDR=" + addr, "CARDEA_LOG_LEVEL=warn", "CARDEA_SECRETS=" + benchSecret,
+		"CARDEA_RATE=10000000:100000000", "CARDEA_RATE_ORGANIZATION=10000000:100000000",
+		"CARDEA_SOCKETS_PER_USER=100000", "CARDEA_SOCKETS_PER_ADDRESS=100000",
 	}
 }
 

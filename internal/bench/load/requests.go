@@ -19,7 +19,7 @@ import (
 type requests struct {
 	url, token, file, expect string
 	count                    int
-	warm                     time.Duration
+	warm, every              time.Duration
 
 	client  *http.Client
 	bodies  [][]byte
@@ -39,6 +39,7 @@ func (r *requests) flags(set *flag.FlagSet) {
 	set.StringVar(&r.file, "bodies", "", "file of bodies, one a line, that are sent in turn")
 	set.StringVar(&r.expect, "expect", `"data":{`, "text that every answer must contain")
 	set.IntVar(&r.count, "c", 1, "clients")
+	set.DurationVar(&r.every, "every", 0, "how often each client asks, at most; 0: as soon as it has its answer")
 	set.DurationVar(&r.warm, "warm", 500*time.Millisecond, "how long to ask before counting")
 }
 
@@ -69,7 +70,8 @@ func (r *requests) work(ctx context.Context) error {
 	var group errgroup.Group
 	for _, c := range r.clients {
 		group.Go(func() error {
-			for ctx.Err() == nil {
+			for next := time.Now(); ctx.Err() == nil; next = next.Add(r.every) {
+				time.Sleep(time.Until(next))
 				if err := c.ask(context.WithoutCancel(ctx)); err != nil {
 					return err
 				}
