@@ -7,6 +7,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/graph/generated"
 	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -43,11 +44,9 @@ func (r *queryResolver) Command(ctx context.Context, id typeid.Any) (*ent.Comman
 }
 
 func (r *subscriptionResolver) Command(ctx context.Context, id typeid.Any) (<-chan *ent.Command, error) {
-	command, err := narrow("id", &id, typeid.As[typeid.Command])
-	if err != nil {
-		return nil, err
-	}
-	return r.watchCommand(ctx, *command)
+	return through[*ent.Command](ctx, func() (script, *stream.Subscription, error) {
+		return r.watchCommand(ctx, id)
+	})
 }
 
 func (r *resolver) Command() generated.CommandResolver { return &commandResolver{r} }

@@ -10,6 +10,7 @@ import (
 	"github.com/cardea/cardea/graph/generated"
 	"github.com/cardea/cardea/graph/shape"
 	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -106,11 +107,9 @@ func (r *queryResolver) Doors(ctx context.Context, first *int, after *string, la
 }
 
 func (r *subscriptionResolver) Doors(ctx context.Context, ids []*typeid.Any, siteID *typeid.Any, after *string) (<-chan *shape.DoorUpdate, error) {
-	chosen, err := chooseDoors(ids, siteID)
-	if err != nil {
-		return nil, err
-	}
-	return r.watchDoors(ctx, chosen, after)
+	return through[*shape.DoorUpdate](ctx, func() (script, *stream.Subscription, error) {
+		return r.watchDoors(ctx, ids, siteID, after)
+	})
 }
 
 func (r *resolver) Door() generated.DoorResolver { return &doorResolver{r} }

@@ -38,6 +38,16 @@ func (all *connections) enter(end context.CancelCauseFunc) (leave func()) {
 	}
 }
 
+// spawn starts work that Run waits for, unless they are sent away.
+func (all *connections) spawn(work func()) bool {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if !all.draining {
+		all.gone.Go(work)
+	}
+	return !all.draining
+}
+
 // drain has every connection end that comes from now on, and returns what ends those that are open.
 func (all *connections) drain() []context.CancelCauseFunc {
 	all.mu.Lock()

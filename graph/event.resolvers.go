@@ -7,6 +7,7 @@ import (
 	"github.com/cardea/cardea/graph/generated"
 	"github.com/cardea/cardea/graph/shape"
 	"github.com/cardea/cardea/journal"
+	"github.com/cardea/cardea/stream"
 )
 
 func (r *eventResolver) Site(ctx context.Context, obj *journal.Event) (*ent.Site, error) {
@@ -46,11 +47,9 @@ func (r *queryResolver) EventTypes(ctx context.Context) ([]*journal.Type, error)
 }
 
 func (r *subscriptionResolver) Events(ctx context.Context, filter *shape.EventFilter, after *string) (<-chan *shape.EventUpdate, error) {
-	f, err := checkFilter(filter)
-	if err != nil {
-		return nil, err
-	}
-	return r.watchEvents(ctx, f, after)
+	return through[*shape.EventUpdate](ctx, func() (script, *stream.Subscription, error) {
+		return r.watchEvents(ctx, filter, after)
+	})
 }
 
 func (r *resolver) Event() generated.EventResolver { return &eventResolver{r} }

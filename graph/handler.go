@@ -39,6 +39,7 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/graph/generated"
 	"github.com/cardea/cardea/stream"
+	"github.com/cardea/cardea/typeid"
 )
 
 //go:generate go run ./generate
@@ -49,6 +50,11 @@ type metrics struct {
 	subscriptions prometheus.Gauge
 	sockets       prometheus.Gauge
 	closed        *prometheus.CounterVec
+	audiences     prometheus.Gauge
+	listening     prometheus.Gauge
+	asked         prometheus.Counter
+	executed      prometheus.Counter
+	delivered     prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer) metrics {
@@ -72,6 +78,26 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 			Name: "cardea_graph_sockets_closed_total",
 			Help: "WebSockets that ended, by our close code; 0 if the client ended it.",
 		}, []string{"code"}),
+		audiences: register.NewGauge(prometheus.GaugeOpts{
+			Name: "cardea_graph_audiences",
+			Help: "Groups of equal subscriptions, each executed as one.",
+		}),
+		listening: register.NewGauge(prometheus.GaugeOpts{
+			Name: "cardea_graph_listening",
+			Help: "Running subscriptions that are in such a group.",
+		}),
+		asked: register.NewCounter(prometheus.CounterOpts{
+			Name: "cardea_graph_audiences_asked_total",
+			Help: "Times that such a group was given an event.",
+		}),
+		executed: register.NewCounter(prometheus.CounterOpts{
+			Name: "cardea_graph_shared_executions_total",
+			Help: "Items that were executed for such a group.",
+		}),
+		delivered: register.NewCounter(prometheus.CounterOpts{
+			Name: "cardea_graph_shared_deliveries_total",
+			Help: "Items that were sent to a client of such a group.",
+		}),
 	}
 }
 
@@ -101,6 +127,9 @@ type Config struct {
 	PerUser, PerAddress int
 	// Deadline is what queries and mutations may take; 0: 10 s.
 	Deadline time.Duration
+	// Backlog is how many bytes may wait for a client that reads slower than it is sent, before it loses
+	// its connection; 0: 1 MiB.
+	Backlog int
 	// Drain is the time over which Run spreads the end of long connections; 0: at once.
 	Drain      time.Duration
 	Log        *slog.Logger
@@ -120,11 +149,15 @@ type Handler struct {
 	documents   generations[*judgement] // by their texts
 	texts       generations[string]     // by organization and hash
 	trusted     trusted
-	audience    audience
+	headcount   headcount
+	routers     routers
 }
 
 // New returns a handler. Run has to run for its long connections to end.
 func New(config Config) *Handler {
+	if config.Backlog == 0 {
+		config.Backlog = maxWaiting
+	}
 	if config.Reserve == nil {
 		config.Reserve = config.DB
 	}
@@ -141,6 +174,7 @@ func New(config Config) *Handler {
 	reserved.db = config.Reserve
 	reserved.loaders = reserved.newLoaders()
 	h.reserved = &reserved
+	h.routers.all = map[typeid.Organization]*router{}
 	h.connections.open = map[int64]context.CancelCauseFunc{}
 	schema := generated.NewSchema(generated.Config{Resolvers: h.resolver, Schema: served()})
 	h.schema = schema.Schema()
@@ -178,6 +212,9 @@ func (h *Handler) measure(
 	ctx context.Context, next graphql.OperationHandler,
 ) graphql.ResponseHandler {
 	start, kind := time.Now(), graphql.GetOperationContext(ctx).Operation.Operation
+	if op, ok := ctx.Value(operationKey).(*operation); ok && op.shows {
+		return next(ctx)
+	}
 	took := h.metrics.operations.WithLabelValues(string(kind))
 	respond := next(ctx)
 	if kind == ast.Subscription {

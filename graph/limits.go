@@ -43,8 +43,8 @@ func (c *counts[K]) take(who K, most int) (release func(), ok bool) {
 	}, true
 }
 
-// audience counts the long connections of a node.
-type audience struct {
+// headcount counts the long connections of a node.
+type headcount struct {
 	users    counts[typeid.User]
 	networks counts[netip.Prefix]
 }
@@ -61,12 +61,12 @@ func (h *Handler) fromNetwork(ctx context.Context) (release func(), ok bool) {
 	if !known {
 		return func() {}, true
 	}
-	return h.audience.networks.take(network, orDefault(h.config.PerAddress, defaultPerAddress))
+	return h.headcount.networks.take(network, orDefault(h.config.PerAddress, defaultPerAddress))
 }
 
 // ofUser counts a connection for who it is of.
 func (h *Handler) ofUser(by actor.Actor) (release func(), ok bool) {
-	return h.audience.users.take(by.User, orDefault(h.config.PerUser, defaultPerUser))
+	return h.headcount.users.take(by.User, orDefault(h.config.PerUser, defaultPerUser))
 }
 
 // networkOf is what counts as one address: of IPv6, the 64 bits that one customer is given.

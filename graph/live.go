@@ -2,55 +2,15 @@ package graph
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
-	"github.com/cardea/cardea/ent/journalhead"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
 )
-
-// operation is what a subscription's resolver and its transport share: the transport waits for what
-// the resolver started, and then reads why it ended.
-type operation struct {
-	running sync.WaitGroup
-	err     error // once running is done; nil at the natural end
-}
-
-func withOperation(ctx context.Context) (context.Context, *operation) {
-	op := new(operation)
-	return context.WithValue(ctx, operationKey, op), op
-}
-
-// flow starts what produces the items of a subscription, in a goroutine that ends with the
-// operation. Produce stops when send returns false.
-func flow[T any](
-	ctx context.Context, r *resolver, produce func(send func(T) bool) error,
-) <-chan T {
-	op := ctx.Value(operationKey).(*operation)
-	items := make(chan T)
-	op.running.Go(func() {
-		defer close(items)
-		defer func() {
-			if cause := recover(); cause != nil {
-				op.err = r.contain(ctx, cause)
-			}
-		}()
-		op.err = produce(func(item T) bool {
-			select {
-			case items <- item:
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		})
-	})
-	return items
-}
 
 // place is where in the flow of events a subscription begins: after an event and, if that is not
 // all, after the first so many updates of the next.
@@ -101,33 +61,6 @@ func (r *resolver) subscribe(ctx context.Context, from place) (*stream.Subscript
 		return nil, err
 	}
 	return sub, nil
-}
-
-// follow hands over every event until the subscription ends or each fails. When an event says that
-// the actor's rights may have changed, recheck decides first. It sees whatever was committed before
-// it, so one check is for all events up to the head of the journal.
-func (r *resolver) follow(
-	ctx context.Context, sub *stream.Subscription,
-	recheck func() error, each func(*journal.Event) error,
-) error {
-	by, _ := actor.FromContext(ctx)
-	var checked int64
-	for e := range sub.Events() {
-		if e.Sequence > checked && concerns(ctx, e) {
-			head, err := r.db.JournalHead.Query().Where(journalhead.ID(by.Organization)).Only(ctx)
-			if err != nil {
-				return fmt.Errorf("read journal head: %w", err)
-			}
-			if err := recheck(); err != nil {
-				return err
-			}
-			checked = head.Seq
-		}
-		if err := each(e); err != nil {
-			return err
-		}
-	}
-	return sub.Err()
 }
 
 // rightsEvents may change what somebody may see. Their user is whom they are about; without one,

@@ -102,7 +102,7 @@ func (p *present) unshare(doors []*ent.Door) {
 }
 
 // together shares the modes of doors while do runs.
-func (p *present) together(org typeid.Organization, doors []*ent.Door, do func() bool) bool {
+func (p *present) together(org typeid.Organization, doors []*ent.Door, do func()) {
 	p.mu.Lock()
 	p.share(org, doors)
 	p.mu.Unlock()
@@ -111,7 +111,7 @@ func (p *present) together(org typeid.Organization, doors []*ent.Door, do func()
 		p.unshare(doors)
 		p.mu.Unlock()
 	}()
-	return do()
+	do()
 }
 
 func (p *present) sharedModes(d *ent.Door) *sharedModes {

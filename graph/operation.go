@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"sync"
@@ -18,6 +17,7 @@ import (
 type task struct {
 	*socket
 	id     string
+	prefix []byte          // of the messages with its items
 	ctx    context.Context //nolint:containedctx // the task's own, which cancel ends
 	cancel context.CancelFunc
 
@@ -39,7 +39,7 @@ func (s *socket) start(m message) error {
 		return errBadMessage
 	}
 	ctx, cancel := context.WithCancel(actor.WithRequestID(s.ctx, actor.NewRequestID()))
-	op := &task{socket: s, id: m.ID, ctx: ctx, cancel: cancel}
+	op := &task{socket: s, id: m.ID, prefix: prefixOf(m.ID), ctx: ctx, cancel: cancel}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -48,19 +48,22 @@ func (s *socket) start(m message) error {
 		return errSameID
 	case len(s.operations) >= maxOperations:
 		cancel()
-		s.running.Go(func() { op.fail(op.faults(errManyRequests)) })
+		s.spawn(func() { op.finish(op.faults(errManyRequests)) })
 		return nil
 	case no != nil:
 		cancel()
-		s.running.Go(func() { op.fail(op.faults(no.fault)) })
+		s.spawn(func() { op.finish(op.faults(no.fault)) })
 		return nil
 	}
 	s.operations[m.ID] = op
-	s.running.Go(func() {
-		defer s.forget(op)
-		op.run(params)
-	})
+	s.spawn(func() { op.run(params) })
 	return nil
+}
+
+// prefixOf begins a message with an item; its payload and a brace end it.
+func prefixOf(id string) []byte {
+	text, _ := json.Marshal(id) // a string
+	return append(append([]byte(`{"id":`), text...), `,"type":"next","payload":`...)
 }
 
 // stop ends an operation at the client's wish: it hears nothing more of it and may reuse the ID.
@@ -87,12 +90,12 @@ func (s *socket) forget(op *task) {
 	}
 }
 
-// run executes the operation, as who the client is now, to its end.
+// run executes the operation, as who the client is now: to its end, or until it listens.
 func (op *task) run(params *request) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			_ = op.contain(op.ctx, cause)
-			op.fail(op.faults(internal))
+			op.finish(op.faults(internal))
 		}
 	}()
 	by, err := op.proof.renew(op.ctx, op.by)
@@ -101,17 +104,16 @@ func (op *task) run(params *request) {
 		return
 	}
 	ctx := context.WithValue(actor.NewContext(op.ctx, by), proofKey, op.proof)
-	ctx = graphql.StartOperationTrace(ctx)
-	operation, faults := op.prepare(ctx, params)
-	if len(faults) > 0 {
-		op.fail(op.refuse(ctx, operation, faults).Errors)
-		return
+	traced := graphql.StartOperationTrace(ctx)
+	operation, faults := op.prepare(traced, params)
+	switch {
+	case len(faults) > 0:
+		op.finish(op.refuse(traced, operation, faults).Errors)
+	case operation.Operation.Operation == ast.Subscription:
+		op.listen(ctx, operation, op)
+	default:
+		op.answer(traced, operation)
 	}
-	if faults := op.play(ctx, operation, op.next); len(faults) > 0 {
-		op.fail(faults)
-		return
-	}
-	op.tell(message{ID: op.id, Type: "complete"}, true)
 }
 
 func (op *task) refuseActor(err error) {
@@ -119,77 +121,71 @@ func (op *task) refuseActor(err error) {
 		op.end(errForbidden)
 		return
 	}
-	op.fail(op.faults(op.mask(op.ctx, err)))
+	op.finish(op.faults(op.mask(op.ctx, err)))
 }
 
-// play executes an operation to its end and hands over each of its responses. The faults are why it
-// did not begin, or ended early; there are none if the client has gone.
-func (h *Handler) play(
-	ctx context.Context, operation *graphql.OperationContext, next func(*graphql.Response),
-) gqlerror.List {
-	client := ctx
-	if operation.Operation.Operation == ast.Subscription {
-		h.metrics.subscriptions.Inc()
-		defer h.metrics.subscriptions.Dec()
-	} else {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, h.deadline())
-		defer cancel()
+// answer executes a query or a mutation and sends its response, when there is room for it.
+func (op *task) answer(ctx context.Context, operation *graphql.OperationContext) {
+	p, faults := op.once(ctx, operation)
+	if len(faults) == 0 {
+		op.send(op.ctx, p)
 	}
-	ctx, state := withOperation(ctx)
-	respond, inner := h.executor.DispatchOperation(ctx, operation)
-	for response := respond(inner); response != nil; response = respond(inner) {
-		if response.Data == nil {
-			return response.Errors
-		}
-		next(response)
+	op.finish(faults)
+}
+
+// once executes a query or a mutation. The faults are why it did not begin.
+func (h *Handler) once(
+	ctx context.Context, operation *graphql.OperationContext,
+) (payload, gqlerror.List) {
+	ctx, cancel := context.WithTimeout(ctx, h.deadline())
+	defer cancel()
+	respond, ctx := h.executor.DispatchOperation(ctx, operation)
+	response := respond(ctx)
+	switch {
+	case response == nil: // its time was over before
+		return nil, h.refusal(ctx, operation, ctx.Err())
+	case response.Data == nil:
+		return nil, response.Errors
 	}
-	state.running.Wait()
-	if state.err != nil && client.Err() == nil {
-		return h.refuse(ctx, operation, gqlerror.List{gqlerror.Wrap(state.err)}).Errors
+	return payloadOf(response), nil
+}
+
+func (op *task) send(ctx context.Context, p payload) bool {
+	if !op.wire.room(ctx) {
+		return false
 	}
-	return nil
+	op.offer([]payload{p})
+	return true
 }
 
-// next sends an item. What is in the response is not encoded a second time.
-func (op *task) next(response *graphql.Response) {
-	id, _ := json.Marshal(op.id)
-	var b bytes.Buffer
-	b.WriteString(`{"id":`)
-	b.Write(id)
-	b.WriteString(`,"type":"next","payload":`)
-	b.Write(encode(response))
-	b.WriteByte('}')
-	op.deliver(b.Bytes(), false)
-}
-
-// fail ends the operation with errors.
-func (op *task) fail(faults gqlerror.List) {
-	payload, _ := json.Marshal(faults)
-	op.tell(message{ID: op.id, Type: "error", Payload: payload}, true)
-}
-
-func (op *task) faults(fault access.Error) gqlerror.List {
-	return gqlerror.List{op.show(op.ctx, &gqlerror.Error{}, fault)}
-}
-
-func (op *task) tell(m message, last bool) {
-	if data, err := json.Marshal(m); err == nil {
-		op.deliver(data, last)
+// offer sends items, unless the operation or the socket has ended.
+func (op *task) offer(items []payload) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if !op.over && op.socket.ctx.Err() == nil {
+		op.wire.send(op.prefix, items...)
 	}
 }
 
-// deliver sends a message of the operation unless the operation or the socket has ended. The last
-// one frees the ID first: the client may use it again as soon as it has read it.
-func (op *task) deliver(data []byte, last bool) {
+// finish ends the operation: with faults, or as complete. It frees the ID first: the client may use it
+// again as soon as it has read that.
+func (op *task) finish(faults gqlerror.List) {
+	m := message{ID: op.id, Type: "complete"}
+	if len(faults) > 0 {
+		m.Type = "error"
+		m.Payload, _ = json.Marshal(faults) // strings, numbers and lists of them
+	}
+	text, _ := json.Marshal(m)
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if op.over || op.socket.ctx.Err() != nil {
 		return
 	}
-	if last {
-		op.over = true
-		op.forget(op)
-	}
-	op.send(data)
+	op.over = true
+	op.forget(op)
+	op.wire.text(text)
+}
+
+func (op *task) faults(fault access.Error) gqlerror.List {
+	return gqlerror.List{op.show(op.ctx, &gqlerror.Error{}, fault)}
 }

@@ -635,14 +635,19 @@ func (n narrow) Accept() (net.Conn, error) {
 }
 
 // sockets is how many sockets the handler has, by its own count.
-func (w *world) sockets() int {
+func (w *world) sockets() int { return int(w.measured("cardea_graph_sockets")) }
+
+// measured is the sum of a gauge or a counter.
+func (w *world) measured(name string) (sum float64) {
 	w.t.Helper()
 	families, err := w.registry.Gather()
 	must(w.t, err)
 	for _, family := range families {
-		if family.GetName() == "cardea_graph_sockets" {
-			return int(family.GetMetric()[0].GetGauge().GetValue())
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name {
+				sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
 		}
 	}
-	return 0
+	return sum
 }

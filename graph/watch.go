@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
@@ -92,63 +94,101 @@ func (c choice) doors(ctx context.Context, r *resolver) ([]*ent.Door, error) {
 	return found, nil
 }
 
-// doorWatch is a running subscription to doors.
+// doorWatch is the script of a subscription to doors.
 type doorWatch struct {
 	*resolver
 	choice
-	org  typeid.Organization
-	skip int64
-	was  map[typeid.Door]bool // own, before the viewer's rights changed; nil: they did not
-	send func(*shape.DoorUpdate) bool
+	org     typeid.Organization
+	skip    int64
+	was     map[typeid.Door]bool // own, before the viewer's rights changed; nil: they did not
+	opening []*ent.Door          // the present; nil if it is not to be told, or was
 }
 
-// watchDoors is the subscription "doors": authorise, join, read the present, then follow.
+// watchDoors opens the subscription "doors": authorise, join, read the present.
 func (r *resolver) watchDoors(
-	ctx context.Context, c choice, after *string,
-) (<-chan *shape.DoorUpdate, error) {
+	ctx context.Context, ids []*typeid.Any, siteID *typeid.Any, after *string,
+) (script, *stream.Subscription, error) {
+	c, err := chooseDoors(ids, siteID)
+	if err != nil {
+		return nil, nil, err
+	}
 	from, err := parsePlace(ctx, after)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sub, err := r.subscribe(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w := &doorWatch{resolver: r, choice: c, skip: from.skip}
 	w.org, _ = organization(ctx)
-	doors, err := w.doors(ctx, r)
+	w.opening, err = w.doors(ctx, r)
 	if err == nil {
 		err = w.learnOwn(ctx)
 	}
 	if err != nil {
 		sub.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	if after != nil {
-		doors = nil
+		w.opening = nil
 	}
-	return flow(ctx, r, func(send func(*shape.DoorUpdate) bool) error {
-		defer sub.Close()
-		w.send = send
-		if !w.sendPresent(place{after: sub.After()}.cursor(w.org), doors) {
-			return ctx.Err()
-		}
-		doors = nil // a subscription may last for days
-		return r.follow(ctx, sub, func() error { return w.recheck(ctx) },
-			func(e *journal.Event) error { return w.tell(ctx, e) })
-	}), nil
+	return w, sub, nil
 }
 
-// sendPresent sends each door as it is. Their modes are decided together.
-func (w *doorWatch) sendPresent(cursor string, doors []*ent.Door) bool {
-	return w.present.together(w.org, doors, func() bool {
+// begin sends each door as it is. Their modes are decided together.
+func (w *doorWatch) begin(_ context.Context, after int64, send func(any) bool) error {
+	cursor, doors := place{after: after}.cursor(w.org), w.opening
+	w.opening = nil // a subscription may last for days
+	w.present.together(w.org, doors, func() {
 		for _, d := range doors {
-			if !w.send(&shape.DoorUpdate{Cursor: cursor, DoorID: d.ID, Door: d}) {
-				return false
+			if !send(&shape.DoorUpdate{Cursor: cursor, DoorID: d.ID, Door: d}) {
+				return
 			}
 		}
-		return true
 	})
+	return nil
+}
+
+// share implements script. What the viewer sees tells subscriptions apart; to have it learnt anew is to
+// be alone.
+func (w *doorWatch) share() (shared, bool) {
+	if w.skip > 0 || w.was != nil {
+		return shared{}, false
+	}
+	alike := &doorWatch{resolver: w.resolver, choice: w.choice, org: w.org}
+	return shared{script: alike, topics: append(w.topics(), someDoors{}), view: w.view()}, true
+}
+
+// topics are of the events that may be of a chosen door.
+func (c choice) topics() (all []topic) {
+	switch {
+	case c.ids != nil:
+		for _, id := range c.ids {
+			all = append(all, id)
+		}
+	case c.own != nil:
+		for id := range c.own {
+			all = append(all, id)
+		}
+	case c.site != nil:
+		all = append(all, *c.site)
+	default:
+		all = append(all, anyDoor{})
+	}
+	return all
+}
+
+// view writes what the viewer may see, so that what is equal is equal.
+func (c choice) view() string {
+	if c.own == nil {
+		return ""
+	}
+	var text strings.Builder
+	for _, id := range slices.SortedFunc(maps.Keys(c.own), compareDoors) {
+		text.WriteString(id.String())
+	}
+	return text.String() + "."
 }
 
 // recheck fails if the viewer may no longer watch what they chose.
@@ -187,29 +227,28 @@ func (w *doorWatch) learnOwn(ctx context.Context) error {
 	return nil
 }
 
-// tell sends an update for each chosen door that the event is about. Their cursors differ, so that
+// tell returns an update for each chosen door that the event is about. Their cursors differ, so that
 // who stops between two of them resumes between them.
-func (w *doorWatch) tell(ctx context.Context, e *journal.Event) error {
+func (w *doorWatch) tell(ctx context.Context, e *journal.Event) ([]any, error) {
 	concerned, err := w.concerned(ctx, e)
 	if err == nil && w.was != nil {
 		concerned, err = w.turned(ctx, concerned)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	skip := min(w.skip, int64(len(concerned)))
 	w.skip = 0 // it was for the first event only
+	items := make([]any, 0, len(concerned))
 	for i, update := range concerned[skip:] {
 		at := place{after: e.Sequence - 1, skip: skip + int64(i) + 1}
 		if at.skip == int64(len(concerned)) {
 			at = place{after: e.Sequence}
 		}
 		update.Cursor, update.Event = at.cursor(w.org), e
-		if !w.send(update) {
-			return ctx.Err()
-		}
+		items = append(items, update)
 	}
-	return nil
+	return items, nil
 }
 
 // concerned is an update for each of the chosen doors that an event is about, in a fixed order. A
@@ -294,78 +333,135 @@ func readIDs(ctx context.Context, q *ent.DoorQuery) ([]typeid.Door, error) {
 	return ids, nil
 }
 
-// watchEvents is the subscription "events".
+// eventWatch is the script of a subscription to events.
+type eventWatch struct {
+	filter *shape.EventFilter
+	topic  []topic
+}
+
+// watchEvents opens the subscription "events".
 func (r *resolver) watchEvents(
-	ctx context.Context, f *shape.EventFilter, after *string,
-) (<-chan *shape.EventUpdate, error) {
+	ctx context.Context, filter *shape.EventFilter, after *string,
+) (script, *stream.Subscription, error) {
+	f, err := checkFilter(filter)
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := access.Authorize(ctx, access.ReadEvents); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	from, err := parsePlace(ctx, after)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sub, err := r.subscribe(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return flow(ctx, r, func(send func(*shape.EventUpdate) bool) error {
-		defer sub.Close()
-		return r.follow(ctx, sub, func() error { return stillEntitled(ctx) },
-			func(e *journal.Event) error {
-				at := place{after: e.Sequence}.cursor(e.Organization)
-				if access.SeesEvent(ctx, e) && matches(f, e) && !send(&shape.EventUpdate{Cursor: at, Event: e}) {
-					return ctx.Err()
-				}
-				return nil
-			})
-	}), nil
+	return &eventWatch{filter: f, topic: eventTopics(ctx, f)}, sub, nil
+}
+
+// eventTopics are the topics of whichever criterion is likely to find the fewest events.
+func eventTopics(ctx context.Context, f *shape.EventFilter) []topic {
+	by, _ := actor.FromContext(ctx)
+	switch {
+	case f.DoorIDs != nil:
+		return topics(f.DoorIDs)
+	case f.UserIDs != nil:
+		return topics(f.UserIDs)
+	case f.SiteIDs != nil:
+		return topics(f.SiteIDs)
+	case f.Types != nil:
+		return topics(f.Types)
+	case access.Everywhere(ctx, access.ReadEvents):
+		return []topic{everything{}}
+	case by.Confined:
+		return topics(by.Sites)
+	}
+	return append(topics(by.Sites), by.User) // see access.SeesEvent
+}
+
+func topics[T any](values []T) []topic {
+	all := make([]topic, len(values))
+	for i, v := range values {
+		all[i] = v
+	}
+	return all
+}
+
+func (*eventWatch) begin(context.Context, int64, func(any) bool) error { return nil }
+
+func (*eventWatch) recheck(ctx context.Context) error { return stillEntitled(ctx) }
+
+func (w *eventWatch) tell(ctx context.Context, e *journal.Event) ([]any, error) {
+	if !access.SeesEvent(ctx, e) || !matches(w.filter, e) {
+		return nil, nil
+	}
+	at := place{after: e.Sequence}.cursor(e.Organization)
+	return []any{&shape.EventUpdate{Cursor: at, Event: e}}, nil
+}
+
+func (w *eventWatch) share() (shared, bool) {
+	return shared{script: w, topics: w.topic}, true
 }
 
 // errEnded stops following a command that has ended.
 var errEnded = errors.New("command has ended")
 
-// watchCommand is the subscription "command".
+// commandWatch is the script of a subscription to a command. It knows how far it has told, and lasts no
+// longer than the command, so it is not shared.
+type commandWatch struct {
+	*resolver
+	last *ent.Command
+}
+
+// watchCommand opens the subscription "command".
 func (r *resolver) watchCommand(
-	ctx context.Context, id typeid.Command,
-) (<-chan *ent.Command, error) {
+	ctx context.Context, named typeid.Any,
+) (script, *stream.Subscription, error) {
+	id, err := typeid.As[typeid.Command](named)
+	if err != nil {
+		return nil, nil, badInput("id", err.Error())
+	}
 	sub, err := r.subscribe(ctx, place{after: stream.Live})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := r.readCommand(ctx, id)
 	if err != nil {
 		sub.Close()
+		return nil, nil, err
+	}
+	return &commandWatch{resolver: r, last: c}, sub, nil
+}
+
+func (w *commandWatch) begin(_ context.Context, _ int64, send func(any) bool) error {
+	if send(w.last) && w.last.EndedAt != nil {
+		return errEnded
+	}
+	return nil
+}
+
+func (*commandWatch) recheck(ctx context.Context) error { return stillEntitled(ctx) }
+
+func (w *commandWatch) tell(ctx context.Context, e *journal.Event) (items []any, err error) {
+	if e.Command != w.last.ID {
+		return nil, nil
+	}
+	c, err := w.readCommand(ctx, e.Command)
+	if err != nil {
 		return nil, err
 	}
-	return flow(ctx, r, func(send func(*ent.Command) bool) error {
-		defer sub.Close()
-		if !send(c) || c.EndedAt != nil {
-			return ctx.Err()
-		}
-		err := r.follow(ctx, sub, func() error { return stillEntitled(ctx) },
-			func(e *journal.Event) error {
-				if e.Command != id {
-					return nil
-				}
-				last := c.Stage
-				if c, err = r.readCommand(ctx, id); err != nil {
-					return err
-				}
-				switch {
-				case c.Stage != last && !send(c):
-					return ctx.Err()
-				case c.EndedAt != nil:
-					return errEnded
-				}
-				return nil
-			})
-		if errors.Is(err, errEnded) {
-			return nil
-		}
-		return err
-	}), nil
+	if c.Stage != w.last.Stage {
+		items = append(items, c)
+	}
+	if w.last = c; c.EndedAt != nil {
+		err = errEnded
+	}
+	return items, err
 }
+
+func (*commandWatch) share() (shared, bool) { return shared{}, false }
 
 func (r *resolver) readCommand(ctx context.Context, id typeid.Command) (*ent.Command, error) {
 	q, err := r.readCommands(ctx)

@@ -16,9 +16,9 @@ import (
 	"github.com/cardea/cardea/actor"
 )
 
-// The protocol graphql-transport-ws. A socket has one reader, this handler; one goroutine that
-// pings and, at the end, closes; and one goroutine for each operation. Every write has a deadline, so a
-// client that does not read loses its socket and holds up nobody.
+// The protocol graphql-transport-ws. A socket has one goroutine, which reads; net/http's is let go, with
+// all that it holds for a request. An operation has one until it is answered or, as a subscription,
+// listens with others. Nobody waits for a client that does not read: it loses its socket (wire.go).
 
 const (
 	subprotocol   = "graphql-transport-ws"
@@ -71,6 +71,8 @@ type message struct {
 // socket is a connection's state.
 type socket struct {
 	*Handler
+	crew
+	wire *wire
 	conn *websocket.Conn
 	ctx  context.Context         //nolint:containedctx // the socket's own, which end ends
 	end  context.CancelCauseFunc // the first cause counts
@@ -80,9 +82,9 @@ type socket struct {
 	ready bool // connection_init was accepted; the reader's own
 
 	leave      func() // counted for its user
-	running    sync.WaitGroup
 	mu         sync.Mutex
 	operations map[string]*task
+	pinging    *time.Timer
 }
 
 func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
@@ -91,61 +93,87 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		h.refuseRequest(w, r, typeJSON, tooManyConnections)
 		return
 	}
-	defer leave()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	under := &wire{most: h.config.Backlog}
+	conn, err := websocket.Accept(upgrading{w, under}, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol}, OriginPatterns: h.config.Origins,
 	})
 	if err != nil {
+		leave()
 		return // Accept has answered
 	}
-	ctx, end := context.WithCancelCause(r.Context())
+	ctx, end := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	under.fail = func() { end(errSlow) }
 	s := &socket{
-		Handler: h, conn: conn, ctx: ctx, end: end, operations: map[string]*task{}, leave: func() {},
+		Handler: h, wire: under, conn: conn, ctx: ctx, end: end, operations: map[string]*task{},
+		leave: func() {},
 		proof: proof{
 			authenticate: h.config.Authenticate, token: bearer(r.Header.Get("Authorization")),
 			ending: &ending{end: end},
 		},
 	}
-	defer s.proof.ending.stop()
 	if conn.Subprotocol() != subprotocol {
 		end(errSubprotocol)
 	}
-	defer h.connections.enter(end)()
+	gone := h.connections.enter(end)
 	h.metrics.sockets.Inc()
-	defer h.metrics.sockets.Dec()
-	defer func() { s.leave() }()
-	s.run()
+	go func() {
+		defer leave()
+		defer gone()
+		defer h.metrics.sockets.Dec()
+		defer func() { s.leave() }()
+		s.run()
+	}()
 }
 
 // run serves the socket until it ends, and returns when all that it started has.
 func (s *socket) run() {
+	defer s.proof.ending.stop()
 	s.conn.SetReadLimit(maxMessage)
-	var watched sync.WaitGroup
-	watched.Go(s.watch)
+	closed := make(chan struct{})
+	context.AfterFunc(s.ctx, func() { defer close(closed); s.close() })
 	waiting := time.AfterFunc(initTimeout, func() { s.end(errInitTimeout) })
 	defer waiting.Stop()
+	s.pingLater()
 	s.read(waiting)
 	s.end(errGone)
-	s.running.Wait()
-	watched.Wait()
+	<-closed
+	s.pingNoMore()
+	s.wait()
+	s.wire.flushing.Wait()
 }
 
-// watch pings the client and, when the socket's context ends, closes the connection with the cause,
-// which ends the reader.
-func (s *socket) watch() {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
-	for s.ctx.Err() == nil {
-		select {
-		case <-s.ctx.Done():
-		case <-tick.C:
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), pongTimeout)
-			if s.conn.Ping(ctx) != nil {
-				s.end(errSlow)
-			}
-			cancel()
-		}
+// pingLater asks the client, some time from now, whether it is there.
+func (s *socket) pingLater() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ctx.Err() != nil:
+	case s.pinging == nil:
+		s.pinging = time.AfterFunc(pingEvery, func() { s.spawn(s.ping) })
+	default:
+		s.pinging.Reset(pingEvery)
 	}
+}
+
+func (s *socket) pingNoMore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pinging != nil {
+		s.pinging.Stop()
+	}
+}
+
+func (s *socket) ping() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), pongTimeout)
+	defer cancel()
+	if s.conn.Ping(ctx) != nil {
+		s.end(errSlow)
+	}
+	s.pingLater()
+}
+
+// close closes the connection with the cause of the socket's end, which ends the reader.
+func (s *socket) close() {
 	cause := errDraining // of a context that ended above us
 	_ = errors.As(context.Cause(s.ctx), &cause)
 	s.metrics.closed.WithLabelValues(strconv.Itoa(int(cause.code))).Inc()
@@ -246,17 +274,8 @@ func (s *socket) init(payload json.RawMessage) error {
 // write sends a message, unless the socket has ended.
 func (s *socket) write(m message) {
 	data, err := json.Marshal(m)
-	if err != nil || s.ctx.Err() != nil {
-		return
-	}
-	s.send(data)
-}
-
-func (s *socket) send(data []byte) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), writeTimeout)
-	defer cancel()
-	if s.conn.Write(ctx, websocket.MessageText, data) != nil {
-		s.end(errSlow)
+	if err == nil && s.ctx.Err() == nil {
+		s.wire.text(data)
 	}
 }
 

@@ -1,0 +1,279 @@
+package graph_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
+	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/typeid"
+)
+
+// TestEqualSubscriptionsAreOne: whoever may see the same and asks for the same shares one execution of
+// each event, whichever user they are and by whatever they came; each hears of it once, by their own ID.
+func TestEqualSubscriptionsAreOne(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	site := w.site(w.admin, "Harbour")
+	dev, gate := w.device(w.admin, site), w.door(w.admin, site, "Gate")
+	w.bind(w.admin, gate, dev, 1)
+	l := w.connect(w.admin, dev.ID)
+	people := []person{w.administrator(1), w.signIn(w.administrator(2)), w.administrator(3)}
+	var clients []*client
+	for i := range 12 {
+		c := w.connectAs(people[i%len(people)])
+		for _, id := range []string{fmt.Sprint("s", i), `a "quoted" one`} {
+			c.start(id, watch, vars{"ids": []any{gate.ID}})
+			c.expect(id, "Gate: present")
+		}
+		clients = append(clients, c)
+	}
+	w.listening(24)
+	equal(t, w.measured("cardea_graph_audiences"), 1)
+	for round := range 3 {
+		w.report(l, access.Report{Port: 1, Type: "door.opened"})
+		for i, c := range clients {
+			got := map[string]bool{}
+			for range 2 {
+				f := c.read()
+				equal(t, dig(t, decode(t, f), "doors.event.type"), any("door.opened"))
+				got[f.ID] = true
+			}
+			equal(t, got[fmt.Sprint("s", i)] && got[`a "quoted" one`], true)
+		}
+		equal(t, w.measured("cardea_graph_shared_executions_total"), float64(round+1))
+		equal(t, w.measured("cardea_graph_shared_deliveries_total"), float64(24*(round+1)))
+	}
+}
+
+// listening waits until so many subscriptions need no goroutine of their own.
+func (w *world) listening(count int) {
+	w.t.Helper()
+	deadline := time.After(patience)
+	for int(w.measured("cardea_graph_listening")) != count {
+		select {
+		case <-deadline:
+			w.t.Fatalf("%v listen, not %d", w.measured("cardea_graph_listening"), count)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// TestOneLeavesTheOthersStay: an audience goes on without somebody whose rights have changed.
+func TestOneLeavesTheOthersStay(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	gate := w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
+	one, other := w.administrator(1), w.administrator(2)
+	leaves, stays := w.connectAs(one), w.connectAs(other)
+	for _, c := range []*client{leaves, stays} {
+		c.start("s", watch)
+		c.expect("s", "Gate: present")
+	}
+	w.listening(2)
+	equal(t, w.measured("cardea_graph_audiences"), 1)
+	auditor := actor.RoleAuditor
+	_, err := w.access.UpdateUser(w.admin.ctx, access.UpdateUserInput{ID: one.user.ID, Role: &auditor})
+	must(t, err)
+	w.rename(gate, "Main gate")
+	equal(t, leaves.failed("s"), "FORBIDDEN")
+	stays.expect("s", "Main gate: door.updated")
+	leaves.quiet()
+	leaves.start("s", watch)
+	leaves.expect("s", "Main gate: present")
+	w.listening(2)
+	equal(t, w.measured("cardea_graph_audiences"), 2) // an auditor's rights are others
+	w.rename(gate, "Gate")
+	leaves.expect("s", "Gate: door.updated")
+	stays.expect("s", "Gate: door.updated")
+}
+
+// somebody makes a person with random rights: any role, and a token that may be narrowed in scope and to
+// sites.
+func (w *world) somebody(r *rand.Rand, number int, sites []*ent.Site, doors []*ent.Door) person {
+	w.t.Helper()
+	role := []actor.Role{actor.RoleOwner, actor.RoleAdmin, actor.RoleAuditor, actor.RoleManager,
+		actor.RoleMember}[r.IntN(5)]
+	in := access.CreateUserInput{Name: fmt.Sprint("Shift ", number), Role: &role,
+		Email: fmt.Sprintf("shift%d@example.com", number)}
+	if role == actor.RoleManager {
+		in.SiteIDs = []typeid.Site{sites[r.IntN(len(sites))].ID}
+	}
+	u := done(w.access.CreateUser(w.admin.ctx, in)).User
+	for _, d := range doors {
+		if r.IntN(3) == 0 {
+			w.key(w.admin, u, d)
+		}
+	}
+	token := access.CreateAPITokenInput{Name: "phone", UserID: &u.ID}
+	if r.IntN(2) == 0 {
+		token.Scopes = []actor.Scope{}
+		for _, s := range []actor.Scope{"doors:read", "events:read", "sites:read", "devices:read",
+			"users:read"} {
+			if r.IntN(4) > 0 {
+				token.Scopes = append(token.Scopes, s)
+			}
+		}
+	}
+	if r.IntN(4) == 0 && role != actor.RoleMember {
+		token.SiteIDs = []typeid.Site{sites[r.IntN(len(sites))].ID}
+	}
+	if token.Scopes != nil && len(token.Scopes) == 0 {
+		token.Scopes = nil
+	}
+	made := done(w.access.CreateAPIToken(w.admin.ctx, token))
+	return person{user: u, token: made.Token, secret: made.Secret}
+}
+
+// The fields of subscriptions that are impersonal, and that not everybody may read.
+const (
+	doorFields = `cursor doorId door { name lockState position isStale effectiveMode { mode cause }
+		site { name timeZone } device { name connectivity } }
+		event { sequence type actor { kind id name } site { name } data }`
+	eventFields = `cursor event { sequence type outcome severity actor { kind id name } data
+		site { name } door { id } device { name } }`
+)
+
+// TestSharedIsWhatEachWouldSee: whatever somebody's rights are, what they hear together with others is,
+// to the byte but for request IDs, what they hear of the same events alone, when they replay them.
+func TestSharedIsWhatEachWouldSee(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	w := setup(t)
+	sites := []*ent.Site{w.site(w.admin, "Harbour"), w.site(w.admin, "Hill")}
+	dev := w.device(w.admin, sites[0])
+	var doors []*ent.Door
+	for i, name := range []string{"Gate", "Cellar", "Quay", "Hut"} {
+		doors = append(doors, w.door(w.admin, sites[i%2], name))
+	}
+	w.bind(w.admin, doors[0], dev, 1)
+	w.bind(w.admin, doors[2], dev, 2)
+	l := w.connect(w.admin, dev.ID)
+	var people []person
+	for i := range 14 {
+		people = append(people, w.somebody(r, i, sites, doors))
+	}
+	people = append(people, w.admin, w.signIn(w.admin))
+	start := vars{"after": w.now(w.admin)}
+	const asDoors = `subscription($after: Cursor) { doors(after: $after) { ` + doorFields + ` } }`
+	const asEvents = `subscription($after: Cursor) { events(after: $after) { ` + eventFields + ` } }`
+	sockets := make([]*client, len(people))
+	refused := map[string]bool{}
+	for i, p := range people {
+		sockets[i] = w.connectAs(p)
+		for id, document := range map[string]string{"doors": asDoors, "events": asEvents} {
+			sockets[i].start(id, document, start)
+			// It listens or is refused before the answer to what is asked next.
+			refused[fmt.Sprint(i, id)] = !w.may(p, id)
+			if refused[fmt.Sprint(i, id)] {
+				equal(t, sockets[i].failed(id), "FORBIDDEN")
+			}
+		}
+	}
+	w.listening(2*len(people) - count(refused))
+	alone := int(w.measured("cardea_graph_listening"))
+	together := int(w.measured("cardea_graph_audiences"))
+	if together >= alone {
+		t.Errorf("%d subscriptions share %d executions", alone, together)
+	}
+	for range 30 {
+		switch d := doors[r.IntN(len(doors))]; r.IntN(3) {
+		case 0:
+			w.rename(d, fmt.Sprint("Door ", r.IntN(1000), d.ID))
+		case 1:
+			w.report(l, access.Report{Port: 1 + r.IntN(2), Type: "lock.unlocked", LockState: "UNLOCKED"})
+		default:
+			w.report(l, access.Report{Port: 1 + r.IntN(2), Type: "door.opened", Position: "OPEN"})
+		}
+	}
+	for i, d := range doors {
+		w.rename(d, fmt.Sprint("Last ", i))
+	}
+	for i, p := range people {
+		want, heard := map[string][]string{}, map[string][]string{}
+		for _, id := range []string{"doors", "events"} {
+			if refused[fmt.Sprint(i, id)] {
+				continue
+			}
+			last := w.newest(p, id)
+			c := w.connectAs(p)
+			document := map[string]string{"doors": asDoors, "events": asEvents}[id]
+			c.start(id, document, start)
+			want[id] = c.until(id, last)
+		}
+		for len(heard["doors"]) < len(want["doors"]) || len(heard["events"]) < len(want["events"]) {
+			f := sockets[i].read()
+			heard[f.ID] = append(heard[f.ID], bare(f))
+		}
+		sockets[i].quiet()
+		for id := range want {
+			for n := range want[id] {
+				equal(t, heard[id][n], want[id][n])
+			}
+		}
+	}
+}
+
+func count(set map[string]bool) (n int) {
+	for _, is := range set {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// may says whether somebody may watch doors, or events.
+func (w *world) may(p person, what string) bool {
+	w.t.Helper()
+	query := map[string]string{
+		"doors": `{ doors(first: 1) { nodes { id } } }`, "events": `{ auditLog(first: 1) { nodes { id } } }`}
+	return !w.ask(p, query[what]).has("FORBIDDEN")
+}
+
+// newest is the number of the newest event that a subscription of somebody's tells of, or 0.
+func (w *world) newest(p person, what string) float64 {
+	w.t.Helper()
+	if what == "events" {
+		found := w.ask(p, `{ auditLog(first: 1) { nodes { sequence } } }`).ok().at("auditLog.nodes").([]any)
+		if len(found) == 0 {
+			return 0
+		}
+		return dig(w.t, found[0].(map[string]any), "sequence").(float64)
+	}
+	own := map[string]bool{}
+	for _, n := range w.ask(p, `{ doors { nodes { id } } }`).ok().at("doors.nodes").([]any) {
+		own[dig(w.t, n.(map[string]any), "id").(string)] = true
+	}
+	log := w.ask(w.admin, `{ auditLog(first: 100) { nodes { sequence type door { id } } } }`).ok()
+	for _, n := range log.at("auditLog.nodes").([]any) {
+		event := n.(map[string]any)
+		if d, ok := event["door"].(map[string]any); ok && own[d["id"].(string)] {
+			return event["sequence"].(float64)
+		}
+	}
+	return 0
+}
+
+// until reads items of a subscription to the one that tells of an event; none if that is 0.
+func (c *client) until(id string, last float64) (items []string) {
+	c.t.Helper()
+	for at := 0.0; at < last; {
+		f := c.read()
+		equal(c.t, f.ID, id)
+		data := decode(c.t, f)
+		at = dig(c.t, data, id+".event.sequence").(float64)
+		items = append(items, bare(f))
+	}
+	return items
+}
+
+var requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
+
+func bare(f frame) string { return requestID.ReplaceAllString(string(f.Payload), "") }
