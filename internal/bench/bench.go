@@ -115,7 +115,7 @@ func (b *bench) busy(ctx context.Context, wanted *regexp.Regexp) (all []measured
 	if err != nil {
 		return nil, err
 	}
-	contests := slices.Concat(requests, []contest{unlock}, b.reports(s), b.fanout(s))
+	contests := slices.Concat(requests, []contest{unlock}, b.reports(s), b.fanouts(s))
 	return b.measureAll(ctx, contests, wanted)
 }
 

@@ -29,11 +29,14 @@ type world struct {
 	Admin        typeid.User         `json:"adminId"`
 	Token        string              `json:"token"`
 	Doors        []typeid.Door       `json:"doorIds"` // each bound to the device of its place
+	Many         []typeid.Door       `json:"manyIds"` // of the same devices, at their further ports
 	Devices      int                 `json:"devices"` // how many devices.json holds
 }
 
-// reporters is how many devices have a door.
-const reporters = 50
+const (
+	reporters = 50 // devices that have doors
+	ports     = 20 // further doors of each of those
+)
 
 // prepare opens the database and sees to it that it holds the seed and the world.
 func (b *bench) prepare(ctx context.Context) (err error) {
@@ -68,7 +71,7 @@ func (b *bench) findWorld(ctx context.Context, s *access.Service) (bool, error) 
 	if err := json.Unmarshal(text, &b.world); err != nil {
 		return false, fmt.Errorf("read the world: %w", err)
 	}
-	if b.world.Devices < b.scale.connections {
+	if b.world.Devices < b.scale.connections || len(b.world.Many) != reporters*ports {
 		return false, nil
 	}
 	if _, err := b.db.ExecContext(ctx, `SELECT FROM api_tokens LIMIT 0`); err != nil {
@@ -135,7 +138,8 @@ func (b *bench) makeWorld(ctx context.Context, s *access.Service) error {
 	}
 	b.world = world{
 		Organization: first.organization, Site: first.site, Admin: first.admin, Token: token.Secret,
-		Doors: make([]typeid.Door, reporters), Devices: b.scale.connections,
+		Doors: make([]typeid.Door, reporters), Many: make([]typeid.Door, reporters*ports),
+		Devices: b.scale.connections,
 	}
 	devices := make([]sim.Identity, b.world.Devices)
 	group, together := errgroup.WithContext(ctx)
@@ -147,7 +151,7 @@ func (b *bench) makeWorld(ctx context.Context, s *access.Service) error {
 				return err
 			}
 			if devices[i], err = enrol(together, s, first, i); err == nil {
-				b.world.Doors[i], err = hang(together, s, first, devices[i].Device, i)
+				err = b.hangAll(together, s, first, devices[i].Device, i)
 			}
 			return err
 		})
@@ -200,17 +204,33 @@ func enrol(ctx context.Context, s *access.Service, t tenant, n int) (sim.Identit
 	}, err
 }
 
-// hang makes a door and binds it to a device's first port.
-func hang(
+// hangAll makes a device's doors.
+func (b *bench) hangAll(
 	ctx context.Context, s *access.Service, t tenant, device typeid.Device, n int,
+) (err error) {
+	name := fmt.Sprintf("Bench door %02d", n+1)
+	if b.world.Doors[n], err = hang(ctx, s, t, device, name, 1); err != nil {
+		return err
+	}
+	for i := range ports {
+		b.world.Many[n*ports+i], err = hang(ctx, s, t, device, fmt.Sprintf("%s.%02d", name, i), 2+i)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hang makes a door and binds it to a device's port.
+func hang(
+	ctx context.Context, s *access.Service, t tenant, device typeid.Device, name string, port int,
 ) (typeid.Door, error) {
 	ctx = t.context(ctx)
-	made, err := s.CreateDoor(ctx,
-		access.CreateDoorInput{SiteID: t.site, Name: fmt.Sprintf("Bench door %02d", n+1)})
+	made, err := s.CreateDoor(ctx, access.CreateDoorInput{SiteID: t.site, Name: name})
 	if err != nil {
 		return typeid.Door{}, err
 	}
-	_, err = s.BindDoor(ctx, access.BindDoorInput{DoorID: made.Door.ID, DeviceID: device, Port: 1})
+	_, err = s.BindDoor(ctx, access.BindDoorInput{DoorID: made.Door.ID, DeviceID: device, Port: port})
 	return made.Door.ID, err
 }
 

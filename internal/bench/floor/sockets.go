@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -164,12 +165,13 @@ func readReport(ctx context.Context, conn *websocket.Conn) (*devicelink.Report, 
 	return report, nil
 }
 
-// audience is who listens: one queue and one writer for each connection.
+// audience is who listens, by topic: one queue and one writer for each connection.
 type audience struct {
 	mu     sync.Mutex
-	queues map[chan []byte]bool
+	queues map[string]map[chan []byte]bool
 }
 
+// listen takes the topics from the URL; without any it is the one that has no name.
 func (a *audience) listen(w http.ResponseWriter, r *http.Request) {
 	conn, ok := accept(w, r)
 	if !ok {
@@ -177,17 +179,9 @@ func (a *audience) listen(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	queue := make(chan []byte, 256)
-	a.mu.Lock()
-	if a.queues == nil {
-		a.queues = map[chan []byte]bool{}
-	}
-	a.queues[queue] = true
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		delete(a.queues, queue)
-		a.mu.Unlock()
-	}()
+	topics := strings.Split(r.URL.Query().Get("topics"), ",")
+	a.join(queue, topics)
+	defer a.leave(queue, topics)
 	ctx := conn.CloseRead(r.Context())
 	for {
 		select {
@@ -201,14 +195,40 @@ func (a *audience) listen(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (a *audience) join(queue chan []byte, topics []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.queues == nil {
+		a.queues = map[string]map[chan []byte]bool{}
+	}
+	for _, topic := range topics {
+		if a.queues[topic] == nil {
+			a.queues[topic] = map[chan []byte]bool{}
+		}
+		a.queues[topic][queue] = true
+	}
+}
+
+func (a *audience) leave(queue chan []byte, topics []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, topic := range topics {
+		delete(a.queues[topic], queue)
+	}
+}
+
 // publish sends a message to all who listen for each report that comes: it says when that happened,
-// and is as long as the URL gives as size.
+// and is as long as the URL gives as size. With a number of ports in the URL, each port of each link is
+// a topic.
 func (a *audience) publish(w http.ResponseWriter, r *http.Request) {
-	size, err := strconv.Atoi(r.URL.Query().Get("size"))
+	given := r.URL.Query()
+	size, err := strconv.Atoi(given.Get("size"))
 	if err != nil {
 		http.Error(w, "size must be a number", http.StatusBadRequest)
 		return
 	}
+	ports, _ := strconv.Atoi(given.Get("ports"))
+	link, _ := strconv.Atoi(given.Get("link"))
 	conn, ok := accept(w, r)
 	if !ok {
 		return
@@ -219,18 +239,22 @@ func (a *audience) publish(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
+		topic := ""
+		if ports > 0 {
+			topic = strconv.Itoa(link*ports + report.Port - 2)
+		}
 		text := fmt.Appendf(nil, `{"occurredAt":"%s","pad":"`, instant(report.At))
 		text = append(text, bytes.Repeat([]byte("."), max(0, size-len(text)-2))...)
-		a.send(append(text, `"}`...))
+		a.send(topic, append(text, `"}`...))
 	}
 }
 
 // send leaves out whoever is too far behind: with a queue of this length nobody is, or the figures
 // show fewer deliveries.
-func (a *audience) send(text []byte) {
+func (a *audience) send(topic string, text []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for queue := range a.queues {
+	for queue := range a.queues[topic] {
 		select {
 		case queue <- text:
 		default:

@@ -23,6 +23,7 @@ type device struct {
 
 	mu       sync.Mutex
 	sequence int64
+	ports    int         // that report in turn, from the second on; 0: the first does
 	sent     []time.Time // when, of the reports on the way; a ring by sequence
 	acked    int64
 	room     chan struct{} // told after an acknowledgement
@@ -120,12 +121,16 @@ func (d *device) log(entry func(sequence int64, at time.Time) devicelink.Frame) 
 	return d.write(context.Background(), frame)
 }
 
-// report tells that the door at the first port was opened or, every other time, closed.
+// report tells that a door was opened or, every other time, closed.
 func (d *device) report() error {
 	return d.log(func(sequence int64, at time.Time) devicelink.Frame {
 		r := devicelink.Report{Sequence: sequence, At: at, Port: 1, Event: "door.opened"}
 		r.Position = door.PositionOPEN
-		if sequence%2 == 0 {
+		turn := sequence
+		if d.ports > 0 {
+			r.Port, turn = 2+int(sequence)%d.ports, sequence/int64(d.ports)
+		}
+		if turn%2 == 0 {
 			r.Event, r.Position = "door.closed", door.PositionCLOSED
 		}
 		return &r

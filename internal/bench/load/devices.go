@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,16 +24,18 @@ type devices struct {
 	count     int
 	rate      float64
 	window    int
+	ports     int
 
 	linked []*device
 	lost   chan error
 }
 
 func (d *devices) flags(set *flag.FlagSet) {
-	set.StringVar(&d.url, "url", "http://localhost:8080", "the server; without identities, the whole URL")
+	set.StringVar(&d.url, "url", "http://localhost:8080", "the server; without identities, the whole URL, with {link} for which one")
 	set.StringVar(&d.file, "identities", "", "file of enrolled devices, as cardea sim keeps them")
 	set.IntVar(&d.count, "n", 1, "devices")
 	set.Float64Var(&d.rate, "rate", 0, "reports a second, of each")
+	set.IntVar(&d.ports, "ports", 0, "doors of each that report in turn; 0: the first")
 	set.IntVar(&d.window, "window", 0, "report as fast as acknowledged, with so many on the way")
 }
 
@@ -51,8 +55,9 @@ func (d *devices) prepare(ctx context.Context) error {
 	}
 	d.lost, d.linked = make(chan error, d.count), make([]*device, d.count)
 	return connect(ctx, d.count, func(ctx context.Context, i int) (err error) {
-		d.linked[i], err = dial(ctx, d.url, identities[i], max(d.window, 1024))
+		d.linked[i], err = dial(ctx, strings.ReplaceAll(d.url, "{link}", strconv.Itoa(i)), identities[i], max(d.window, 1024))
 		if err == nil {
+			d.linked[i].ports = d.ports
 			go func() { d.lost <- d.linked[i].listen() }()
 		}
 		return err

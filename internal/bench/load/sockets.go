@@ -7,6 +7,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +21,10 @@ import (
 // sockets are WebSockets that listen. With a subscription they speak graphql-transport-ws, without
 // one they take whatever comes. Counted are messages that say when what they tell of happened.
 type sockets struct {
-	url, token, subscribe string
-	count                 int
+	url, token, subscribe, file string
+	count, each, topics         int
+
+	payloads []string // of subscriptions, taken in turn
 
 	counting atomic.Bool
 	open     []*socket
@@ -36,14 +41,28 @@ func (s *sockets) flags(set *flag.FlagSet) {
 	set.StringVar(&s.token, "token", "", "bearer token")
 	set.StringVar(&s.subscribe, "subscribe", "",
 		"payload of a GraphQL subscription that begins with a snapshot; none: bare WebSockets")
+	set.StringVar(&s.file, "payloads", "", "file of such payloads, one a line, taken in turn")
 	set.IntVar(&s.count, "n", 1, "connections")
+	set.IntVar(&s.each, "each", 1, "subscriptions on each connection")
+	set.IntVar(&s.topics, "topics", 0,
+		"bare WebSockets ask for as many of so many topics as they have subscriptions; 0: for none")
 }
 
 func (s *sockets) prepare(ctx context.Context) error {
+	if s.subscribe != "" {
+		s.payloads = []string{s.subscribe}
+	}
+	if s.file != "" {
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			return err
+		}
+		s.payloads = strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
 	s.lost = make(chan error, s.count)
 	s.open = make([]*socket, s.count)
 	return connect(ctx, s.count, func(ctx context.Context, i int) (err error) {
-		s.open[i], err = s.dial(ctx)
+		s.open[i], err = s.dial(ctx, i)
 		if err == nil {
 			go func() { s.lost <- s.listen(s.open[i]) }()
 		}
@@ -51,32 +70,50 @@ func (s *sockets) prepare(ctx context.Context) error {
 	})
 }
 
-func (s *sockets) dial(ctx context.Context) (*socket, error) {
+func (s *sockets) dial(ctx context.Context, number int) (*socket, error) {
 	var options websocket.DialOptions
-	if s.subscribe != "" {
+	url := s.url
+	switch {
+	case len(s.payloads) > 0:
 		options.Subprotocols = []string{"graphql-transport-ws"}
+	case s.topics > 0:
+		url += "?topics=" + strings.Join(s.chosen(number), ",")
 	}
-	conn, _, err := websocket.Dial(ctx, s.url, &options) //nolint:bodyclose // hijacked
+	conn, _, err := websocket.Dial(ctx, url, &options) //nolint:bodyclose // hijacked
 	if err != nil {
 		return nil, err
 	}
 	conn.SetReadLimit(1 << 20)
-	if s.subscribe != "" {
-		err = s.enter(ctx, conn)
+	if len(s.payloads) > 0 {
+		err = s.enter(ctx, conn, number)
 	}
 	return &socket{conn: conn}, err
 }
 
-// enter says who we are, subscribes, and waits for the snapshot.
-func (s *sockets) enter(ctx context.Context, conn *websocket.Conn) error {
+// chosen are the topics of a bare WebSocket: those that its number of subscriptions would be about.
+func (s *sockets) chosen(number int) (all []string) {
+	for i := range s.each {
+		all = append(all, strconv.Itoa((number*s.each+i)%s.topics))
+	}
+	return all
+}
+
+// enter says who we are, subscribes, and waits for the snapshots.
+func (s *sockets) enter(ctx context.Context, conn *websocket.Conn, number int) error {
 	who, err := json.Marshal(map[string]string{"Authorization": "Bearer " + s.token})
 	if err != nil {
 		return err
 	}
-	for _, step := range []struct{ say, hear string }{
+	steps := []struct{ say, hear string }{
 		{`{"type":"connection_init","payload":` + string(who) + `}`, `"connection_ack"`},
-		{`{"id":"1","type":"subscribe","payload":` + s.subscribe + `}`, `"next"`},
-	} {
+	}
+	for i := range s.each {
+		payload := s.payloads[(number*s.each+i)%len(s.payloads)]
+		steps = append(steps, struct{ say, hear string }{
+			fmt.Sprintf(`{"id":"%d","type":"subscribe","payload":%s}`, i+1, payload), `"next"`,
+		})
+	}
+	for _, step := range steps {
 		if err := conn.Write(ctx, websocket.MessageText, []byte(step.say)); err != nil {
 			return err
 		}
