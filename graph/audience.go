@@ -187,6 +187,7 @@ func (a *audience) spread(items []item) {
 	if len(items) == 0 {
 		return
 	}
+	a.metrics.delivered.Add(float64(len(items) * len(a.round)))
 	payloads := make([]payload, len(items))
 	for i, one := range items {
 		payloads[i] = one.payload
@@ -201,7 +202,6 @@ func (a *audience) spread(items []item) {
 		sending.Go(func() { sendTo(part, items, payloads) })
 	}
 	sending.Wait()
-	a.metrics.delivered.Add(float64(len(items) * len(a.round)))
 }
 
 // sendTo sends each listener the items that it does not have.

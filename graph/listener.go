@@ -38,7 +38,7 @@ type listener struct {
 	by     actor.Actor
 	of     *graphql.OperationContext
 	script script
-	key    documentKey
+	key    likeness
 	router *router
 
 	// position is the last event that it needs not be told of; checked, the last before which its rights

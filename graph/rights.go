@@ -22,8 +22,8 @@ import (
 // may read: those are executed as an actor with that role and those scopes and without a name, whose
 // answers hold nothing of anybody's own.
 
-// documentKey stands for a document, its variables and how it may be executed.
-type documentKey struct {
+// likeness stands for a document, its variables and how it may be executed.
+type likeness struct {
 	sum        [sha256.Size]byte
 	impersonal bool
 }
@@ -32,7 +32,7 @@ type documentKey struct {
 type audienceKey [sha256.Size]byte
 
 // keyOf returns an operation's. Where a subscription starts, if a variable says so, is not part of it.
-func keyOf(of *graphql.OperationContext) documentKey {
+func keyOf(of *graphql.OperationContext) likeness {
 	use := usage{variables: map[string]int{}, impersonal: true}
 	use.set(of.Operation.SelectionSet)
 	for _, f := range of.Doc.Fragments {
@@ -49,7 +49,7 @@ func keyOf(of *graphql.OperationContext) documentKey {
 			}
 		}
 	}
-	return documentKey{
+	return likeness{
 		sum:        digest(of.Operation.Position.Src.Input, of.Operation.Name, variables),
 		impersonal: use.impersonal,
 	}
@@ -57,7 +57,7 @@ func keyOf(of *graphql.OperationContext) documentKey {
 
 // within is the key of those who are alike, and the actor that stands for them. View is what else
 // tells a subscription from others with the same document.
-func (d documentKey) within(by actor.Actor, view string) (audienceKey, actor.Actor) {
+func (d likeness) within(by actor.Actor, view string) (audienceKey, actor.Actor) {
 	as := by.Ending(time.Time{})
 	if d.impersonal {
 		as = access.Alike(as)

@@ -45,7 +45,7 @@ func TestAnEventCostsThoseItIsFor(t *testing.T) {
 	ctx := actor.NewContext(t.Context(), by)
 	listen := func(name string, topics ...topic) {
 		l := &listener{Handler: h, ctx: ctx, by: by, router: r,
-			key:    documentKey{sum: digest(name, topics)},
+			key:    likeness{sum: digest(name, topics)},
 			script: silent{shared: shared{topics: topics}, asked: &asked}}
 		if err := r.join(l); err != errJoined {
 			t.Fatal(err)

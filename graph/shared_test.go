@@ -1,11 +1,13 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -307,4 +309,13 @@ func (c *client) until(id string, last float64) (items []string) {
 
 var requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
 
-func bare(f frame) string { return requestID.ReplaceAllString(string(f.Payload), "") }
+// bare is a payload without request IDs, its errors in an order that does not depend on timing.
+func bare(f frame) string {
+	var p struct {
+		Errors []json.RawMessage
+		Data   json.RawMessage
+	}
+	_ = json.Unmarshal(requestID.ReplaceAll(f.Payload, []byte(`"requestId":""`)), &p)
+	slices.SortFunc(p.Errors, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+	return fmt.Sprintf("%s %s", p.Errors, p.Data)
+}
