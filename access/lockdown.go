@@ -183,7 +183,11 @@ func (s *Service) triggerPlan(
 	switch {
 	case l == nil:
 		by, _ := actor.FromContext(ctx)
-		l, err = tx.Lockdown.Create().SetPlanID(plan.ID).SetNillableNote(note).
+		places, err := touchedBy(ctx, tx, plan)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		l, err = tx.Lockdown.Create().SetPlanID(plan.ID).SetNillableNote(note).SetSiteIds(places).
 			SetRequestedBy(by.ID()).SetRequestedAt(s.now()).SetState(lockdown.StateREQUESTED).Save(ctx)
 		if err != nil {
 			return nil, nil, nil, fmt.Errorf("ask for lockdown: %w", err)
@@ -266,7 +270,7 @@ func (s *Service) activateLockdown(
 	by, _ := actor.FromContext(ctx)
 	now := s.now()
 	update := tx.Lockdown.UpdateOne(l).SetState(lockdown.StateACTIVE).
-		SetActivatedBy(by.ID()).SetActivatedAt(now)
+		SetActivatedBy(by.ID()).SetActivatedAt(now).SetSiteIds(touched(l.SiteIds, plan, doors))
 	if plan.RevertSeconds != nil {
 		update.SetRevertsAt(now.Add(time.Duration(*plan.RevertSeconds) * time.Second))
 	}
@@ -409,6 +413,11 @@ func (s *Service) joinLockdowns(
 	}
 	var events []journal.Event
 	for _, l := range inForce {
+		if places := touched(l.SiteIds, nil, []*ent.Door{d}); len(places) > len(l.SiteIds) {
+			if err := tx.Lockdown.UpdateOne(l).SetSiteIds(places).Exec(ctx); err != nil {
+				return nil, fmt.Errorf("note site: %w", err)
+			}
+		}
 		told, err := s.closeDoors(ctx, tx, l, []*ent.Door{d})
 		if err != nil {
 			return nil, err
@@ -441,15 +450,24 @@ func samePerson(ctx context.Context, tx *ent.Tx, before string) (_ bool, err err
 	return own > 0, nil // none for a part of the system
 }
 
+// maxToldSites bounds how many sites the events of a lockdown name: more would not fit.
+const maxToldSites = 200
+
+// lockdownEvent is of all the sites that a lockdown touches; of one, if that is all.
 func lockdownEvent(kind string, l *ent.Lockdown, more map[string]any) journal.Event {
-	facts := map[string]any{"lockdownId": l.ID, "planId": l.PlanID}
+	facts := map[string]any{"lockdownId": l.ID, "planId": l.PlanID,
+		"siteIds": l.SiteIds[:min(len(l.SiteIds), maxToldSites)]}
 	for name, value := range more {
 		if until, ok := value.(*time.Time); ok && until == nil {
 			continue
 		}
 		facts[name] = value
 	}
-	return journal.Event{Type: kind, Data: dataOf(facts)}
+	e := journal.Event{Type: kind, Data: dataOf(facts)}
+	if len(l.SiteIds) == 1 {
+		e.Site = l.SiteIds[0]
+	}
+	return e
 }
 
 func unreachedEvent(l typeid.Lockdown, d *ent.Door) journal.Event {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -64,6 +65,29 @@ func holdPlaces(ctx context.Context, tx *ent.Tx, plan *ent.LockdownPlan) ([]*ent
 		q.Where(sql.Or(anyOf(q.C(door.FieldSiteID), plan.SiteIds),
 			anyOf(q.C(door.FieldID), plan.DoorIds)))
 	})
+}
+
+// touchedBy are the sites of what a plan closes now.
+func touchedBy(
+	ctx context.Context, tx *ent.Tx, plan *ent.LockdownPlan,
+) ([]typeid.Site, error) {
+	doors, err := tx.Door.Query().Where(whose(door.FieldID, plan.DoorIds)).Order(door.ByID()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load doors: %w", err)
+	}
+	return touched(nil, plan, doors), nil
+}
+
+// touched adds the sites of a plan, if any, and of doors to those that a lockdown touches.
+func touched(sites []typeid.Site, plan *ent.LockdownPlan, doors []*ent.Door) []typeid.Site {
+	all := slices.Clone(sites)
+	if plan != nil {
+		all = append(all, plan.SiteIds...)
+	}
+	for _, d := range doors {
+		all = append(all, d.SiteID)
+	}
+	return onceEach(all)
 }
 
 // holdWithDevices locks doors, after their devices: what these report changes doors and commands too.

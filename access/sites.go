@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/lib/pq"
@@ -14,12 +16,15 @@ import (
 	"github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/doorgroup"
+	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/key"
+	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
 	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/site"
 	"github.com/cardea/cardea/ent/visit"
+	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -90,6 +95,53 @@ func commandAt(ids []typeid.Site) predicate.Command {
 	return func(q *sql.Selector) {
 		q.Where(among(q.C(command.FieldDoorID), doorsAtSites, pq.Array(ids)))
 	}
+}
+
+func lockdownAt(ids []typeid.Site) predicate.Lockdown {
+	return func(q *sql.Selector) {
+		q.Where(condition("jsonb_exists_any("+q.C(lockdown.FieldSiteIds)+", ?)", pq.Array(names(ids))))
+	}
+}
+
+// names are identifiers as JSON has them.
+func names(ids []typeid.Site) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return texts
+}
+
+// lockdownEvents are of all the sites that their data names: siteIds.
+var lockdownEvents = []string{"lockdown.requested", "lockdown.activated", "lockdown.release_requested",
+	"lockdown.released", "lockdown.lapsed"}
+
+// eventAt is true of what happened there. The events of lockdowns, which are few, are looked up first:
+// nothing that reads their data is a condition that an index serves.
+func eventAt(org typeid.Organization) func([]typeid.Site) predicate.Event {
+	return func(ids []typeid.Site) predicate.Event {
+		return func(q *sql.Selector) {
+			q.Where(sql.Or(anyOf(q.C(event.FieldSiteID), ids),
+				condition(q.C(event.FieldSeq)+` = ANY ((SELECT array_agg(e.seq) FROM events e
+					WHERE e.org_id = ? AND e.type = ANY (?)
+					  AND jsonb_exists_any(e.data->'siteIds', ?))::bigint[])`,
+					org, pq.Array(lockdownEvents), pq.Array(names(ids)))))
+		}
+	}
+}
+
+// isAt says whether eventAt is true of an event.
+func isAt(e *journal.Event, ids []typeid.Site) bool {
+	if slices.Contains(ids, e.Site) {
+		return true
+	}
+	if !slices.Contains(lockdownEvents, e.Type) {
+		return false
+	}
+	var said struct {
+		SiteIDs []typeid.Site `json:"siteIds"`
+	}
+	return json.Unmarshal(e.Data, &said) == nil && common(said.SiteIDs, ids) > 0
 }
 
 func lockdownDoorAt(ids []typeid.Site) predicate.LockdownDoor {

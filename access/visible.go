@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/cardea/cardea/ent/doorgroupdoor"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identity"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/lockdowndoor"
@@ -176,6 +176,16 @@ func passkeysFor(ctx context.Context, action Action) (predicate.Passkey, error) 
 	return narrow(ctx, action, passkey.UserID)
 }
 
+// VisibleIdentities are the actor's.
+func (s *Service) VisibleIdentities(ctx context.Context) (predicate.Identity, error) {
+	return identitiesFor(ctx, ReadSessions)
+}
+
+// identitiesFor are the identities that an action may find.
+func identitiesFor(ctx context.Context, action Action) (predicate.Identity, error) {
+	return narrow(ctx, action, identity.UserID)
+}
+
 // VisibleUserGroups are those that the actor is in now, directly or through a part.
 func (s *Service) VisibleUserGroups(ctx context.Context) (predicate.UserGroup, error) {
 	return narrow(ctx, ReadGroups, func(me typeid.User) predicate.UserGroup {
@@ -246,7 +256,8 @@ func (s *Service) plansFor(
 	})
 }
 
-// VisibleLockdowns are those of the plans that the actor sees.
+// VisibleLockdowns are those of the plans that name a group of the actor, and those that touch the
+// actor's sites, whatever their plans have come to close since.
 func (s *Service) VisibleLockdowns(ctx context.Context) (predicate.Lockdown, error) {
 	return s.lockdownsFor(ctx, ReadLockdowns)
 }
@@ -255,18 +266,12 @@ func (s *Service) VisibleLockdowns(ctx context.Context) (predicate.Lockdown, err
 func (s *Service) lockdownsFor(
 	ctx context.Context, action Action,
 ) (predicate.Lockdown, error) {
-	there, err := s.plansThere(ctx, action)
-	if err != nil {
-		return nil, err
-	}
 	return narrowTo(ctx, action, func(me typeid.User) predicate.Lockdown {
 		now := s.now()
 		return func(q *sql.Selector) {
 			q.Where(among(q.C(lockdown.FieldPlanID), plansOfUser, me, now, now))
 		}
-	}, func([]typeid.Site) predicate.Lockdown {
-		return whose(lockdown.FieldPlanID, there)
-	})
+	}, lockdownAt)
 }
 
 // plansThere are the plans that close anything at the actor's sites, if the action needs to know.
@@ -320,19 +325,18 @@ func (s *Service) VisiblePresences(ctx context.Context) (predicate.Presence, err
 	return narrowTo(ctx, ReadAreas, nil, presenceAt)
 }
 
-// VisibleEvents are those that name one of the actor's sites, and those about the actor.
+// VisibleEvents are those that name one of the actor's sites, those of lockdowns that touch one, and
+// those about the actor.
 func (s *Service) VisibleEvents(ctx context.Context) (predicate.Event, error) {
-	return narrowTo(ctx, ReadEvents, event.UserID, func(ids []typeid.Site) predicate.Event {
-		return whose(event.FieldSiteID, ids)
-	})
+	by, _ := actor.FromContext(ctx)
+	return narrowTo(ctx, ReadEvents, event.UserID, eventAt(by.Organization))
 }
 
 // SeesEvent says whether VisibleEvents is true of an event.
 func SeesEvent(ctx context.Context, e *journal.Event) bool {
 	reached, err := reach(ctx, ReadEvents)
 	by, _ := actor.FromContext(ctx)
-	return err == nil && (reached == all || slices.Contains(by.Sites, e.Site) ||
-		!by.Confined && e.User == by.User)
+	return err == nil && (reached == all || isAt(e, by.Sites) || !by.Confined && e.User == by.User)
 }
 
 // ofMember is true of groups that the person is in.

@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ type Lockdown struct {
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
 	// PlanID holds the value of the "plan_id" field.
 	PlanID typeid.LockdownPlan `json:"plan_id,omitempty"`
+	// those that it touches: what its plan closed when it was asked for, and since
+	SiteIds []typeid.Site `json:"site_ids,omitempty"`
 	// REQUESTED until a second person confirms, where the plan asks for two
 	State lockdown.State `json:"state,omitempty"`
 	// an actor
@@ -56,6 +59,8 @@ func (*Lockdown) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case lockdown.FieldSiteIds:
+			values[i] = new([]byte)
 		case lockdown.FieldState, lockdown.FieldRequestedBy, lockdown.FieldActivatedBy, lockdown.FieldReleaseRequestedBy, lockdown.FieldReleasedBy, lockdown.FieldNote:
 			values[i] = new(sql.NullString)
 		case lockdown.FieldCreatedAt, lockdown.FieldUpdatedAt, lockdown.FieldRequestedAt, lockdown.FieldActivatedAt, lockdown.FieldRevertsAt, lockdown.FieldReleaseRequestedAt, lockdown.FieldReleasedAt:
@@ -110,6 +115,14 @@ func (_m *Lockdown) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field plan_id", values[i])
 			} else if value != nil {
 				_m.PlanID = *value
+			}
+		case lockdown.FieldSiteIds:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field site_ids", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.SiteIds); err != nil {
+					return fmt.Errorf("unmarshal field site_ids: %w", err)
+				}
 			}
 		case lockdown.FieldState:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -232,6 +245,9 @@ func (_m *Lockdown) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("plan_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.PlanID))
+	builder.WriteString(", ")
+	builder.WriteString("site_ids=")
+	builder.WriteString(fmt.Sprintf("%v", _m.SiteIds))
 	builder.WriteString(", ")
 	builder.WriteString("state=")
 	builder.WriteString(fmt.Sprintf("%v", _m.State))

@@ -61,6 +61,12 @@ func (_c *LockdownCreate) SetPlanID(v typeid.LockdownPlan) *LockdownCreate {
 	return _c
 }
 
+// SetSiteIds sets the "site_ids" field.
+func (_c *LockdownCreate) SetSiteIds(v []typeid.Site) *LockdownCreate {
+	_c.mutation.SetSiteIds(v)
+	return _c
+}
+
 // SetState sets the "state" field.
 func (_c *LockdownCreate) SetState(v lockdown.State) *LockdownCreate {
 	_c.mutation.SetState(v)
@@ -268,6 +274,9 @@ func (_c *LockdownCreate) check() error {
 	if _, ok := _c.mutation.PlanID(); !ok {
 		return &ValidationError{Name: "plan_id", err: errors.New(`ent: missing required field "Lockdown.plan_id"`)}
 	}
+	if _, ok := _c.mutation.SiteIds(); !ok {
+		return &ValidationError{Name: "site_ids", err: errors.New(`ent: missing required field "Lockdown.site_ids"`)}
+	}
 	if _, ok := _c.mutation.State(); !ok {
 		return &ValidationError{Name: "state", err: errors.New(`ent: missing required field "Lockdown.state"`)}
 	}
@@ -337,6 +346,10 @@ func (_c *LockdownCreate) createSpec() (*Lockdown, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.PlanID(); ok {
 		_spec.SetField(lockdown.FieldPlanID, field.TypeUUID, value)
 		_node.PlanID = value
+	}
+	if value, ok := _c.mutation.SiteIds(); ok {
+		_spec.SetField(lockdown.FieldSiteIds, field.TypeJSON, value)
+		_node.SiteIds = value
 	}
 	if value, ok := _c.mutation.State(); ok {
 		_spec.SetField(lockdown.FieldState, field.TypeEnum, value)

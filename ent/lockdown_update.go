@@ -10,9 +10,11 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/lockdown"
 	"github.com/cardea/cardea/ent/predicate"
+	"github.com/cardea/cardea/typeid"
 )
 
 // LockdownUpdate is the builder for updating Lockdown entities.
@@ -32,6 +34,18 @@ func (_u *LockdownUpdate) Where(ps ...predicate.Lockdown) *LockdownUpdate {
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *LockdownUpdate) SetUpdatedAt(v time.Time) *LockdownUpdate {
 	_u.mutation.SetUpdatedAt(v)
+	return _u
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (_u *LockdownUpdate) SetSiteIds(v []typeid.Site) *LockdownUpdate {
+	_u.mutation.SetSiteIds(v)
+	return _u
+}
+
+// AppendSiteIds appends value to the "site_ids" field.
+func (_u *LockdownUpdate) AppendSiteIds(v []typeid.Site) *LockdownUpdate {
+	_u.mutation.AppendSiteIds(v)
 	return _u
 }
 
@@ -286,6 +300,14 @@ func (_u *LockdownUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(lockdown.FieldUpdatedAt, field.TypeTime, value)
 	}
+	if value, ok := _u.mutation.SiteIds(); ok {
+		_spec.SetField(lockdown.FieldSiteIds, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedSiteIds(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, lockdown.FieldSiteIds, value)
+		})
+	}
 	if value, ok := _u.mutation.State(); ok {
 		_spec.SetField(lockdown.FieldState, field.TypeEnum, value)
 	}
@@ -362,6 +384,18 @@ type LockdownUpdateOne struct {
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *LockdownUpdateOne) SetUpdatedAt(v time.Time) *LockdownUpdateOne {
 	_u.mutation.SetUpdatedAt(v)
+	return _u
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (_u *LockdownUpdateOne) SetSiteIds(v []typeid.Site) *LockdownUpdateOne {
+	_u.mutation.SetSiteIds(v)
+	return _u
+}
+
+// AppendSiteIds appends value to the "site_ids" field.
+func (_u *LockdownUpdateOne) AppendSiteIds(v []typeid.Site) *LockdownUpdateOne {
+	_u.mutation.AppendSiteIds(v)
 	return _u
 }
 
@@ -645,6 +679,14 @@ func (_u *LockdownUpdateOne) sqlSave(ctx context.Context) (_node *Lockdown, err 
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(lockdown.FieldUpdatedAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.SiteIds(); ok {
+		_spec.SetField(lockdown.FieldSiteIds, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedSiteIds(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, lockdown.FieldSiteIds, value)
+		})
 	}
 	if value, ok := _u.mutation.State(); ok {
 		_spec.SetField(lockdown.FieldState, field.TypeEnum, value)

@@ -21462,6 +21462,8 @@ type LockdownMutation struct {
 	created_at           *time.Time
 	updated_at           *time.Time
 	plan_id              *typeid.LockdownPlan
+	site_ids             *[]typeid.Site
+	appendsite_ids       []typeid.Site
 	state                *lockdown.State
 	requested_by         *string
 	requested_at         *time.Time
@@ -21725,6 +21727,57 @@ func (m *LockdownMutation) OldPlanID(ctx context.Context) (v typeid.LockdownPlan
 // ResetPlanID resets all changes to the "plan_id" field.
 func (m *LockdownMutation) ResetPlanID() {
 	m.plan_id = nil
+}
+
+// SetSiteIds sets the "site_ids" field.
+func (m *LockdownMutation) SetSiteIds(t []typeid.Site) {
+	m.site_ids = &t
+	m.appendsite_ids = nil
+}
+
+// SiteIds returns the value of the "site_ids" field in the mutation.
+func (m *LockdownMutation) SiteIds() (r []typeid.Site, exists bool) {
+	v := m.site_ids
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSiteIds returns the old "site_ids" field's value of the Lockdown entity.
+// If the Lockdown object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LockdownMutation) OldSiteIds(ctx context.Context) (v []typeid.Site, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSiteIds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSiteIds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSiteIds: %w", err)
+	}
+	return oldValue.SiteIds, nil
+}
+
+// AppendSiteIds adds t to the "site_ids" field.
+func (m *LockdownMutation) AppendSiteIds(t []typeid.Site) {
+	m.appendsite_ids = append(m.appendsite_ids, t...)
+}
+
+// AppendedSiteIds returns the list of values that were appended to the "site_ids" field in this mutation.
+func (m *LockdownMutation) AppendedSiteIds() ([]typeid.Site, bool) {
+	if len(m.appendsite_ids) == 0 {
+		return nil, false
+	}
+	return m.appendsite_ids, true
+}
+
+// ResetSiteIds resets all changes to the "site_ids" field.
+func (m *LockdownMutation) ResetSiteIds() {
+	m.site_ids = nil
+	m.appendsite_ids = nil
 }
 
 // SetState sets the "state" field.
@@ -22261,7 +22314,7 @@ func (m *LockdownMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *LockdownMutation) Fields() []string {
-	fields := make([]string, 0, 15)
+	fields := make([]string, 0, 16)
 	if m.org_id != nil {
 		fields = append(fields, lockdown.FieldOrgID)
 	}
@@ -22273,6 +22326,9 @@ func (m *LockdownMutation) Fields() []string {
 	}
 	if m.plan_id != nil {
 		fields = append(fields, lockdown.FieldPlanID)
+	}
+	if m.site_ids != nil {
+		fields = append(fields, lockdown.FieldSiteIds)
 	}
 	if m.state != nil {
 		fields = append(fields, lockdown.FieldState)
@@ -22323,6 +22379,8 @@ func (m *LockdownMutation) Field(name string) (ent.Value, bool) {
 		return m.UpdatedAt()
 	case lockdown.FieldPlanID:
 		return m.PlanID()
+	case lockdown.FieldSiteIds:
+		return m.SiteIds()
 	case lockdown.FieldState:
 		return m.State()
 	case lockdown.FieldRequestedBy:
@@ -22362,6 +22420,8 @@ func (m *LockdownMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldUpdatedAt(ctx)
 	case lockdown.FieldPlanID:
 		return m.OldPlanID(ctx)
+	case lockdown.FieldSiteIds:
+		return m.OldSiteIds(ctx)
 	case lockdown.FieldState:
 		return m.OldState(ctx)
 	case lockdown.FieldRequestedBy:
@@ -22420,6 +22480,13 @@ func (m *LockdownMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetPlanID(v)
+		return nil
+	case lockdown.FieldSiteIds:
+		v, ok := value.([]typeid.Site)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSiteIds(v)
 		return nil
 	case lockdown.FieldState:
 		v, ok := value.(lockdown.State)
@@ -22609,6 +22676,9 @@ func (m *LockdownMutation) ResetField(name string) error {
 		return nil
 	case lockdown.FieldPlanID:
 		m.ResetPlanID()
+		return nil
+	case lockdown.FieldSiteIds:
+		m.ResetSiteIds()
 		return nil
 	case lockdown.FieldState:
 		m.ResetState()
@@ -29084,6 +29154,7 @@ type SessionMutation struct {
 	hash          *[]byte
 	method        *session.Method
 	account       *[]byte
+	identity_id   *typeid.Identity
 	created_at    *time.Time
 	last_seen_at  *time.Time
 	expires_at    *time.Time
@@ -29393,6 +29464,55 @@ func (m *SessionMutation) ResetAccount() {
 	delete(m.clearedFields, session.FieldAccount)
 }
 
+// SetIdentityID sets the "identity_id" field.
+func (m *SessionMutation) SetIdentityID(t typeid.Identity) {
+	m.identity_id = &t
+}
+
+// IdentityID returns the value of the "identity_id" field in the mutation.
+func (m *SessionMutation) IdentityID() (r typeid.Identity, exists bool) {
+	v := m.identity_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIdentityID returns the old "identity_id" field's value of the Session entity.
+// If the Session object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SessionMutation) OldIdentityID(ctx context.Context) (v *typeid.Identity, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIdentityID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIdentityID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIdentityID: %w", err)
+	}
+	return oldValue.IdentityID, nil
+}
+
+// ClearIdentityID clears the value of the "identity_id" field.
+func (m *SessionMutation) ClearIdentityID() {
+	m.identity_id = nil
+	m.clearedFields[session.FieldIdentityID] = struct{}{}
+}
+
+// IdentityIDCleared returns if the "identity_id" field was cleared in this mutation.
+func (m *SessionMutation) IdentityIDCleared() bool {
+	_, ok := m.clearedFields[session.FieldIdentityID]
+	return ok
+}
+
+// ResetIdentityID resets all changes to the "identity_id" field.
+func (m *SessionMutation) ResetIdentityID() {
+	m.identity_id = nil
+	delete(m.clearedFields, session.FieldIdentityID)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *SessionMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -29656,7 +29776,7 @@ func (m *SessionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *SessionMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.org_id != nil {
 		fields = append(fields, session.FieldOrgID)
 	}
@@ -29671,6 +29791,9 @@ func (m *SessionMutation) Fields() []string {
 	}
 	if m.account != nil {
 		fields = append(fields, session.FieldAccount)
+	}
+	if m.identity_id != nil {
+		fields = append(fields, session.FieldIdentityID)
 	}
 	if m.created_at != nil {
 		fields = append(fields, session.FieldCreatedAt)
@@ -29708,6 +29831,8 @@ func (m *SessionMutation) Field(name string) (ent.Value, bool) {
 		return m.Method()
 	case session.FieldAccount:
 		return m.Account()
+	case session.FieldIdentityID:
+		return m.IdentityID()
 	case session.FieldCreatedAt:
 		return m.CreatedAt()
 	case session.FieldLastSeenAt:
@@ -29739,6 +29864,8 @@ func (m *SessionMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldMethod(ctx)
 	case session.FieldAccount:
 		return m.OldAccount(ctx)
+	case session.FieldIdentityID:
+		return m.OldIdentityID(ctx)
 	case session.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case session.FieldLastSeenAt:
@@ -29794,6 +29921,13 @@ func (m *SessionMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetAccount(v)
+		return nil
+	case session.FieldIdentityID:
+		v, ok := value.(typeid.Identity)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIdentityID(v)
 		return nil
 	case session.FieldCreatedAt:
 		v, ok := value.(time.Time)
@@ -29870,6 +30004,9 @@ func (m *SessionMutation) ClearedFields() []string {
 	if m.FieldCleared(session.FieldAccount) {
 		fields = append(fields, session.FieldAccount)
 	}
+	if m.FieldCleared(session.FieldIdentityID) {
+		fields = append(fields, session.FieldIdentityID)
+	}
 	if m.FieldCleared(session.FieldEndedAt) {
 		fields = append(fields, session.FieldEndedAt)
 	}
@@ -29889,6 +30026,9 @@ func (m *SessionMutation) ClearField(name string) error {
 	switch name {
 	case session.FieldAccount:
 		m.ClearAccount()
+		return nil
+	case session.FieldIdentityID:
+		m.ClearIdentityID()
 		return nil
 	case session.FieldEndedAt:
 		m.ClearEndedAt()
@@ -29915,6 +30055,9 @@ func (m *SessionMutation) ResetField(name string) error {
 		return nil
 	case session.FieldAccount:
 		m.ResetAccount()
+		return nil
+	case session.FieldIdentityID:
+		m.ResetIdentityID()
 		return nil
 	case session.FieldCreatedAt:
 		m.ResetCreatedAt()

@@ -644,7 +644,7 @@ func init() {
 	// lockdown.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
 	lockdown.UpdateDefaultUpdatedAt = lockdownDescUpdatedAt.UpdateDefault.(func() time.Time)
 	// lockdownDescNote is the schema descriptor for note field.
-	lockdownDescNote := lockdownFields[12].Descriptor()
+	lockdownDescNote := lockdownFields[13].Descriptor()
 	// lockdown.NoteValidator is a validator for the "note" field. It is called by the builders before save.
 	lockdown.NoteValidator = lockdownDescNote.Validators[0].(func(string) error)
 	// lockdownDescID is the schema descriptor for id field.
@@ -869,11 +869,11 @@ func init() {
 	sessionFields := schema.Session{}.Fields()
 	_ = sessionFields
 	// sessionDescAddress is the schema descriptor for address field.
-	sessionDescAddress := sessionFields[9].Descriptor()
+	sessionDescAddress := sessionFields[10].Descriptor()
 	// session.AddressValidator is a validator for the "address" field. It is called by the builders before save.
 	session.AddressValidator = sessionDescAddress.Validators[0].(func(string) error)
 	// sessionDescUserAgent is the schema descriptor for user_agent field.
-	sessionDescUserAgent := sessionFields[10].Descriptor()
+	sessionDescUserAgent := sessionFields[11].Descriptor()
 	// session.UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
 	session.UserAgentValidator = sessionDescUserAgent.Validators[0].(func(string) error)
 	// sessionDescID is the schema descriptor for id field.

@@ -28,6 +28,8 @@ type Session struct {
 	Method session.Method `json:"method,omitempty"`
 	// keyed hash of the e-mail address that was proved to begin it; null: none was
 	Account []byte `json:"-"`
+	// as whom a provider said that they are; null: none did, or not any more
+	IdentityID *typeid.Identity `json:"identity_id,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// to the minute or so
@@ -48,6 +50,8 @@ func (*Session) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case session.FieldIdentityID:
+			values[i] = &sql.NullScanner{S: new(typeid.Identity)}
 		case session.FieldHash, session.FieldAccount:
 			values[i] = new([]byte)
 		case session.FieldMethod, session.FieldAddress, session.FieldUserAgent:
@@ -110,6 +114,13 @@ func (_m *Session) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field account", values[i])
 			} else if value != nil {
 				_m.Account = *value
+			}
+		case session.FieldIdentityID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field identity_id", values[i])
+			} else if value.Valid {
+				_m.IdentityID = new(typeid.Identity)
+				*_m.IdentityID = *value.S.(*typeid.Identity)
 			}
 		case session.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -196,6 +207,11 @@ func (_m *Session) String() string {
 	builder.WriteString(fmt.Sprintf("%v", _m.Method))
 	builder.WriteString(", ")
 	builder.WriteString("account=<sensitive>")
+	builder.WriteString(", ")
+	if v := _m.IdentityID; v != nil {
+		builder.WriteString("identity_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

@@ -51,6 +51,20 @@ func (_c *SessionCreate) SetAccount(v []byte) *SessionCreate {
 	return _c
 }
 
+// SetIdentityID sets the "identity_id" field.
+func (_c *SessionCreate) SetIdentityID(v typeid.Identity) *SessionCreate {
+	_c.mutation.SetIdentityID(v)
+	return _c
+}
+
+// SetNillableIdentityID sets the "identity_id" field if the given value is not nil.
+func (_c *SessionCreate) SetNillableIdentityID(v *typeid.Identity) *SessionCreate {
+	if v != nil {
+		_c.SetIdentityID(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *SessionCreate) SetCreatedAt(v time.Time) *SessionCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -248,6 +262,10 @@ func (_c *SessionCreate) createSpec() (*Session, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Account(); ok {
 		_spec.SetField(session.FieldAccount, field.TypeBytes, value)
 		_node.Account = value
+	}
+	if value, ok := _c.mutation.IdentityID(); ok {
+		_spec.SetField(session.FieldIdentityID, field.TypeUUID, value)
+		_node.IdentityID = &value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(session.FieldCreatedAt, field.TypeTime, value)

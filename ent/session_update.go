@@ -113,6 +113,9 @@ func (_u *SessionUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.AccountCleared() {
 		_spec.ClearField(session.FieldAccount, field.TypeBytes)
 	}
+	if _u.mutation.IdentityIDCleared() {
+		_spec.ClearField(session.FieldIdentityID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.LastSeenAt(); ok {
 		_spec.SetField(session.FieldLastSeenAt, field.TypeTime, value)
 	}
@@ -257,6 +260,9 @@ func (_u *SessionUpdateOne) sqlSave(ctx context.Context) (_node *Session, err er
 	}
 	if _u.mutation.AccountCleared() {
 		_spec.ClearField(session.FieldAccount, field.TypeBytes)
+	}
+	if _u.mutation.IdentityIDCleared() {
+		_spec.ClearField(session.FieldIdentityID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.LastSeenAt(); ok {
 		_spec.SetField(session.FieldLastSeenAt, field.TypeTime, value)

@@ -184,6 +184,13 @@ func (e *realm) load() {
 			}
 		})
 	}
+	e.each(e.t, `SELECT id::text, data->>'lockdownId' FROM events WHERE org_id = $1 AND type LIKE 'lockdown.%'
+		AND type <> 'lockdown.door_unreached'`, []any{e.org}, func(rows *sql.Rows) {
+		var id, of string
+		must(e.t, rows.Scan(&id, &of))
+		told := e.things[kinds["Event"].named(id)]
+		told.at = append(told.at, e.at[of]...) // an event of a lockdown is wherever that is
+	})
 }
 
 // everywhere is the context of a system actor over all organizations: what a test does past the rule

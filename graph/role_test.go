@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func (w *world) manager(sites ...*ent.Site) person {
 		ids[i] = s.ID
 	}
 	made, err := w.access.CreateUser(w.admin.ctx, access.CreateUserInput{
-		Name: "Night shift", Email: "night@example.com", Role: &role, SiteIDs: ids})
+		Name: "Night shift", Email: rand.Text() + "@example.com", Role: &role, SiteIDs: ids})
 	must(w.t, err)
 	token, err := w.access.CreateAPIToken(w.admin.ctx,
 		access.CreateAPITokenInput{Name: "phone", UserID: &made.User.ID})
@@ -227,4 +228,73 @@ func TestOverlapEndsSockets(t *testing.T) {
 		}
 	}
 	renewed.quiet()
+}
+
+// TestManagersAreToldOfLockdowns: a manager is told of the lockdowns that touch their sites, from the
+// request to the end, and of no others: by the list, the log and the subscription alike.
+func TestManagersAreToldOfLockdowns(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	harbour, yard, quay := w.site(w.admin, "Harbour"), w.site(w.admin, "Yard"), w.site(w.admin, "Quay")
+	gate, shed := w.door(w.admin, harbour, "Gate"), w.door(w.admin, yard, "Shed")
+	yes := true
+	plan := func(name string, two *bool, sites []typeid.Site, doors ...*ent.Door) typeid.LockdownPlan {
+		in := access.CreateLockdownPlanInput{Name: name, SiteIDs: sites, TwoPersonTrigger: two, TwoPersonRelease: two}
+		for _, d := range doors {
+			in.DoorIDs = append(in.DoorIDs, d.ID)
+		}
+		return done(w.access.CreateLockdownPlan(w.admin.ctx, in)).LockdownPlan.ID
+	}
+	both := plan("Both", &yes, nil, gate, shed)
+	elsewhere := plan("Elsewhere", nil, []typeid.Site{quay.ID}, shed)
+	alone := plan("Alone", nil, []typeid.Site{harbour.ID})
+	m, second := w.manager(harbour), w.administrator(1)
+	log := w.connectAs(m)
+	log.start("events", `subscription($after: Cursor) { events(after: $after, filter: { types: ["lockdown.requested",
+		"lockdown.activated", "lockdown.release_requested", "lockdown.released", "door.updated"] }) {
+		event { type data } } }`, vars{"after": w.now(w.admin)})
+	trigger := func(p person, id typeid.LockdownPlan) typeid.Lockdown {
+		return done(w.access.TriggerLockdown(p.ctx, access.TriggerLockdownInput{PlanID: id})).Lockdown.ID
+	}
+	release := func(p person, id typeid.Lockdown) {
+		done(w.access.ReleaseLockdown(p.ctx, access.ReleaseLockdownInput{LockdownID: id}))
+	}
+	theirs, others := trigger(w.admin, both), trigger(w.admin, elsewhere)
+	equal(t, trigger(second, both), theirs)
+	release(w.admin, others)
+	release(w.admin, theirs)
+	release(second, theirs)
+	// What a plan comes to close does not change what a lockdown has closed.
+	done(w.access.UpdateLockdownPlan(w.admin.ctx, access.UpdateLockdownPlanInput{ID: both,
+		DoorIDs: []typeid.Door{shed.ID}}))
+	done(w.access.UpdateLockdownPlan(w.admin.ctx, access.UpdateLockdownPlanInput{ID: elsewhere,
+		DoorIDs: []typeid.Door{gate.ID}}))
+	single := trigger(w.admin, alone)
+	w.rename(gate, "Hatch")
+	var told []string
+	for {
+		e := dig(t, log.next("events"), "events.event").(map[string]any)
+		if e["type"] == "door.updated" {
+			break
+		}
+		told = append(told, e["type"].(string)+" "+dig(t, e, "data.lockdownId").(string))
+	}
+	want := []string{"lockdown.requested " + theirs.String(), "lockdown.activated " + theirs.String(),
+		"lockdown.release_requested " + theirs.String(), "lockdown.released " + theirs.String(),
+		"lockdown.activated " + single.String()}
+	equal(t, strings.Join(told, "\n"), strings.Join(want, "\n"))
+	logged := w.ask(m, `{ auditLog(filter: { types: ["lockdown.activated"] }) { nodes { data site { name } } } }`).ok()
+	equal(t, len(logged.at("auditLog.nodes").([]any)), 2)
+	equal(t, logged.text("auditLog.nodes.0.site.name"), "Harbour")
+	equal(t, logged.text("auditLog.nodes.1.data.siteIds.1"), yard.ID.String())
+	seen := w.ask(m, `{ lockdowns { nodes { id } } }`).ok()
+	equal(t, len(seen.at("lockdowns.nodes").([]any)), 2)
+	equal(t, seen.text("lockdowns.nodes.0.id"), single.String())
+	equal(t, seen.text("lockdowns.nodes.1.id"), theirs.String())
+	const one = `query($id: ID!) { lockdown(id: $id) { id } }`
+	equal(t, w.ask(m, one, vars{"id": others}).ok().at("lockdown"), nil)
+	nobody := w.manager(w.site(w.admin, "Mill"))
+	equal(t, len(w.ask(nobody, `{ lockdowns { nodes { id } } }`).ok().at("lockdowns.nodes").([]any)), 0)
+	equal(t, len(w.ask(nobody, `{ auditLog(filter: { types: ["lockdown.activated"] }) { nodes { id } } }`).ok().
+		at("auditLog.nodes").([]any)), 0)
 }

@@ -94,16 +94,17 @@ var Types = []Type{
 		"the fields.", notice, false},
 	{"lockdown_plan.deleted", "A lockdown plan was deleted. data.planId names it.", notice, false},
 	{"lockdown.requested", "Somebody asked for a lockdown that needs a second person. data.lockdownId " +
-		"and data.planId name it.", warning, false},
-	{"lockdown.activated", "A lockdown is in force. data.lockdownId and data.planId name it, " +
-		"data.doors counts its doors, data.until is when it ends by itself.", critical, false},
+		"and data.planId name it, data.siteIds the sites that it touches (200 of them at most).", warning, false},
+	{"lockdown.activated", "A lockdown is in force. data.lockdownId and data.planId name it, data.siteIds the " +
+		"sites that it touches, data.doors counts its doors, data.until is when it ends by itself.", critical, false},
 	{"lockdown.door_unreached", "A door's device did not take a lockdown on. data.lockdownId names it.",
 		critical, false},
 	{"lockdown.release_requested", "Somebody asked for a release that needs a second person. " +
-		"data.lockdownId names it.", warning, false},
-	{"lockdown.released", "A lockdown was released. data.lockdownId names it.", critical, false},
-	{"lockdown.lapsed", "A request for a lockdown was not confirmed in time. data.lockdownId names it.",
-		notice, false},
+		"data.lockdownId names it, data.siteIds the sites.", warning, false},
+	{"lockdown.released", "A lockdown was released. data.lockdownId names it, data.siteIds the sites.", critical,
+		false},
+	{"lockdown.lapsed", "A request for a lockdown was not confirmed in time. data.lockdownId names it, " +
+		"data.siteIds the sites.", notice, false},
 	{"area.created", "An area was created. data.areaId names it.", info, false},
 	{"area.updated", "An area was changed. data.areaId names it, data.changed lists the fields.",
 		info, false},
@@ -144,6 +145,10 @@ var Types = []Type{
 	{"session.ended", "A session was ended. data.sessionId names it.", notice, false},
 	{"passkey.created", "A user added a passkey. data.passkeyId names it.", notice, false},
 	{"passkey.deleted", "A passkey was deleted. data.passkeyId names it.", notice, false},
+	{"identity.created", "An identity provider named a user for the first time. data.identityId names whom " +
+		"it knows, data.providerId the provider.", notice, false},
+	{"identity.deleted", "A user was unbound from whom an identity provider knows. data.identityId names " +
+		"whom, data.providerId the provider.", notice, false},
 	{"data.exported", "Data is exported. data.noun says what of, data.count how many.", notice, false},
 	{"data.imported", "Data was imported. data.noun says what of, data.created and data.updated how many.",
 		notice, false},

@@ -23,6 +23,8 @@ const (
 	FieldUpdatedAt = "updated_at"
 	// FieldPlanID holds the string denoting the plan_id field in the database.
 	FieldPlanID = "plan_id"
+	// FieldSiteIds holds the string denoting the site_ids field in the database.
+	FieldSiteIds = "site_ids"
 	// FieldState holds the string denoting the state field in the database.
 	FieldState = "state"
 	// FieldRequestedBy holds the string denoting the requested_by field in the database.
@@ -56,6 +58,7 @@ var Columns = []string{
 	FieldCreatedAt,
 	FieldUpdatedAt,
 	FieldPlanID,
+	FieldSiteIds,
 	FieldState,
 	FieldRequestedBy,
 	FieldRequestedAt,

@@ -981,6 +981,7 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "plan_id", Type: field.TypeUUID},
+		{Name: "site_ids", Type: field.TypeJSON},
 		{Name: "state", Type: field.TypeEnum, Enums: []string{"REQUESTED", "ACTIVE", "RELEASED", "LAPSED"}},
 		{Name: "requested_by", Type: field.TypeString},
 		{Name: "requested_at", Type: field.TypeTime},
@@ -1012,12 +1013,12 @@ var (
 			{
 				Name:    "lockdown_org_id_state_id",
 				Unique:  false,
-				Columns: []*schema.Column{LockdownsColumns[1], LockdownsColumns[5], LockdownsColumns[0]},
+				Columns: []*schema.Column{LockdownsColumns[1], LockdownsColumns[6], LockdownsColumns[0]},
 			},
 			{
 				Name:    "lockdown_reverts",
 				Unique:  false,
-				Columns: []*schema.Column{LockdownsColumns[10]},
+				Columns: []*schema.Column{LockdownsColumns[11]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "state = 'ACTIVE'",
 				},
@@ -1337,6 +1338,7 @@ var (
 		{Name: "hash", Type: field.TypeBytes},
 		{Name: "method", Type: field.TypeEnum, Enums: []string{"EMAIL_CODE", "PASSKEY", "OIDC"}},
 		{Name: "account", Type: field.TypeBytes, Nullable: true},
+		{Name: "identity_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "last_seen_at", Type: field.TypeTime},
 		{Name: "expires_at", Type: field.TypeTime},
@@ -1364,6 +1366,11 @@ var (
 				Name:    "session_org_id_user_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[2], SessionsColumns[0]},
+			},
+			{
+				Name:    "session_org_id_identity_id",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[6]},
 			},
 		},
 	}

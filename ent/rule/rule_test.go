@@ -107,6 +107,7 @@ type organization struct {
 	deliver typeid.WebhookDelivery
 
 	provider typeid.IdentityProvider
+	identity typeid.Identity
 }
 
 func populate(t *testing.T, c *ent.Client) organization {
@@ -132,7 +133,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 	closing := c.LockdownPlan.Create().SetName("All").SetSiteIds([]typeid.Site{site.ID}).
 		SetDoorIds([]typeid.Door{}).SaveX(ctx)
 	closed := c.Lockdown.Create().SetPlanID(closing.ID).SetState(lockdown.StateACTIVE).
-		SetRequestedBy("x").SetRequestedAt(schema.Now()).SaveX(ctx)
+		SetSiteIds([]typeid.Site{site.ID}).SetRequestedBy("x").SetRequestedAt(schema.Now()).SaveX(ctx)
 	closedDoor := c.LockdownDoor.Create().SetLockdownID(closed.ID).SetDoorID(door.ID).SaveX(ctx)
 	area := c.Area.Create().SetSiteID(site.ID).SetName("Yard").SaveX(ctx)
 	present := c.Presence.Create().SetAreaID(area.ID).SetUserID(user.ID).SetPasses(nil).
@@ -180,6 +181,7 @@ func populate(t *testing.T, c *ent.Client) organization {
 		SetStartedAt(schema.Now()).SetDurationMs(1).SaveX(ctx)
 	o.site, o.door, o.device, o.user, o.key = site.ID, door.ID, device.ID, user.ID, key.ID
 	o.hook, o.deliver, o.provider = hook.ID, delivery.ID, provider.ID
+	o.identity = identity.ID
 	o.rows = map[string]any{
 		"Organization": org.ID, "Site": site.ID, "Door": door.ID, "Device": device.ID,
 		"User": user.ID, "Key": key.ID, "KeyTarget": target.ID, "APIToken": token.ID,
@@ -376,6 +378,9 @@ func TestForeignParentsAreRefused(t *testing.T) {
 		"session of a user": c.Session.Create().SetUserID(theirs.user).SetHash([]byte("x")).
 			SetMethod(session.MethodEMAIL_CODE).SetCreatedAt(schema.Now()).SetLastSeenAt(schema.Now()).
 			SetExpiresAt(schema.Now()).SetAddress("").SetUserAgent(""),
+		"session by an identity": c.Session.Create().SetUserID(mine.user).SetHash([]byte("x")).
+			SetMethod(session.MethodOIDC).SetIdentityID(theirs.identity).SetCreatedAt(schema.Now()).
+			SetLastSeenAt(schema.Now()).SetExpiresAt(schema.Now()).SetAddress("").SetUserAgent(""),
 		"passkey of a user": c.Passkey.Create().SetUserID(theirs.user).SetName("x").
 			SetCredentialID([]byte("x")).SetPublicKey([]byte("x")).SetAaguid([]byte("x")).SetSignCount(0).
 			SetBackupEligible(false).SetBackedUp(false).SetCreatedAt(schema.Now()),

@@ -20,6 +20,8 @@ func (Lockdown) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.Lockdown{}).Default(typeid.New[typeid.Lockdown]),
 		field.UUID("plan_id", typeid.LockdownPlan{}).Immutable(),
+		field.JSON("site_ids", []typeid.Site{}).
+			Comment("those that it touches: what its plan closed when it was asked for, and since"),
 		field.Enum("state").Values("REQUESTED", "ACTIVE", "RELEASED", "LAPSED").
 			Comment("REQUESTED until a second person confirms, where the plan asks for two"),
 		field.String("requested_by").Immutable().Comment("an actor"),

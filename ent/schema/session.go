@@ -24,6 +24,8 @@ func (Session) Fields() []ent.Field {
 		field.Enum("method").Values("EMAIL_CODE", "PASSKEY", "OIDC").Immutable(),
 		field.Bytes("account").Optional().Immutable().Sensitive().
 			Comment("keyed hash of the e-mail address that was proved to begin it; null: none was"),
+		field.UUID("identity_id", typeid.Identity{}).Optional().Nillable().Immutable().
+			Comment("as whom a provider said that they are; null: none did, or not any more"),
 		field.Time("created_at").Immutable(),
 		field.Time("last_seen_at").Comment("to the minute or so"),
 		field.Time("expires_at").Immutable().Comment("whatever happens; unused, it ends sooner"),
@@ -38,5 +40,6 @@ func (Session) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("hash"),
 		index.Fields("org_id", "user_id", "id"),
+		index.Fields("org_id", "identity_id"),
 	}
 }

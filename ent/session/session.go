@@ -24,6 +24,8 @@ const (
 	FieldMethod = "method"
 	// FieldAccount holds the string denoting the account field in the database.
 	FieldAccount = "account"
+	// FieldIdentityID holds the string denoting the identity_id field in the database.
+	FieldIdentityID = "identity_id"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldLastSeenAt holds the string denoting the last_seen_at field in the database.
@@ -48,6 +50,7 @@ var Columns = []string{
 	FieldHash,
 	FieldMethod,
 	FieldAccount,
+	FieldIdentityID,
 	FieldCreatedAt,
 	FieldLastSeenAt,
 	FieldExpiresAt,
@@ -120,6 +123,11 @@ func ByUserID(opts ...sql.OrderTermOption) OrderOption {
 // ByMethod orders the results by the method field.
 func ByMethod(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldMethod, opts...).ToFunc()
+}
+
+// ByIdentityID orders the results by the identity_id field.
+func ByIdentityID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIdentityID, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -75,6 +75,11 @@ func Account(v []byte) predicate.Session {
 	return predicate.Session(sql.FieldEQ(FieldAccount, v))
 }
 
+// IdentityID applies equality check predicate on the "identity_id" field. It's identical to IdentityIDEQ.
+func IdentityID(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldEQ(FieldIdentityID, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Session {
 	return predicate.Session(sql.FieldEQ(FieldCreatedAt, v))
@@ -293,6 +298,56 @@ func AccountIsNil() predicate.Session {
 // AccountNotNil applies the NotNil predicate on the "account" field.
 func AccountNotNil() predicate.Session {
 	return predicate.Session(sql.FieldNotNull(FieldAccount))
+}
+
+// IdentityIDEQ applies the EQ predicate on the "identity_id" field.
+func IdentityIDEQ(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldEQ(FieldIdentityID, v))
+}
+
+// IdentityIDNEQ applies the NEQ predicate on the "identity_id" field.
+func IdentityIDNEQ(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldNEQ(FieldIdentityID, v))
+}
+
+// IdentityIDIn applies the In predicate on the "identity_id" field.
+func IdentityIDIn(vs ...typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldIn(FieldIdentityID, vs...))
+}
+
+// IdentityIDNotIn applies the NotIn predicate on the "identity_id" field.
+func IdentityIDNotIn(vs ...typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldNotIn(FieldIdentityID, vs...))
+}
+
+// IdentityIDGT applies the GT predicate on the "identity_id" field.
+func IdentityIDGT(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldGT(FieldIdentityID, v))
+}
+
+// IdentityIDGTE applies the GTE predicate on the "identity_id" field.
+func IdentityIDGTE(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldGTE(FieldIdentityID, v))
+}
+
+// IdentityIDLT applies the LT predicate on the "identity_id" field.
+func IdentityIDLT(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldLT(FieldIdentityID, v))
+}
+
+// IdentityIDLTE applies the LTE predicate on the "identity_id" field.
+func IdentityIDLTE(v typeid.Identity) predicate.Session {
+	return predicate.Session(sql.FieldLTE(FieldIdentityID, v))
+}
+
+// IdentityIDIsNil applies the IsNil predicate on the "identity_id" field.
+func IdentityIDIsNil() predicate.Session {
+	return predicate.Session(sql.FieldIsNull(FieldIdentityID))
+}
+
+// IdentityIDNotNil applies the NotNil predicate on the "identity_id" field.
+func IdentityIDNotNil() predicate.Session {
+	return predicate.Session(sql.FieldNotNull(FieldIdentityID))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
