@@ -158,6 +158,7 @@ var conflicts = map[string]Error{
 	"key_targets_site_fk":                         {CodeNotFound, "no such site", "siteId"},
 	"managed_sites_site_fk":                       {CodeNotFound, "no such site", "siteIds"},
 	"identityprovider_org_id_issuer_client":       {CodeConflict, "another provider has this issuer", "issuer"},
+	"sessions_identity_fk":                        {CodeNotFound, "no such identity", ""},
 	"passkey_credential_id":                       {CodeConflict, "the passkey is known already", ""},
 	"api_tokens_user_fk":                          {CodeNotFound, "no such user", "userId"},
 	"command_org_id_requester_id_idempotency_key": errKeyUsed,

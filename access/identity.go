@@ -137,8 +137,9 @@ func (s *Service) ShowIdentity(
 		return nil, errIdentity
 	}
 	var u *ent.User
+	shown := proof{method: session.MethodOIDC}
 	err = s.write(within, func(tx *ent.Tx) (events []journal.Event, err error) {
-		u, events, err = s.identified(within, tx, answer.Provider.ID, said)
+		u, shown.known, events, err = s.identified(within, tx, answer.Provider.ID, said)
 		return events, err
 	})
 	if err != nil {
@@ -146,8 +147,8 @@ func (s *Service) ShowIdentity(
 	}
 	ctx = actor.NewContext(ctx, actor.User(org, u.ID, u.Role))
 	err = s.write(ctx, func(tx *ent.Tx) (events []journal.Event, err error) {
-		in, events, err = s.startSession(ctx, tx, u.ID, proof{method: session.MethodOIDC}, from)
-		if IsCode(err, CodeNotFound) { // suspended
+		in, events, err = s.startSession(ctx, tx, u.ID, shown, from)
+		if IsCode(explain(err), CodeNotFound) { // suspended, unbound just now, or to sign in elsewhere
 			err = errIdentity
 		}
 		return events, err
@@ -165,24 +166,24 @@ func (s *Service) ShowIdentity(
 // identified finds the user that a provider means, or makes them known to it.
 func (s *Service) identified(
 	ctx context.Context, tx *ent.Tx, id typeid.IdentityProvider, said Claims,
-) (*ent.User, []journal.Event, error) {
+) (*ent.User, *ent.Identity, []journal.Event, error) {
 	p, err := tx.IdentityProvider.Query().
 		Where(identityprovider.ID(id), identityprovider.DisabledAtIsNil(), forChange).Only(ctx)
 	if ent.IsNotFound(err) { // disabled, or deleted, just now
-		return nil, nil, errIdentity
+		return nil, nil, nil, errIdentity
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("lock identity provider: %w", err)
+		return nil, nil, nil, fmt.Errorf("lock identity provider: %w", err)
 	}
 	known, err := tx.Identity.Query().
 		Where(identity.ProviderID(p.ID), identity.Issuer(said.Issuer), identity.Subject(said.Subject)).
 		Only(ctx)
 	if err == nil {
 		u, err := tx.User.Get(ctx, known.UserID)
-		return u, nil, err
+		return u, known, nil, err
 	}
 	if !ent.IsNotFound(err) {
-		return nil, nil, fmt.Errorf("find identity: %w", err)
+		return nil, nil, nil, fmt.Errorf("find identity: %w", err)
 	}
 	return s.bind(ctx, tx, p, said)
 }
@@ -191,13 +192,13 @@ func (s *Service) identified(
 // of its domains only, and only once for each user: an address may have become another person's.
 func (s *Service) bind(
 	ctx context.Context, tx *ent.Tx, p *ent.IdentityProvider, said Claims,
-) (*ent.User, []journal.Event, error) {
+) (*ent.User, *ent.Identity, []journal.Event, error) {
 	var f faults
 	f.email("email", said.Email)
 	email := normalEmail(said.Email)
 	_, domain, _ := strings.Cut(email, "@")
 	if f.err() != nil || !said.EmailVerified || !slices.Contains(p.Domains, domain) {
-		return nil, nil, errIdentity
+		return nil, nil, nil, errIdentity
 	}
 	var events []journal.Event
 	u, err := tx.User.Query().Where(user.Email(email)).ForShare().Only(ctx)
@@ -205,24 +206,27 @@ func (s *Service) bind(
 	case ent.IsNotFound(err) && p.CreateUsers:
 		u, err = tx.User.Create().SetName(nameOf(said, email)).SetEmail(email).Save(ctx)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		events = []journal.Event{{Type: "user.created", User: u.ID}}
 	case ent.IsNotFound(err):
-		return nil, nil, errIdentity
+		return nil, nil, nil, errIdentity
 	case err != nil:
-		return nil, nil, fmt.Errorf("find user: %w", err)
+		return nil, nil, nil, fmt.Errorf("find user: %w", err)
 	}
 	bound, err := tx.Identity.Query().Where(identity.UserID(u.ID), identity.ProviderID(p.ID)).Count(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("find identity: %w", err)
+		return nil, nil, nil, fmt.Errorf("find identity: %w", err)
 	}
 	if bound > 0 || u.Status != user.StatusACTIVE {
-		return nil, nil, errIdentity
+		return nil, nil, nil, errIdentity
 	}
-	err = tx.Identity.Create().SetUserID(u.ID).SetProviderID(p.ID).SetIssuer(said.Issuer).
-		SetSubject(said.Subject).SetCreatedAt(s.now()).Exec(ctx)
-	return u, events, err
+	made, err := tx.Identity.Create().SetUserID(u.ID).SetProviderID(p.ID).SetIssuer(said.Issuer).
+		SetSubject(said.Subject).SetCreatedAt(s.now()).Save(ctx)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("create identity: %w", err)
+	}
+	return u, made, append(events, identityEvent("identity.created", made)), nil
 }
 
 // nameOf is what a provider calls somebody, or else the first part of their address.

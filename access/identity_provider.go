@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"entgo.io/ent/dialect/sql"
@@ -13,7 +12,6 @@ import (
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/identityprovider"
 	"github.com/cardea/cardea/ent/predicate"
-	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -41,7 +39,8 @@ type CreateIdentityProviderInput struct {
 type CreateIdentityProviderPayload struct{ Provider *ent.IdentityProvider }
 
 // CreateIdentityProvider lets a provider say who the organization's people are. Nothing is asked of it
-// yet: whether it answers shows when somebody signs in.
+// yet: whether it answers shows when somebody signs in. If it is required, it ends all sessions but
+// those of owners.
 func (s *Service) CreateIdentityProvider(
 	ctx context.Context, in CreateIdentityProviderInput,
 ) (*CreateIdentityProviderPayload, error) {
@@ -59,7 +58,11 @@ func (s *Service) CreateIdentityProvider(
 	}
 	by, _ := actor.FromContext(ctx)
 	var p *ent.IdentityProvider
-	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := signInRules(ctx, tx, forChange); err != nil {
+			return nil, err
+		}
+		var err error
 		p, err = tx.IdentityProvider.Create().SetName(in.Name).SetIssuer(in.Issuer).
 			SetClient(in.Client).SetClientSecret(s.sealed(by.Organization, in.ClientSecret)).
 			SetDomains(domains).SetRequired(orZero(in.Required)).SetCreateUsers(orZero(in.CreateUsers)).
@@ -67,7 +70,8 @@ func (s *Service) CreateIdentityProvider(
 		if err != nil {
 			return nil, err
 		}
-		return []journal.Event{providerEvent("identity_provider.created", p.ID)}, nil
+		ended, err := s.endBarred(ctx, tx)
+		return append([]journal.Event{providerEvent("identity_provider.created", p.ID)}, ended...), err
 	})
 	if err != nil {
 		return nil, err
@@ -94,7 +98,8 @@ type UpdateIdentityProviderInput struct {
 // UpdateIdentityProviderPayload holds the provider as it is now.
 type UpdateIdentityProviderPayload struct{ Provider *ent.IdentityProvider }
 
-// UpdateIdentityProvider changes a provider. Sessions that it began go on, also once it is disabled.
+// UpdateIdentityProvider changes a provider. Sessions that it began go on, also once it is disabled. Where
+// one is required, those that were begun at none such end, but for owners'.
 func (s *Service) UpdateIdentityProvider(
 	ctx context.Context, in UpdateIdentityProviderInput,
 ) (*UpdateIdentityProviderPayload, error) {
@@ -114,6 +119,9 @@ func (s *Service) UpdateIdentityProvider(
 	by, _ := actor.FromContext(ctx)
 	var p *ent.IdentityProvider
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := signInRules(ctx, tx, forChange); err != nil {
+			return nil, err
+		}
 		before, err := tx.IdentityProvider.Query().
 			Where(identityprovider.ID(in.ID), forChange).Only(ctx)
 		if err != nil {
@@ -136,7 +144,8 @@ func (s *Service) UpdateIdentityProvider(
 		if p, err = update.Save(ctx); err != nil {
 			return nil, err
 		}
-		return []journal.Event{providerEvent("identity_provider.updated", p.ID)}, nil
+		ended, err := s.endBarred(ctx, tx)
+		return append([]journal.Event{providerEvent("identity_provider.updated", p.ID)}, ended...), err
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +159,8 @@ type DeleteIdentityProviderInput struct{ ID typeid.IdentityProvider }
 // DeleteIdentityProviderPayload names the provider that was.
 type DeleteIdentityProviderPayload struct{ DeletedID typeid.IdentityProvider }
 
-// DeleteIdentityProvider forgets a provider, and whom it knows its users as.
+// DeleteIdentityProvider forgets a provider, and whom it knows its users as. Sessions that it began go
+// on, unless another is required.
 func (s *Service) DeleteIdentityProvider(
 	ctx context.Context, in DeleteIdentityProviderInput,
 ) (*DeleteIdentityProviderPayload, error) {
@@ -158,11 +168,15 @@ func (s *Service) DeleteIdentityProvider(
 		return nil, err
 	}
 	err := s.write(ctx, func(tx *ent.Tx) ([]journal.Event, error) {
+		if err := signInRules(ctx, tx, forChange); err != nil {
+			return nil, err
+		}
 		err := tx.IdentityProvider.DeleteOneID(in.ID).Exec(ctx)
 		if err := found(err, "identity provider", "id"); err != nil {
 			return nil, err
 		}
-		return []journal.Event{providerEvent("identity_provider.deleted", in.ID)}, nil
+		ended, err := s.endBarred(ctx, tx)
+		return append([]journal.Event{providerEvent("identity_provider.deleted", in.ID)}, ended...), err
 	})
 	if err != nil {
 		return nil, err
@@ -254,43 +268,4 @@ func (s *Service) offers(
 		offers[i] = Offer{one, org}
 	}
 	return offers, nil
-}
-
-// mayNot says of users whether they may sign in through a provider only. Owners may sign in as before,
-// or a provider that is set up wrong, or gone, would keep out whoever can put that right.
-func mayNot(ctx context.Context, db *ent.Client, people []*ent.User) (map[typeid.User]bool, error) {
-	var orgs []typeid.Organization
-	for _, u := range people {
-		if u.Role != actor.RoleOwner {
-			orgs = append(orgs, u.OrgID)
-		}
-	}
-	if len(orgs) == 0 {
-		return nil, nil
-	}
-	strict, err := db.IdentityProvider.Query().
-		Where(identityprovider.Required(true), identityprovider.DisabledAtIsNil(),
-			whose(identityprovider.FieldOrgID, orgs)).
-		All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find identity providers: %w", err)
-	}
-	barred := map[typeid.User]bool{}
-	for _, u := range people {
-		barred[u.ID] = u.Role != actor.RoleOwner && slices.ContainsFunc(strict,
-			func(p *ent.IdentityProvider) bool { return p.OrgID == u.OrgID })
-	}
-	return barred, nil
-}
-
-// admitted are those of an e-mail address who may sign in by what only they have: active, and not to
-// be signed in by a provider.
-func (s *Service) admitted(everywhere context.Context, email string) ([]*ent.User, error) {
-	people, err := s.db.User.Query().Where(user.Email(email), user.StatusEQ(user.StatusACTIVE)).
-		Order(user.ByID()).All(everywhere)
-	if err != nil {
-		return nil, fmt.Errorf("find users: %w", err)
-	}
-	barred, err := mayNot(everywhere, s.db, people)
-	return slices.DeleteFunc(people, func(u *ent.User) bool { return barred[u.ID] }), err
 }

@@ -61,35 +61,42 @@ func (s *Service) StartSession(
 // proof is how somebody proved who they are.
 type proof struct {
 	method  session.Method
-	account []byte    // keyed hash of the e-mail address that they proved to have; nil: none
-	until   time.Time // when it is of no worth any more; zero: as long as a session can be
+	account []byte        // keyed hash of the e-mail address that they proved to have; nil: none
+	known   *ent.Identity // as whom a provider knows them; nil: none said so
+	until   time.Time     // when it is of no worth any more; zero: as long as a session can be
 }
 
 // startSession is StartSession within a transaction. It holds the user, so that a suspension either
-// prevents the session or ends it.
+// prevents the session or ends it, and likewise how people may sign in.
 func (s *Service) startSession(
 	ctx context.Context, tx *ent.Tx, id typeid.User, by proof, from Client,
 ) (*SignedIn, []journal.Event, error) {
+	if err := signInRules(ctx, tx, shared); err != nil {
+		return nil, nil, err
+	}
 	u, err := tx.User.Query().Where(user.ID(id), user.StatusEQ(user.StatusACTIVE)).ForShare().
 		Only(ctx)
 	if err != nil {
 		return nil, nil, found(err, "user", "")
 	}
-	if by.method != session.MethodOIDC {
-		barred, err := mayNot(ctx, tx.Client(), []*ent.User{u})
-		if err != nil {
-			return nil, nil, err
-		}
-		if barred[u.ID] {
-			return nil, nil, notFound("user", "")
-		}
+	var at typeid.IdentityProvider
+	var known *typeid.Identity
+	if by.known != nil {
+		at, known = by.known.ProviderID, &by.known.ID
+	}
+	no, err := barred(ctx, tx.Client(), at, u)
+	if err != nil {
+		return nil, nil, err
+	}
+	if no[u.ID] {
+		return nil, nil, notFound("user", "")
 	}
 	now, secret := s.now(), newSecret(sessionPrefix)
 	if by.until.IsZero() {
 		by.until = now.Add(MaxSession)
 	}
 	made, err := tx.Session.Create().SetUserID(id).SetHash(hashSecret(secret)).SetMethod(by.method).
-		SetAccount(by.account).SetCreatedAt(now).SetLastSeenAt(now).SetExpiresAt(by.until).
+		SetAccount(by.account).SetNillableIdentityID(known).SetCreatedAt(now).SetLastSeenAt(now).SetExpiresAt(by.until).
 		SetAddress(clip(from.Address, 45)).SetUserAgent(clip(from.UserAgent, maxUserAgent)).Save(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("create session: %w", err)

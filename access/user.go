@@ -115,6 +115,11 @@ func (s *Service) UpdateUser(ctx context.Context, in UpdateUserInput) (*UpdateUs
 func (s *Service) updateUser(
 	ctx context.Context, tx *ent.Tx, in UpdateUserInput,
 ) (*ent.User, []journal.Event, error) {
+	if in.Role != nil {
+		if err := signInRules(ctx, tx, shared); err != nil {
+			return nil, nil, err
+		}
+	}
 	if in.Role != nil || in.Status != nil {
 		if _, err := lockOwners(ctx, tx); err != nil {
 			return nil, nil, err
@@ -154,6 +159,13 @@ func (s *Service) updateUser(
 	}
 	if after.Role != before.Role || moved {
 		events = append(events, roleChanged(before, after, in.SiteIDs))
+	}
+	if before.Role == actor.RoleOwner && after.Role != actor.RoleOwner {
+		ended, err := s.endBarred(ctx, tx)
+		if err != nil {
+			return nil, nil, err
+		}
+		events = append(events, ended...)
 	}
 	if after.Status == user.StatusSUSPENDED {
 		ended, err := s.endUse(ctx, tx, after.ID)

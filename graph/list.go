@@ -15,6 +15,7 @@ import (
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
 	"github.com/cardea/cardea/ent/holidaycalendar"
+	"github.com/cardea/cardea/ent/identity"
 	"github.com/cardea/cardea/ent/identityprovider"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/lockdown"
@@ -129,6 +130,10 @@ var (
 	passkeys = list[*ent.Passkey]{
 		code: 'Y', columns: []string{passkey.FieldID},
 		key: func(p *ent.Passkey) []any { return []any{rawID(p.ID)} },
+	}
+	identities = list[*ent.Identity]{
+		code: 'i', columns: []string{identity.FieldID},
+		key: func(i *ent.Identity) []any { return []any{rawID(i.ID)} },
 	}
 	providers = list[*ent.IdentityProvider]{
 		code: 'I', columns: []string{identityprovider.FieldID},

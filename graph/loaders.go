@@ -15,6 +15,7 @@ import (
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/ent/grant"
+	"github.com/cardea/cardea/ent/identity"
 	"github.com/cardea/cardea/ent/key"
 	"github.com/cardea/cardea/ent/keytarget"
 	"github.com/cardea/cardea/ent/schema"
@@ -48,6 +49,7 @@ type loaders struct {
 	passkeys      *loader[typeid.Passkey, *ent.Passkey]
 	applications  *loader[typeid.Application, *ent.Application]
 	grants        *loader[typeid.Grant, *ent.Grant]
+	identities    *loader[typeid.Identity, *ent.Identity]
 	providers     *loader[typeid.IdentityProvider, *ent.IdentityProvider]
 	credentials   *loader[typeid.Credential, *ent.Credential]
 	commands      *loader[typeid.Command, *ent.Command]
@@ -68,6 +70,7 @@ type loaders struct {
 	doorEvents         *loader[nested[typeid.Door], *shape.EventConnection]
 	doorKeys           *loader[nested[typeid.Door], *shape.KeyConnection]
 	userKeys           *loader[nested[typeid.User], *shape.KeyConnection]
+	userIdentities     *loader[nested[typeid.User], *shape.IdentityConnection]
 	userCredentials    *loader[nested[typeid.User], *shape.CredentialConnection]
 	keyDoors           *loader[nested[typeid.Key], *shape.DoorConnection]
 	keyShares          *loader[nested[typeid.Key], *shape.KeyConnection]
@@ -125,7 +128,8 @@ func (r *resolver) newLoaders() *loaders {
 		passkeys:    byID(r.readPasskeys, func(p *ent.Passkey) typeid.Passkey { return p.ID }),
 		applications: byID(r.readApplications,
 			func(a *ent.Application) typeid.Application { return a.ID }),
-		grants: byID(r.readGrants, func(g *ent.Grant) typeid.Grant { return g.ID }),
+		grants:     byID(r.readGrants, func(g *ent.Grant) typeid.Grant { return g.ID }),
+		identities: byID(r.readIdentities, func(i *ent.Identity) typeid.Identity { return i.ID }),
 		providers: byID(r.readProviders,
 			func(p *ent.IdentityProvider) typeid.IdentityProvider { return p.ID }),
 		credentials: byID(r.readCredentials,
@@ -150,6 +154,7 @@ func (r *resolver) newLoaders() *loaders {
 		doorEvents:         newNested(r.eventsOfDoors),
 		doorKeys:           newNested(r.keysOfDoors),
 		userKeys:           newNested(r.keysOfUsers),
+		userIdentities:     newNested(r.identitiesOfUsers),
 		userCredentials:    newNested(r.credentialsOfUsers),
 		keyDoors:           newNested(r.doorsOfKeys),
 		keyShares:          newNested(r.sharesOfKeys),
@@ -355,6 +360,16 @@ func (r *resolver) credentialsOfUsers(
 		return nil, err
 	}
 	return paginateEach(ctx, credentials, asked.page, q, of, childOf(credential.FieldUserID))
+}
+
+func (r *resolver) identitiesOfUsers(
+	ctx context.Context, asked nested[typeid.User], of []typeid.User,
+) (map[typeid.User]*shape.IdentityConnection, error) {
+	q, err := r.readIdentities(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return paginateEach(ctx, identities, asked.page, q, of, childOf(identity.FieldUserID))
 }
 
 func (r *resolver) eventsOfDoors(

@@ -99,9 +99,10 @@ var kinds = map[string]kind{
 		"r.user_id", typeid.New[typeid.APIToken]),
 	"Application": noun(access.ReadApplications, "applications", nowhere, nobody,
 		typeid.New[typeid.Application]),
-	"Grant":   noun(access.ReadGrants, "grants", nowhere, "r.user_id", typeid.New[typeid.Grant]),
-	"Passkey": noun(access.ReadSessions, "passkeys", nowhere, "r.user_id", typeid.New[typeid.Passkey]),
-	"Session": noun(access.ReadSessions, "sessions", nowhere, "r.user_id", typeid.New[typeid.Session]),
+	"Grant":    noun(access.ReadGrants, "grants", nowhere, "r.user_id", typeid.New[typeid.Grant]),
+	"Passkey":  noun(access.ReadSessions, "passkeys", nowhere, "r.user_id", typeid.New[typeid.Passkey]),
+	"Session":  noun(access.ReadSessions, "sessions", nowhere, "r.user_id", typeid.New[typeid.Session]),
+	"Identity": noun(access.ReadSessions, "identities", nowhere, "r.user_id", typeid.New[typeid.Identity]),
 	"IdentityProvider": noun(access.ReadProviders, "identity_providers", nowhere, nobody,
 		typeid.New[typeid.IdentityProvider]),
 	"WebhookEndpoint": noun(access.ReadWebhooks, "webhook_endpoints", nowhere, nobody,
@@ -382,6 +383,7 @@ var mutations = []row{
 		return vars{"userId": e.keeper.user.ID}
 	}},
 	{"deletePasskey", access.WriteSessions, func(e *realm) vars { return vars{"id": e.ring.ID} }},
+	{"deleteIdentity", access.WriteSessions, func(e *realm) vars { return vars{"id": e.known.ID} }},
 	{"createIdentityProvider", access.WriteProviders, func(e *realm) vars {
 		return vars{"name": e.name("Quay"), "issuer": "https://id.example.com/" + e.email(), "clientId": "doors",
 			"clientSecret": e.name("secret"), "domains": []any{"example.com"}}

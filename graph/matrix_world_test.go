@@ -50,6 +50,7 @@ type realm struct {
 	leave                          *ent.Grant // of keeper's, to app
 	voice                          person     // holder, by an application
 	provider                       *ent.IdentityProvider
+	known                          *ent.Identity // keeper, as provider knows them
 
 	own    map[string][]typeid.User // more that is somebody's own, by identifier
 	at     map[string][]typeid.Site // more sites that something is at
@@ -387,11 +388,19 @@ func (e *realm) hooks() {
 	e.provider = done(e.access.CreateIdentityProvider(as, access.CreateIdentityProviderInput{
 		Name: e.name("Harbour"), Issuer: "https://id.example.com", Client: "doors", ClientSecret: e.name("secret"),
 		Domains: []string{"example.com"}})).Provider
+	e.known = e.identity(e.provider, e.keeper)
+	e.identity(e.provider, e.holder)
 	first := e.db.Event.Query().FirstX(as)
 	d := e.db.WebhookDelivery.Create().SetEndpointID(e.endpoint.ID).SetEventID(first.ID).
 		SetEventSeq(first.Seq).SetState("DELIVERED").SetAttempts(1).SaveX(as)
 	e.db.WebhookAttempt.Create().SetDeliveryID(d.ID).SetStartedAt(time.Now()).SetDurationMs(9).
 		SetNumber(1).SetErrorClass("timeout").SetResponseBody(e.name("answer")).ExecX(as)
+}
+
+// identity is a person as a provider knows them.
+func (e *realm) identity(at *ent.IdentityProvider, who person) *ent.Identity {
+	return e.db.Identity.Create().SetUserID(who.user.ID).SetProviderID(at.ID).SetIssuer(at.Issuer).
+		SetSubject(e.name("Shift")).SetCreatedAt(schema.Now()).SaveX(e.owner.ctx)
 }
 
 // applications are one that keeper lets act for them, and one by which holder asks.

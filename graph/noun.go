@@ -115,6 +115,8 @@ var finders = map[string]finder{
 		func(l *loaders) *loader[typeid.Grant, *ent.Grant] { return l.grants }),
 	typeid.IdentityProvider{}.Prefix(): find(typeid.As[typeid.IdentityProvider],
 		func(l *loaders) *loader[typeid.IdentityProvider, *ent.IdentityProvider] { return l.providers }),
+	typeid.Identity{}.Prefix(): find(typeid.As[typeid.Identity],
+		func(l *loaders) *loader[typeid.Identity, *ent.Identity] { return l.identities }),
 	typeid.LockdownPlan{}.Prefix(): find(typeid.As[typeid.LockdownPlan],
 		func(l *loaders) *loader[typeid.LockdownPlan, *ent.LockdownPlan] { return l.plans }),
 	typeid.Lockdown{}.Prefix(): find(typeid.As[typeid.Lockdown],

@@ -121,6 +121,11 @@ func (r *resolver) readGrants(ctx context.Context) (*ent.GrantQuery, error) {
 	return r.db.Grant.Query().Where(visible), err
 }
 
+func (r *resolver) readIdentities(ctx context.Context) (*ent.IdentityQuery, error) {
+	visible, err := r.access.VisibleIdentities(ctx)
+	return r.db.Identity.Query().Where(visible), err
+}
+
 func (r *resolver) readProviders(ctx context.Context) (*ent.IdentityProviderQuery, error) {
 	return r.db.IdentityProvider.Query(), access.Authorize(ctx, access.ReadProviders)
 }

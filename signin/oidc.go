@@ -59,6 +59,7 @@ func (s *signin) toProvider(w http.ResponseWriter, r *http.Request) (*page, erro
 	}
 	to, err := s.authURL(r.Context(), q)
 	if err != nil {
+		s.said.forget(q.Provider.Issuer)
 		s.providerFailed(r, id, err)
 		return failedAtProvider(), nil
 	}
@@ -89,6 +90,7 @@ func (s *signin) fromProvider(w http.ResponseWriter, r *http.Request) (*page, er
 	forget(w, providerCookie)
 	said, err := s.claims(r.Context(), answer, brought, nonce)
 	if err != nil {
+		s.said.forget(answer.Provider.Issuer)
 		s.providerFailed(r, id, err)
 		return failedAtProvider(), nil
 	}

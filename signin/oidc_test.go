@@ -121,11 +121,14 @@ func TestSignInAtARealProvider(t *testing.T) {
 type hostile struct {
 	*httptest.Server
 	t      *testing.T
-	key    *rsa.PrivateKey
 	named  bool // names itself in answers
 	mu     sync.Mutex
 	codes  map[string]url.Values // what was asked for, by the code given for it
-	asked  int                   // how often a code was traded
+	key    *rsa.PrivateKey
+	id     string // of the key
+	asked  int    // how often a code was traded
+	told   int    // how often it was asked of itself
+	shown  int    // how often it was asked for its keys
 	claims func(map[string]any)
 	sign   func(payload []byte) string
 }
@@ -134,14 +137,11 @@ func newHostile(t *testing.T) *hostile {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
-	h := &hostile{t: t, key: key, codes: map[string]url.Values{}, claims: func(map[string]any) {}}
-	h.sign = func(payload []byte) string { return h.signed(jose.RS256, key, payload) }
+	h := &hostile{t: t, key: key, id: "k", codes: map[string]url.Values{}, claims: func(map[string]any) {}}
+	h.sign = func(payload []byte) string { return h.signed(jose.RS256, h.key, payload) }
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", h.discovery)
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
-			{Key: key.Public(), KeyID: "k", Algorithm: "RS256", Use: "sig"}}})
-	})
+	mux.HandleFunc("GET /keys", h.keys)
 	mux.HandleFunc("POST /token", h.token)
 	h.Server = httptest.NewServer(mux)
 	t.Cleanup(h.Close)
@@ -151,7 +151,7 @@ func newHostile(t *testing.T) *hostile {
 func (h *hostile) signed(alg jose.SignatureAlgorithm, key any, payload []byte) string {
 	h.t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key},
-		(&jose.SignerOptions{}).WithHeader("kid", "k"))
+		(&jose.SignerOptions{}).WithHeader("kid", h.id))
 	must(h.t, err)
 	jws, err := signer.Sign(payload)
 	must(h.t, err)
@@ -160,7 +160,35 @@ func (h *hostile) signed(alg jose.SignatureAlgorithm, key any, payload []byte) s
 	return text
 }
 
+func (h *hostile) keys(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.shown++
+	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
+		{Key: h.key.Public(), KeyID: h.id, Algorithm: "RS256", Use: "sig"}}})
+}
+
+// rotates has it sign with another key from now on.
+func (h *hostile) rotates(id string) {
+	h.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(h.t, err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.key, h.id = key, id
+}
+
+// counted is how often it was asked of itself, and for its keys.
+func (h *hostile) counted() [2]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return [2]int{h.told, h.shown}
+}
+
 func (h *hostile) discovery(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told++
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"issuer": h.URL, "authorization_endpoint": h.URL + "/authorize", "token_endpoint": h.URL + "/token",
 		"jwks_uri": h.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"},
@@ -341,8 +369,11 @@ func TestProviderIsRefused(t *testing.T) {
 			v.with.Set("code", v.h.grant(v.world.browser().leave(v.p)).Get("code"))
 		},
 		"an answer of another issuer": func(v *visit) { v.with.Set("iss", "https://elsewhere.example.com") },
-		"no issuer, though promised":  func(v *visit) { v.h.named = true },
-		"refused there":               func(v *visit) { v.with.Set("error", "access_denied") },
+		"no issuer, though promised": func(v *visit) {
+			v.h.named = true
+			v.later.Store(int64(10 * time.Minute)) // or what it said before would hold
+		},
+		"refused there": func(v *visit) { v.with.Set("error", "access_denied") },
 		"another provider of the organization": func(v *visit) {
 			v.p = v.provider(access.CreateIdentityProviderInput{
 				Issuer: newHostile(v.t).URL, Domains: []string{"example.com"}})
@@ -446,6 +477,35 @@ func TestProviderAnswersForItself(t *testing.T) {
 	if a := v.back(v.p, v.with); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
+}
+
+// A provider is asked of itself seldom, and for its keys when it has others: whatever it calls them.
+func TestProviderIsRemembered(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t)
+	again := func(status, told, shown int) {
+		t.Helper()
+		if a := v.back(v.p, v.with); a.StatusCode != status {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		if got := v.h.counted(); got != [2]int{told, shown} {
+			t.Fatalf("asked of itself and for its keys %d times, not %d and %d", got, told, shown)
+		}
+		v.cookies = map[string]*http.Cookie{}
+		v.with = v.h.grant(v.leave(v.p))
+	}
+	again(http.StatusSeeOther, 1, 1)
+	again(http.StatusSeeOther, 1, 1)
+	v.h.rotates("k2")
+	again(http.StatusSeeOther, 1, 2)
+	v.h.rotates("k2") // another by the same name
+	again(http.StatusSeeOther, 1, 3)
+	v.later.Store(int64(10 * time.Minute))
+	again(http.StatusSeeOther, 2, 4)
+	v.h.claims = func(c map[string]any) { c["aud"] = "other" }
+	again(http.StatusUnprocessableEntity, 2, 4)
+	v.h.claims = func(map[string]any) {}
+	again(http.StatusSeeOther, 3, 5)
 }
 
 // Who is unknown becomes a member, if that is wanted.

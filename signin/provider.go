@@ -79,12 +79,11 @@ type discovered struct {
 	NamesItself bool // in each answer, as RFC 9207 says
 }
 
-// discover asks a provider where it is asked. Nothing is kept: what it says now holds, and people sign
-// in seldom.
+// discover asks a provider where it is asked, unless it has said so lately.
 func (s *signin) discover(
 	ctx context.Context, p *ent.IdentityProvider, secret string,
 ) (*discovered, error) {
-	is, err := oidc.NewProvider(ctx, p.Issuer)
+	is, err := s.said.of(ctx, p.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("discover: %w", err)
 	}

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
@@ -51,6 +52,7 @@ type Config struct {
 	Home string
 	// AllowInside permits identity providers on this machine, by plain http.
 	AllowInside bool
+	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger
 }
 
@@ -59,14 +61,19 @@ type signin struct {
 	home      string
 	inside    bool
 	providers *http.Client // asks identity providers
+	said      *discoveries // by them
 	log       *slog.Logger
 }
 
 // New returns the handler of /sign-in, everything below it, and /sign-out, by the full path.
 func New(cfg Config) http.Handler {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &signin{
 		access: cfg.Access, home: cfg.Home, log: cfg.Log,
 		inside: cfg.AllowInside, providers: newProviderClient(cfg.AllowInside),
+		said: &discoveries{now: cfg.Now, known: map[string]discovery{}},
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Path, s.answer(s.showEmail))

@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,6 +35,7 @@ type world struct {
 	desk   *ent.User
 	mu     sync.Mutex
 	post   []access.Letter
+	later  atomic.Int64 // by how much the pages' clock is ahead
 }
 
 func (w *world) send(l access.Letter) {
@@ -61,7 +64,8 @@ func setup(t *testing.T) *world {
 		Addr: "127.0.0.1:0", Log: log, Registry: prometheus.NewRegistry(),
 		Routes: server.Routes{
 			Ready: func(context.Context) error { return nil }, Cookie: signin.Cookie,
-			SignIn: signin.New(signin.Config{Access: w.access, Home: "/graphiql", AllowInside: true, Log: log}),
+			SignIn: signin.New(signin.Config{Access: w.access, Home: "/graphiql", AllowInside: true, Log: log,
+				Now: func() time.Time { return time.Now().Add(time.Duration(w.later.Load())) }}),
 			Authenticate: func(ctx context.Context, token string) (actor.Actor, error) {
 				by, err := w.access.Authenticate(ctx, token)
 				if err != nil {

@@ -1765,6 +1765,22 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeid�
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity(ctx context.Context, v any) (typeid.Identity, error) {
+	res, err := shape.UnmarshalIdentity(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity(ctx context.Context, sel ast.SelectionSet, v typeid.Identity) graphql.Marshaler {
+	_ = sel
+	res := shape.MarshalIdentity(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentityProvider(ctx context.Context, v any) (typeid.IdentityProvider, error) {
 	res, err := shape.UnmarshalIdentityProvider(v)
 	return res, graphql.ErrorOnPath(ctx, err)

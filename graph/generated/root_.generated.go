@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	Grant() GrantResolver
 	Holiday() HolidayResolver
 	HolidayCalendar() HolidayCalendarResolver
+	Identity() IdentityResolver
 	IdentityProvider() IdentityProviderResolver
 	Key() KeyResolver
 	Lockdown() LockdownResolver
@@ -117,6 +118,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDoorGroupInput,
 		ec.unmarshalInputDeleteDoorInput,
 		ec.unmarshalInputDeleteHolidayCalendarInput,
+		ec.unmarshalInputDeleteIdentityInput,
 		ec.unmarshalInputDeleteIdentityProviderInput,
 		ec.unmarshalInputDeleteLockdownPlanInput,
 		ec.unmarshalInputDeletePasskeyInput,
@@ -3024,6 +3026,77 @@ type ImportHolidayCalendarPayload {
   holidayCalendar: HolidayCalendar!
 }
 `, BuiltIn: false},
+	{Name: "../schema/identity.graphqls", Input: `extend type Mutation {
+  """
+  Unbinds a person from whom an identity provider knows, and ends the sessions that came of it. The next
+  time, the provider may name them by their e-mail address, as if it were the first.
+  """
+  deleteIdentity(
+    "What to unbind."
+    input: DeleteIdentityInput!
+  ): DeleteIdentityPayload!
+}
+
+extend type User {
+  "As whom identity providers know the person, oldest first."
+  identities(
+    "Length of the page, from its start."
+    first: Int
+    "Only what follows this cursor."
+    after: Cursor
+    "Length of the page, from its end."
+    last: Int
+    "Only what precedes this cursor."
+    before: Cursor
+  ): IdentityConnection!
+}
+
+"A person as an identity provider knows them. It comes of their first sign-in there, and holds whatever their address."
+type Identity implements Node {
+  "The identifier, prefix ` + "`" + `identity` + "`" + `."
+  id: ID!
+  "Who it is."
+  user: User!
+  "The address of the provider, as it writes it itself."
+  issuer: String!
+  "What the provider calls them."
+  subject: String!
+  "When they first signed in there."
+  createdAt: DateTime!
+}
+
+"A page of identities."
+type IdentityConnection {
+  "The items with their cursors."
+  edges: [IdentityEdge!]!
+  "The items alone."
+  nodes: [Identity!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An item of an ` + "`" + `IdentityConnection` + "`" + `."
+type IdentityEdge {
+  "The item's place in the list."
+  cursor: Cursor!
+  "The item."
+  node: Identity!
+}
+
+"What to unbind a person from."
+input DeleteIdentityInput {
+  "The identity."
+  id: ID!
+}
+
+"The identity that was, and the sessions that ended with it."
+type DeleteIdentityPayload {
+  "Its identifier."
+  deletedId: ID!
+  "The sessions that came of it."
+  endedIds: [ID!]!
+}
+`, BuiltIn: false},
 	{Name: "../schema/identity_provider.graphqls", Input: `extend type Query {
   "Who says who the organization's people are, oldest first. For administrators and auditors."
   identityProviders(
@@ -3039,17 +3112,26 @@ type ImportHolidayCalendarPayload {
 }
 
 extend type Mutation {
-  "Lets people sign in at a provider, by OpenID Connect. For owners."
+  """
+  Lets people sign in at a provider, by OpenID Connect. If it is required, it ends all sessions but those of
+  owners. For owners.
+  """
   createIdentityProvider(
     "The provider to create."
     input: CreateIdentityProviderInput!
   ): CreateIdentityProviderPayload!
-  "Changes a provider. For owners."
+  """
+  Changes a provider. Once it is required, it ends the sessions that were begun at none that is, but for owners'.
+  For owners.
+  """
   updateIdentityProvider(
     "What to change."
     input: UpdateIdentityProviderInput!
   ): UpdateIdentityProviderPayload!
-  "Deletes a provider, and whom it knows its users as. Sessions that it began go on. For owners."
+  """
+  Deletes a provider, and whom it knows its users as. Sessions that it began go on, unless another is required.
+  For owners.
+  """
   deleteIdentityProvider(
     "What to delete."
     input: DeleteIdentityProviderInput!
@@ -3070,7 +3152,7 @@ type IdentityProvider implements Node {
   redirectUrl: String!
   "The domains of e-mail addresses that it may vouch for."
   domains: [String!]!
-  "Whether everybody but owners has to sign in at such a provider: codes and passkeys are then refused."
+  "Whether everybody but owners has to sign in at such a provider: codes, passkeys and others are then refused."
   required: Boolean!
   "Whether somebody whom it vouches for, and who is no user yet, becomes a MEMBER."
   createUsers: Boolean!
@@ -6292,6 +6374,16 @@ func (ec *executionContext) childFields_DeleteHolidayCalendarPayload(ctx context
 	return nil, fmt.Errorf("no field named %q was found under type DeleteHolidayCalendarPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteIdentityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteIdentityPayload_deletedId(ctx, field)
+	case "endedIds":
+		return ec.fieldContext_DeleteIdentityPayload_endedIds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteIdentityPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -6860,6 +6952,44 @@ func (ec *executionContext) childFields_HolidayCalendarEdge(ctx context.Context,
 		return ec.fieldContext_HolidayCalendarEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HolidayCalendarEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Identity_id(ctx, field)
+	case "user":
+		return ec.fieldContext_Identity_user(ctx, field)
+	case "issuer":
+		return ec.fieldContext_Identity_issuer(ctx, field)
+	case "subject":
+		return ec.fieldContext_Identity_subject(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Identity_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_IdentityConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_IdentityConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_IdentityConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_IdentityEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_IdentityEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_IdentityProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7878,6 +8008,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_managedSites(ctx, field)
 	case "credentials":
 		return ec.fieldContext_User_credentials(ctx, field)
+	case "identities":
+		return ec.fieldContext_User_identities(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }

@@ -70,6 +70,7 @@ type MutationResolver interface {
 	UpdateHolidayCalendar(ctx context.Context, input access.UpdateHolidayCalendarInput) (*access.UpdateHolidayCalendarPayload, error)
 	DeleteHolidayCalendar(ctx context.Context, input access.DeleteHolidayCalendarInput) (*access.DeleteHolidayCalendarPayload, error)
 	ImportHolidayCalendar(ctx context.Context, input access.ImportHolidayCalendarInput) (*access.ImportHolidayCalendarPayload, error)
+	DeleteIdentity(ctx context.Context, input access.DeleteIdentityInput) (*access.DeleteIdentityPayload, error)
 	CreateIdentityProvider(ctx context.Context, input access.CreateIdentityProviderInput) (*access.CreateIdentityProviderPayload, error)
 	UpdateIdentityProvider(ctx context.Context, input access.UpdateIdentityProviderInput) (*access.UpdateIdentityProviderPayload, error)
 	DeleteIdentityProvider(ctx context.Context, input access.DeleteIdentityProviderInput) (*access.DeleteIdentityProviderPayload, error)
@@ -554,6 +555,20 @@ func (ec *executionContext) field_Mutation_deleteIdentityProvider_args(ctx conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (access.DeleteIdentityProviderInput, error) {
 			return ec.unmarshalNDeleteIdentityProviderInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteIdentityProviderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteIdentity_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (access.DeleteIdentityInput, error) {
+			return ec.unmarshalNDeleteIdentityInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteIdentityInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4416,6 +4431,50 @@ func (ec *executionContext) fieldContext_Mutation_importHolidayCalendar(ctx cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_importHolidayCalendar_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteIdentity(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteIdentity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteIdentity(ctx, fc.Args["input"].(access.DeleteIdentityInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.DeleteIdentityPayload) graphql.Marshaler {
+			return ec.marshalNDeleteIdentityPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteIdentityPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteIdentity(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteIdentityPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteIdentity_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -8624,6 +8683,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._IdentityProvider(ctx, sel, obj)
+	case ent.Identity:
+		return ec._Identity(ctx, sel, &obj)
+	case *ent.Identity:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Identity(ctx, sel, obj)
 	case ent.HolidayCalendar:
 		return ec._HolidayCalendar(ctx, sel, &obj)
 	case *ent.HolidayCalendar:
@@ -9010,6 +9076,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "importHolidayCalendar":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_importHolidayCalendar(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteIdentity":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteIdentity(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

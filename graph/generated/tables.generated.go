@@ -103,6 +103,7 @@ var (
 	objectDeleteDoorGroupPayload         = &answer.Object{Name: "DeleteDoorGroupPayload", Satisfies: deleteDoorGroupPayloadImplementors}
 	objectDeleteDoorPayload              = &answer.Object{Name: "DeleteDoorPayload", Satisfies: deleteDoorPayloadImplementors}
 	objectDeleteHolidayCalendarPayload   = &answer.Object{Name: "DeleteHolidayCalendarPayload", Satisfies: deleteHolidayCalendarPayloadImplementors}
+	objectDeleteIdentityPayload          = &answer.Object{Name: "DeleteIdentityPayload", Satisfies: deleteIdentityPayloadImplementors}
 	objectDeleteIdentityProviderPayload  = &answer.Object{Name: "DeleteIdentityProviderPayload", Satisfies: deleteIdentityProviderPayloadImplementors}
 	objectDeleteLockdownPlanPayload      = &answer.Object{Name: "DeleteLockdownPlanPayload", Satisfies: deleteLockdownPlanPayloadImplementors}
 	objectDeletePasskeyPayload           = &answer.Object{Name: "DeletePasskeyPayload", Satisfies: deletePasskeyPayloadImplementors}
@@ -145,6 +146,9 @@ var (
 	objectHolidayCalendar                = &answer.Object{Name: "HolidayCalendar", Satisfies: holidayCalendarImplementors}
 	objectHolidayCalendarConnection      = &answer.Object{Name: "HolidayCalendarConnection", Satisfies: holidayCalendarConnectionImplementors}
 	objectHolidayCalendarEdge            = &answer.Object{Name: "HolidayCalendarEdge", Satisfies: holidayCalendarEdgeImplementors}
+	objectIdentity                       = &answer.Object{Name: "Identity", Satisfies: identityImplementors}
+	objectIdentityConnection             = &answer.Object{Name: "IdentityConnection", Satisfies: identityConnectionImplementors}
+	objectIdentityEdge                   = &answer.Object{Name: "IdentityEdge", Satisfies: identityEdgeImplementors}
 	objectIdentityProvider               = &answer.Object{Name: "IdentityProvider", Satisfies: identityProviderImplementors}
 	objectIdentityProviderConnection     = &answer.Object{Name: "IdentityProviderConnection", Satisfies: identityProviderConnectionImplementors}
 	objectIdentityProviderEdge           = &answer.Object{Name: "IdentityProviderEdge", Satisfies: identityProviderEdgeImplementors}
@@ -308,6 +312,7 @@ func init() {
 	objectDeleteDoorGroupPayload.Fields = fieldsOfDeleteDoorGroupPayload()
 	objectDeleteDoorPayload.Fields = fieldsOfDeleteDoorPayload()
 	objectDeleteHolidayCalendarPayload.Fields = fieldsOfDeleteHolidayCalendarPayload()
+	objectDeleteIdentityPayload.Fields = fieldsOfDeleteIdentityPayload()
 	objectDeleteIdentityProviderPayload.Fields = fieldsOfDeleteIdentityProviderPayload()
 	objectDeleteLockdownPlanPayload.Fields = fieldsOfDeleteLockdownPlanPayload()
 	objectDeletePasskeyPayload.Fields = fieldsOfDeletePasskeyPayload()
@@ -350,6 +355,9 @@ func init() {
 	objectHolidayCalendar.Fields = fieldsOfHolidayCalendar()
 	objectHolidayCalendarConnection.Fields = fieldsOfHolidayCalendarConnection()
 	objectHolidayCalendarEdge.Fields = fieldsOfHolidayCalendarEdge()
+	objectIdentity.Fields = fieldsOfIdentity()
+	objectIdentityConnection.Fields = fieldsOfIdentityConnection()
+	objectIdentityEdge.Fields = fieldsOfIdentityEdge()
 	objectIdentityProvider.Fields = fieldsOfIdentityProvider()
 	objectIdentityProviderConnection.Fields = fieldsOfIdentityProviderConnection()
 	objectIdentityProviderEdge.Fields = fieldsOfIdentityProviderEdge()
@@ -1943,6 +1951,23 @@ func fieldsOfDeleteHolidayCalendarPayload() map[string]*answer.Field {
 	}
 }
 
+func fieldsOfDeleteIdentityPayload() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"deletedId": {
+			Type: typeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity(w, of.(*access.DeleteIdentityPayload).DeletedID)
+			},
+		},
+		"endedIds": {
+			Type: typeNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSessionᚄ,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNID2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐSessionᚄ(w, of.(*access.DeleteIdentityPayload).EndedIDs)
+			},
+		},
+	}
+}
+
 func fieldsOfDeleteIdentityProviderPayload() map[string]*answer.Field {
 	return map[string]*answer.Field{
 		"deletedId": {
@@ -3373,6 +3398,93 @@ func fieldsOfHolidayCalendarEdge() map[string]*answer.Field {
 			Type: typeNHolidayCalendar2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐHolidayCalendar,
 			Part: func(of any) any {
 				v := of.(*shape.Edge[*ent.HolidayCalendar]).Node
+				if v == nil {
+					return nil
+				}
+				return v
+			},
+		},
+	}
+}
+
+func fieldsOfIdentity() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"id": {
+			Type: typeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity(w, of.(*ent.Identity).ID)
+			},
+		},
+		"user": {
+			Type: typeNUser2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐUser,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				obj := of.(*ent.Identity)
+				v, err := ec.Resolvers.Identity().User(ctx, obj)
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+		},
+		"issuer": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*ent.Identity).Issuer)
+			},
+		},
+		"subject": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*ent.Identity).Subject)
+			},
+		},
+		"createdAt": {
+			Type: typeNDateTime2timeᚐTime,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNDateTime2timeᚐTime(w, of.(*ent.Identity).CreatedAt)
+			},
+		},
+	}
+}
+
+func fieldsOfIdentityConnection() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"edges": {
+			Type: typeNIdentityEdge2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐEdgeᚄ,
+			Part: func(of any) any {
+				v := of.(*shape.Connection[*ent.Identity]).Edges
+				return v
+			},
+		},
+		"nodes": {
+			Type: typeNIdentity2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐIdentityᚄ,
+			Part: func(of any) any {
+				v := of.(*shape.Connection[*ent.Identity]).Nodes()
+				return v
+			},
+		},
+		"pageInfo": {
+			Type: typeNPageInfo2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐPageInfo,
+			Part: func(of any) any {
+				return &of.(*shape.Connection[*ent.Identity]).PageInfo
+			},
+		},
+	}
+}
+
+func fieldsOfIdentityEdge() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"cursor": {
+			Type: typeNCursor2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNCursor2string(w, of.(*shape.Edge[*ent.Identity]).Cursor)
+			},
+		},
+		"node": {
+			Type: typeNIdentity2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐIdentity,
+			Part: func(of any) any {
+				v := of.(*shape.Edge[*ent.Identity]).Node
 				if v == nil {
 					return nil
 				}
@@ -4833,6 +4945,20 @@ func fieldsOfMutation() map[string]*answer.Field {
 			},
 			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
 				return by.(*executionContext).field_Mutation_importHolidayCalendar_args(ctx, given)
+			},
+		},
+		"deleteIdentity": {
+			Type: typeNDeleteIdentityPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteIdentityPayload,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Mutation().DeleteIdentity(ctx, fc.Args["input"].(access.DeleteIdentityInput))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Mutation_deleteIdentity_args(ctx, given)
 			},
 		},
 		"createIdentityProvider": {
@@ -7705,6 +7831,21 @@ func fieldsOfUser() map[string]*answer.Field {
 				return by.(*executionContext).field_User_credentials_args(ctx, given)
 			},
 		},
+		"identities": {
+			Type: typeNIdentityConnection2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐConnection,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				obj := of.(*ent.User)
+				v, err := ec.Resolvers.User().Identities(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_User_identities_args(ctx, given)
+			},
+		},
 	}
 }
 
@@ -9024,6 +9165,13 @@ func concreteNode(value any) (*answer.Object, any) {
 			return nil, nil
 		}
 		return objectIdentityProvider, v
+	case ent.Identity:
+		return objectIdentity, &v
+	case *ent.Identity:
+		if v == nil {
+			return nil, nil
+		}
+		return objectIdentity, v
 	case ent.HolidayCalendar:
 		return objectHolidayCalendar, &v
 	case *ent.HolidayCalendar:
@@ -9615,6 +9763,10 @@ var typeNDeleteHolidayCalendarPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccess
 	Object: objectDeleteHolidayCalendarPayload,
 }
 
+var typeNDeleteIdentityPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteIdentityPayload = &answer.Type{NonNull: true,
+	Object: objectDeleteIdentityPayload,
+}
+
 var typeNDeleteIdentityProviderPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeleteIdentityProviderPayload = &answer.Type{NonNull: true,
 	Object: objectDeleteIdentityProviderPayload,
 }
@@ -10191,6 +10343,16 @@ func writeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐHolidayCalendar(w *bytes
 	return answer.Scalar(w, shape.MarshalHolidayCalendar(v))
 }
 
+var typeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity = &answer.Type{NonNull: true,
+	Leaf: func(w *bytes.Buffer, v any) bool {
+		return writeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity(w, v.(typeid.Identity))
+	},
+}
+
+func writeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentity(w *bytes.Buffer, v typeid.Identity) bool {
+	return answer.Scalar(w, shape.MarshalIdentity(v))
+}
+
 var typeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentityProvider = &answer.Type{NonNull: true,
 	Leaf: func(w *bytes.Buffer, v any) bool {
 		return writeNID2githubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐIdentityProvider(w, v.(typeid.IdentityProvider))
@@ -10445,6 +10607,45 @@ func writeNID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐAny(w *bytes.Buffer, 
 	}
 	v.MarshalGQL(w)
 	return true
+}
+
+var typeNIdentity2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐIdentityᚄ = &answer.Type{NonNull: true,
+	Elem: typeNIdentity2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐIdentity,
+	Len: func(list any) int {
+		v := list.([]*ent.Identity)
+		return len(v)
+	},
+	At: func(list any, i int) any {
+		v := list.([]*ent.Identity)
+		if v[i] == nil {
+			return nil
+		}
+		return v[i]
+	},
+}
+
+var typeNIdentity2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐIdentity = &answer.Type{NonNull: true,
+	Object: objectIdentity,
+}
+
+var typeNIdentityConnection2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐConnection = &answer.Type{NonNull: true,
+	Object: objectIdentityConnection,
+}
+
+var typeNIdentityEdge2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐEdge = &answer.Type{NonNull: true,
+	Object: objectIdentityEdge,
+}
+
+var typeNIdentityEdge2ᚕgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐEdgeᚄ = &answer.Type{NonNull: true,
+	Elem: typeNIdentityEdge2githubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐEdge,
+	Len: func(list any) int {
+		v := list.([]shape.Edge[*ent.Identity])
+		return len(v)
+	},
+	At: func(list any, i int) any {
+		v := list.([]shape.Edge[*ent.Identity])
+		return &v[i]
+	},
 }
 
 var typeNIdentityProvider2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐIdentityProviderᚄ = &answer.Type{NonNull: true,

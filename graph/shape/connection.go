@@ -97,6 +97,8 @@ type (
 	PolicyReplayEdge           = Edge[*access.PolicyReplayItem]
 	IdentityProviderConnection = Connection[*ent.IdentityProvider]
 	IdentityProviderEdge       = Edge[*ent.IdentityProvider]
+	IdentityConnection         = Connection[*ent.Identity]
+	IdentityEdge               = Edge[*ent.Identity]
 )
 
 // UserAccessConnection is a page of people who may open a door, and the mode that it is in.

@@ -86,6 +86,12 @@ func UnmarshalIdentityProvider(v any) (typeid.IdentityProvider, error) {
 	return read[typeid.IdentityProvider](v)
 }
 
+// MarshalIdentity writes an identifier.
+func MarshalIdentity(v typeid.Identity) graphql.Marshaler { return v }
+
+// UnmarshalIdentity reads an identifier of this noun and no other.
+func UnmarshalIdentity(v any) (typeid.Identity, error) { return read[typeid.Identity](v) }
+
 // MarshalCommand writes an identifier.
 func MarshalCommand(v typeid.Command) graphql.Marshaler { return v }
 
