@@ -138,7 +138,7 @@ func ordinary(tb testing.TB, given string) string {
 		if err != nil || !bypasses {
 			return err
 		}
-		found = withRole(given)
+		found = withRole(given, role)
 		_, err = conn.ExecContext(ctx, `CREATE ROLE `+role+` LOGIN CREATEDB`)
 		if pq.As(err, pqerror.DuplicateObject, pqerror.UniqueViolation) != nil {
 			err = nil
@@ -152,8 +152,36 @@ func ordinary(tb testing.TB, given string) string {
 	return found
 }
 
-// withRole names the role of tests instead.
-func withRole(server string) string {
+// Superuser returns the URL of a test's database for a role that row-level security does not hold: the
+// one of CARDEA_DATABASE_URL, or who administers private servers. The test fails without either.
+func Superuser(tb testing.TB, database string) string {
+	tb.Helper()
+	of, err := url.Parse(database)
+	if err != nil {
+		tb.Fatalf("parse the URL of the test database: %v", err)
+	}
+	given := require(tb, "CARDEA_DATABASE_URL")
+	for _, server := range []string{given, withRole(given, "cardea")} {
+		found := withDatabase(server, strings.TrimPrefix(of.Path, "/"))
+		err = onServer(tb.Context(), found, func(ctx context.Context, conn *sql.Conn) error {
+			var super bool
+			err := conn.QueryRowContext(ctx, `SELECT rolsuper FROM pg_roles WHERE rolname = current_user`).
+				Scan(&super)
+			if err == nil && !super {
+				err = errors.New("an ordinary role")
+			}
+			return err
+		})
+		if err == nil {
+			return found
+		}
+	}
+	tb.Fatalf("the tests need a superuser of the server: name one in CARDEA_DATABASE_URL: %v", err)
+	return ""
+}
+
+// withRole names another role instead.
+func withRole(server, role string) string {
 	u, err := url.Parse(server)
 	if err != nil {
 		return server // sql.Open has refused it by now
