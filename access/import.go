@@ -116,15 +116,19 @@ var exports = map[string][]Action{
 	"user-groups": {ReadGroups, ReadUsers},
 	"keys":        {ReadKeys, ReadUsers, ReadGroups},
 
+	AuditLog:          {ReadEvents},
 	WholeOrganization: {WriteOwners},
 }
+
+// AuditLog is the noun of an export of the journal: it counts its events.
+const AuditLog = "audit-log"
 
 // WholeOrganization is the noun of an export of everything but secrets. Owners may, and no token that is
 // narrowed.
 const WholeOrganization = "organization"
 
 // RecordExport records that all of a noun is about to be read, and how many that is: users, user-groups,
-// keys, or WholeOrganization, which counts its people. It takes the right to read all of it, and whom it names.
+// keys, AuditLog, or WholeOrganization, which counts its people. It takes the right to read all of it, and whom it names.
 func (s *Service) RecordExport(ctx context.Context, noun string) error {
 	if err := authorizeEach(ctx, exports[noun]...); err != nil {
 		return err
@@ -158,6 +162,12 @@ func countOf(ctx context.Context, tx *ent.Tx, noun string) (int, error) {
 	switch noun {
 	case "users", WholeOrganization:
 		return tx.User.Query().Count(ctx)
+	case AuditLog:
+		head, err := tx.JournalHead.Query().Only(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return int(head.Seq), nil
 	case "user-groups":
 		return tx.UserGroupMember.Query().Count(ctx)
 	default:

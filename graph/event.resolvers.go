@@ -34,6 +34,11 @@ func (r *eventResolver) Command(ctx context.Context, obj *journal.Event) (*ent.C
 	return loadNonZero(ctx, obj.Command, loadersOf(ctx).commands)
 }
 
+func (r *eventResolver) LeafHash(ctx context.Context, obj *journal.Event) (string, error) {
+	hash, err := journal.LeafHash(*obj)
+	return base64Of(hash), err
+}
+
 func (r *queryResolver) AuditLog(ctx context.Context, first *int, after *string, last *int, before *string, filter *shape.EventFilter) (*shape.Connection[*journal.Event], error) {
 	p, err := newPage(first, after, last, before)
 	if err != nil {

@@ -38,6 +38,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/graph/generated"
+	"github.com/cardea/cardea/journal/signed"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
 )
@@ -108,6 +109,8 @@ type Config struct {
 	// Reserve is a pool of its own to the same database, through which lockdowns are read; nil: DB.
 	Reserve *ent.Client
 	Hub     *stream.Hub
+	// LogKeys are those that sign checkpoints; nil if none are signed.
+	LogKeys *signed.Keyring
 	// Authenticate returns who a token speaks for, or an access.Error UNAUTHENTICATED. WebSockets
 	// send the token after the upgrade, so the handler has to ask itself.
 	Authenticate func(ctx context.Context, token string) (actor.Actor, error)
@@ -164,7 +167,7 @@ func New(config Config) *Handler {
 	h := &Handler{
 		resolver: &resolver{
 			access: config.Access, db: config.DB, hub: config.Hub,
-			present: newPresent(config.DB, config.Access), log: config.Log,
+			present: newPresent(config.DB, config.Access), logKeys: config.LogKeys, log: config.Log,
 		},
 		config:  config,
 		metrics: newMetrics(config.Registerer),

@@ -118,7 +118,8 @@ var kinds = map[string]kind{
 	"LockdownDoor": guarded(access.ReadLockdowns), "Presence": guarded(access.ReadAreas),
 	"AccessDecision": part, "AccessStep": part, "AccessVerdict": part, "NextAccessChange": part,
 	"UserAccess": part, "DoorAccess": part, "AccessImpact": part, "PolicyReplayItem": part,
-	"DoorUpdate": part, "EventUpdate": part,
+	"DoorUpdate": part, "EventUpdate": part, "Checkpoint": part, "InclusionProof": part,
+	"ConsistencyProof": part, "LogKey": part,
 }
 
 // guards are the actions that a field takes besides that of its type.
@@ -176,6 +177,10 @@ var queries = []row{
 	{"doorGroup", access.ReadGroups, func(e *realm) vars { return vars{"id": e.spareWing.ID} }},
 	{"doorGroups", access.ReadGroups, nil},
 	{"auditLog", access.ReadEvents, nil},
+	{"checkpoint", access.ReadEvents, func(*realm) vars { return vars{"atLeast": 1} }},
+	{"inclusionProof", access.ReadEvents, func(*realm) vars { return vars{"sequence": 1} }},
+	{"consistencyProof", access.ReadEvents, func(*realm) vars { return vars{"from": 1} }},
+	{"logKeys", access.ReadEvents, nil},
 	{"effectiveAccess", access.ReadAccess, func(e *realm) vars {
 		return vars{"userId": e.keeper.user.ID, "doorId": e.there.gate.ID}
 	}},

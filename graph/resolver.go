@@ -8,6 +8,7 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/journal/signed"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
 )
@@ -18,6 +19,7 @@ type resolver struct {
 	db       *ent.Client
 	hub      *stream.Hub
 	present  *present
+	logKeys  *signed.Keyring // nil: nothing is signed
 	log      *slog.Logger
 	loaders  *loaders  // what it reads with
 	reserved *resolver // that reads through a pool of its own: see urgent

@@ -95,11 +95,7 @@ const hashSize = 32
 
 // Resume continues a chain from its head row; a new one has sequence 0 and no range.
 func Resume(org typeid.Organization, sequence int64, compactRange []byte) (*Chain, error) {
-	hashes := make([][]byte, 0, len(compactRange)/hashSize)
-	for at := 0; at+hashSize <= len(compactRange); at += hashSize {
-		hashes = append(hashes, compactRange[at:at+hashSize])
-	}
-	tree, err := ranges.NewRange(0, uint64(sequence), hashes) //nolint:gosec // never negative
+	tree, err := ranges.NewRange(0, uint64(sequence), split(compactRange)) //nolint:gosec // never negative
 	if err != nil {
 		return nil, fmt.Errorf("resume journal of %s at %d: %w", org, sequence, err)
 	}
@@ -115,11 +111,16 @@ func (c *Chain) Seal(e Event) (Event, []byte, error) {
 		return e, nil, err
 	}
 	leaf := hasher.HashLeaf(bytes)
+	return e, leaf, c.Add(leaf)
+}
+
+// Add adds the next event to the tree by its leaf hash alone.
+func (c *Chain) Add(leaf []byte) error {
 	if err := c.tree.Append(leaf, nil); err != nil {
-		return e, nil, fmt.Errorf("seal event: %w", err)
+		return fmt.Errorf("add leaf: %w", err)
 	}
 	c.count++
-	return e, leaf, nil
+	return nil
 }
 
 // Sequence returns the number of the newest event, which is also the tree's size.
@@ -127,11 +128,7 @@ func (c *Chain) Sequence() int64 { return c.count }
 
 // CompactRange returns the hashes of the tree's perfect subtrees, joined, largest first.
 func (c *Chain) CompactRange() []byte {
-	joined := make([]byte, 0, len(c.tree.Hashes())*hashSize)
-	for _, hash := range c.tree.Hashes() {
-		joined = append(joined, hash...)
-	}
-	return joined
+	return join(c.tree.Hashes())
 }
 
 // Root returns the RFC 6962 root of the tree.

@@ -6,17 +6,23 @@
 //
 //   - A change and the event that tells of it commit together, or neither does. Append is the last
 //     statement of the transaction that makes the change.
+//
 //   - Numbers are gapless, and commit order is number order: Append holds the organization's head
 //     row until the transaction ends, so no reader who saw number n can later meet a smaller one.
+//
 //   - The log is a transparency log (RFC 6962). An event's leaf hash covers its canonical bytes
 //     (Event.Encode), which its row reproduces exactly; the head row carries the tree's compact
 //     range, so appending costs O(log n) and the root is known at every size.
+//
 //   - An event is never changed. It holds identifiers, never names, card numbers or PINs, so a
 //     person can be erased and the log still verifies.
 //
+//   - A Notary signs checkpoints of it, which Postgres lets nobody change, and keeps the tree in tiles
+//     apart from the events: what was recorded can be proved when the events are gone.
+//
 // Two organizations never wait for each other. Within one, appends queue for one insert and commit.
 //
-// The package imports ent, actor and typeid.
+// The package imports ent, actor and typeid. Its folder signed is what a checkpoint is.
 package journal
 
 import (

@@ -37,8 +37,8 @@ type Routes struct {
 	// node without the API.
 	Directory http.Handler
 
-	// Transfer answers everything below /import/v1/ and /export/v1/, by the full path. Its requests carry
-	// an actor as GraphQL's do. Nil on a node without the API.
+	// Transfer answers everything below /import/v1/ and /export/v1/, and /.well-known/cardea-log-keys, by
+	// the full path. Its requests carry an actor as GraphQL's do. Nil on a node without the API.
 	Transfer http.Handler
 
 	// OAuth answers everything below /oauth/, and /.well-known/oauth-authorization-server, by the full
@@ -87,6 +87,7 @@ func (s *Server) handler() http.Handler {
 	if s.routes.Transfer != nil {
 		mux.Handle("/import/v1/", s.authenticate(s.routes.Transfer))
 		mux.Handle("/export/v1/", s.authenticate(s.routes.Transfer))
+		mux.Handle("/.well-known/cardea-log-keys", s.routes.Transfer)
 	}
 	if s.routes.OAuth != nil {
 		mux.Handle("/oauth/", s.routes.OAuth)

@@ -26,6 +26,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/rule"
+	"github.com/cardea/cardea/journal"
 )
 
 // Below which paths everything is.
@@ -34,6 +35,9 @@ const (
 	ExportPath = "/export/v1/"
 )
 
+// KeysPath is where everybody reads the public keys of the log.
+const KeysPath = "/.well-known/cardea-log-keys"
+
 // maxFile is the size of the largest file, in bytes: access.MaxImport rows fit.
 const maxFile = 8 << 20
 
@@ -41,19 +45,22 @@ const maxFile = 8 << 20
 type Config struct {
 	Access *access.Service
 	// DB carries the tenancy rule (rule.Guard).
-	DB  *ent.Client
-	Log *slog.Logger
+	DB *ent.Client
+	// Notary signs what an export of the log ends with.
+	Notary *journal.Notary
+	Log    *slog.Logger
 }
 
 type transfer struct {
 	access *access.Service
 	db     *ent.Client
+	notary *journal.Notary
 	log    *slog.Logger
 }
 
 // New returns the handler of everything below ImportPath and ExportPath, by the full path.
 func New(cfg Config) http.Handler {
-	t := &transfer{cfg.Access, cfg.DB, cfg.Log}
+	t := &transfer{cfg.Access, cfg.DB, cfg.Notary, cfg.Log}
 	mux := http.NewServeMux()
 	for noun, takes := range map[string]importer{
 		"users": t.importUsers, "user-groups": t.importUserGroups, "keys": t.importKeys,
@@ -66,6 +73,9 @@ func New(cfg Config) http.Handler {
 		mux.HandleFunc("GET "+ExportPath+noun+".csv", t.give(noun, gives))
 	}
 	mux.HandleFunc("GET "+ExportPath+"organization.zip", t.giveArchive)
+	mux.HandleFunc("GET "+ExportPath+"audit-log.ndjson", t.giveLog)
+	mux.HandleFunc("GET "+ExportPath+"audit-log.csv", t.giveLogTable)
+	mux.HandleFunc("GET "+KeysPath, t.giveKeys)
 	return mux
 }
 
@@ -193,10 +203,17 @@ func (t *transfer) fail(w http.ResponseWriter, r *http.Request, err error) {
 		refusal = access.Error{Code: "INTERNAL", Message: "something went wrong here"}
 		status = http.StatusInternalServerError
 	}
-	f := failure{Message: refusal.Message}
-	f.Extensions.Code, f.Extensions.Field = refusal.Code, refusal.Field
-	f.Extensions.RequestID = actor.RequestID(r.Context())
-	writeJSON(w, status, map[string][]failure{"errors": {f}})
+	all, many := errors.AsType[access.Errors](err)
+	if !many {
+		all = access.Errors{refusal}
+	}
+	shown := make([]failure, len(all))
+	for i, one := range all {
+		shown[i].Message = one.Message
+		shown[i].Extensions.Code, shown[i].Extensions.Field = one.Code, one.Field
+		shown[i].Extensions.RequestID = actor.RequestID(r.Context())
+	}
+	writeJSON(w, status, map[string][]failure{"errors": shown})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -21,6 +21,7 @@ import (
 	"github.com/cardea/cardea/ent/session"
 	"github.com/cardea/cardea/ent/user"
 	"github.com/cardea/cardea/internal/testenv"
+	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/server"
 	"github.com/cardea/cardea/transfer"
 	"github.com/cardea/cardea/typeid"
@@ -58,8 +59,11 @@ func setup(t *testing.T) *world {
 	s, err := server.New(t.Context(), server.Config{
 		Addr: "127.0.0.1:0", Log: log, Registry: prometheus.NewRegistry(),
 		Routes: server.Routes{
-			Ready:    func(context.Context) error { return nil },
-			Transfer: transfer.New(transfer.Config{Access: w.access, DB: w.db, Log: log}),
+			Ready: func(context.Context) error { return nil },
+			Transfer: transfer.New(transfer.Config{
+				Access: w.access, DB: w.db, Log: log,
+				Notary: journal.NewNotary(journal.NotaryConfig{DB: w.db, Keys: logKeys(t), Log: log}),
+			}),
 			Authenticate: func(ctx context.Context, token string) (actor.Actor, error) {
 				by, err := w.access.Authenticate(ctx, token)
 				if access.IsCode(err, access.CodeUnauthenticated) {

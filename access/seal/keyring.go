@@ -54,6 +54,7 @@ func (v version) String() string { return hex.EncodeToString(v[:]) }
 type key struct {
 	version           version
 	pin, index, token []byte
+	log               []byte
 	box               cipher.AEAD
 }
 
@@ -142,7 +143,8 @@ func newKey(secret []byte) (k key, err error) {
 	}
 	var name, box []byte
 	for info, to := range map[string]*[]byte{
-		"version": &name, "pin": &k.pin, "index": &k.index, "token": &k.token, "box": &box,
+		"version": &name, "pin": &k.pin, "index": &k.index, "token": &k.token, "log": &k.log,
+		"box": &box,
 	} {
 		if *to, err = hkdf.Key(sha256.New, secret, nil, "cardea/seal "+info, 32); err != nil {
 			return k, err
@@ -151,6 +153,16 @@ func newKey(secret []byte) (k key, err error) {
 	k.version = version(name[:4])
 	k.box, err = chacha20poly1305.NewX(box)
 	return k, err
+}
+
+// LogSeeds returns a seed for each key, newest first, to sign checkpoints of the audit log with where
+// the installation has no keys of their own for that.
+func (k *Keyring) LogSeeds() [][]byte {
+	seeds := make([][]byte, len(k.keys))
+	for i, key := range k.keys {
+		seeds[i] = key.log
+	}
+	return seeds
 }
 
 func (k *Keyring) key(v version) (key, bool) {

@@ -43,6 +43,7 @@ type node struct {
 	spare    *sql.DB     // what is left when db is exhausted
 	reserve  *ent.Client // the model on it
 	record   *journal.Log
+	notary   *journal.Notary
 	stream   *stream.Stream
 	hub      *stream.Hub   // with the API only
 	meter    *stream.Meter // likewise
@@ -102,7 +103,9 @@ func newNode(ctx context.Context, c config, log *slog.Logger) (_ *node, err erro
 		routes.Directory = scim.New(scim.Config{
 			Access: n.access, DB: n.model, PublicURL: n.publicURL, Log: log,
 		})
-		routes.Transfer = transfer.New(transfer.Config{Access: n.access, DB: n.model, Log: log})
+		routes.Transfer = transfer.New(transfer.Config{
+			Access: n.access, DB: n.model, Notary: n.notary, Log: log,
+		})
 		routes.OAuth = oauth.New(oauth.Config{
 			Access: n.access, Cookie: signin.Cookie, SignIn: signin.Path, SignOut: signin.OutPath,
 			PublicURL: n.publicURL, Log: log,
@@ -142,6 +145,9 @@ func (n *node) openDatabase(ctx context.Context) (err error) {
 		collectors.NewDBStatsCollector(n.spare, "reserve"))
 	n.model, n.reserve = pool.Client(n.db), pool.Client(n.spare)
 	n.record = journal.Open(n.model)
+	n.notary = journal.NewNotary(journal.NotaryConfig{
+		DB: n.model, Keys: n.config.LogKeys, Log: n.log, Registerer: n.registry,
+	})
 	pending, err := migrations.Pending(ctx, n.db)
 	if err == nil && len(pending) > 0 {
 		err = fmt.Errorf("the database lacks %d migrations: run cardea migrate", len(pending))
@@ -186,7 +192,8 @@ func (n *node) addGraph() http.Handler {
 		Access: n.access, DB: n.model, Reserve: n.reserve, Hub: n.hub, Stream: n.stream,
 		Meter: n.meter, Rates: n.config.Rates,
 		PerUser: n.config.PerUser, PerAddress: n.config.PerAddress, Trusted: n.config.Trusted, TrustedOnly: n.config.TrustedOnly,
-		Authenticate: n.access.Authenticate, Drain: drain, Log: n.log, Registerer: n.registry,
+		LogKeys: n.config.LogKeys, Authenticate: n.access.Authenticate, Drain: drain, Log: n.log,
+		Registerer: n.registry,
 	})
 	n.stages.front = append(n.stages.front, part{"graph", handler.Run})
 	return handler
@@ -212,7 +219,8 @@ func (n *node) addWork() {
 	n.told = append(n.told, func(events []journal.Event) { hooks.Nudge(events[0].Organization) })
 	n.stages.work = append(n.stages.work,
 		part{"webhooks", hooks.Run}, part{"sweeper", n.access.Run},
-		part{"keeper", journal.NewKeeper(n.model, nil, n.log).Run})
+		part{"keeper", journal.NewKeeper(n.model, nil, n.log).Run},
+		part{"notary", n.notary.Run})
 }
 
 // authenticate tells the server of a bad token in its own words.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/cardea/cardea/access/seal"
+	"github.com/cardea/cardea/journal/signed"
 )
 
 // readSecrets makes the keyring of CARDEA_SECRETS. What is wrong is said without what stands there.
@@ -21,6 +22,14 @@ func readSecrets(text string) (*seal.Keyring, error) {
 		return nil, errors.New("is not set: make one with openssl rand -base64 32, and keep it")
 	}
 	return seal.NewKeyring(secrets...)
+}
+
+// readLogKeys makes the ring of CARDEA_LOG_KEYS, or one of the secrets.
+func readLogKeys(text string, secrets *seal.Keyring) (*signed.Keyring, error) {
+	if text != "" || secrets == nil {
+		return signed.ParseKeys(text)
+	}
+	return signed.NewKeyring(secrets.LogSeeds()...)
 }
 
 // newSecret is what openssl rand -base64 32 prints.

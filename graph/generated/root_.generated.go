@@ -938,6 +938,90 @@ type RecordPresencePayload {
   area: Area!
 }
 `, BuiltIn: false},
+	{Name: "../schema/checkpoint.graphqls", Input: `extend type Query {
+  """
+  The oldest checkpoint of the audit log that covers ` + "`" + `atLeast` + "`" + ` events, or the newest one; null if there is
+  none yet. While events come, one is signed every minute. For those who read events.
+  """
+  checkpoint(
+    "How many events it covers at least: the sequence of one that matters."
+    atLeast: Int
+  ): Checkpoint
+  """
+  The proof that an event is in the log that a checkpoint covers; null if none does yet. It is good for as long as
+  checkpoints are, whether the event itself is still kept or not.
+  """
+  inclusionProof(
+    "The event's sequence."
+    sequence: Int!
+    "Of the log: that of a checkpoint which you hold. Without, that of the newest."
+    size: Int
+  ): InclusionProof
+  """
+  The proof that the log of one checkpoint is the beginning of the log of a later one: nothing was changed,
+  taken out or put in between. Null if no checkpoint covers the later one yet.
+  """
+  consistencyProof(
+    "The size of the earlier checkpoint."
+    from: Int!
+    "The size of the later one. Without, that of the newest."
+    to: Int
+  ): ConsistencyProof
+  "The keys that sign checkpoints or did, newest first. They are public, at ` + "`" + `/.well-known/cardea-log-keys` + "`" + ` too."
+  logKeys: [LogKey!]!
+}
+
+"""
+A signed statement that the audit log had so many events and this root: C2SP tlog-checkpoint. Keep some, away from
+Cardea: whoever has one can show any later change of what came before.
+"""
+type Checkpoint {
+  "Which log: the name of the key too."
+  origin: String!
+  "How many events it covers: the sequence of the last one."
+  size: Int!
+  "The root of the Merkle tree (RFC 6962, SHA-256) over the events' leaf hashes, in base64."
+  root: String!
+  "The signed note: this is what to keep, as it is."
+  note: String!
+  "When it was signed. The signature does not cover this."
+  signedAt: DateTime!
+}
+
+"A proof of RFC 6962, section 2.1.1, that a leaf is in a tree. At most 2 KB."
+type InclusionProof {
+  "The event's sequence. Its place in the tree, which counts from 0, is one less."
+  sequence: Int!
+  "The tree's size."
+  size: Int!
+  "The event's leaf hash, in base64: SHA-256 of a zero byte and the event's canonical JSON."
+  leafHash: String!
+  "The hashes of the siblings on the way to the root, in base64, lowest first."
+  hashes: [String!]!
+  "The checkpoint of this size; null if there is none."
+  checkpoint: Checkpoint
+}
+
+"A proof of RFC 6962, section 2.1.2, that one tree is the beginning of another. At most 2 KB."
+type ConsistencyProof {
+  "The smaller size."
+  from: Int!
+  "The larger size."
+  to: Int!
+  "The hashes, in base64."
+  hashes: [String!]!
+}
+
+"A public key that verifies checkpoints."
+type LogKey {
+  "The key as a verifier of signed notes: origin+hash+key. ` + "`" + `cardea verify -key` + "`" + ` takes it."
+  verifier: String!
+  "Since when it signs; null if since ever."
+  validFrom: DateTime
+  "When the next key took over or will; null if none does."
+  validUntil: DateTime
+}
+`, BuiltIn: false},
 	{Name: "../schema/command.graphqls", Input: `extend type Query {
   "A command; null if there is none that the viewer may see."
   command(
@@ -2370,6 +2454,8 @@ type Event implements Node {
   severity: Severity!
   "What its type says more."
   data: JSON!
+  "Its hash in the log's Merkle tree, in base64; ` + "`" + `inclusionProof` + "`" + ` proves that it is there."
+  leafHash: String!
 }
 
 "How an event came."
@@ -6112,6 +6198,22 @@ func (ec *executionContext) childFields_CancelVisitPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type CancelVisitPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Checkpoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "origin":
+		return ec.fieldContext_Checkpoint_origin(ctx, field)
+	case "size":
+		return ec.fieldContext_Checkpoint_size(ctx, field)
+	case "root":
+		return ec.fieldContext_Checkpoint_root(ctx, field)
+	case "note":
+		return ec.fieldContext_Checkpoint_note(ctx, field)
+	case "signedAt":
+		return ec.fieldContext_Checkpoint_signedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Checkpoint", field.Name)
+}
+
 func (ec *executionContext) childFields_Command(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6146,6 +6248,18 @@ func (ec *executionContext) childFields_Command(ctx context.Context, field graph
 		return ec.fieldContext_Command_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Command", field.Name)
+}
+
+func (ec *executionContext) childFields_ConsistencyProof(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_ConsistencyProof_from(ctx, field)
+	case "to":
+		return ec.fieldContext_ConsistencyProof_to(ctx, field)
+	case "hashes":
+		return ec.fieldContext_ConsistencyProof_hashes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConsistencyProof", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6788,6 +6902,8 @@ func (ec *executionContext) childFields_Event(ctx context.Context, field graphql
 		return ec.fieldContext_Event_severity(ctx, field)
 	case "data":
 		return ec.fieldContext_Event_data(ctx, field)
+	case "leafHash":
+		return ec.fieldContext_Event_leafHash(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
 }
@@ -7058,6 +7174,22 @@ func (ec *executionContext) childFields_ImportSchedulePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ImportSchedulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_InclusionProof(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sequence":
+		return ec.fieldContext_InclusionProof_sequence(ctx, field)
+	case "size":
+		return ec.fieldContext_InclusionProof_size(ctx, field)
+	case "leafHash":
+		return ec.fieldContext_InclusionProof_leafHash(ctx, field)
+	case "hashes":
+		return ec.fieldContext_InclusionProof_hashes(ctx, field)
+	case "checkpoint":
+		return ec.fieldContext_InclusionProof_checkpoint(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InclusionProof", field.Name)
+}
+
 func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -7302,6 +7434,18 @@ func (ec *executionContext) childFields_LockdownPlanEdge(ctx context.Context, fi
 		return ec.fieldContext_LockdownPlanEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LockdownPlanEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LogKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "verifier":
+		return ec.fieldContext_LogKey_verifier(ctx, field)
+	case "validFrom":
+		return ec.fieldContext_LogKey_validFrom(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_LogKey_validUntil(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LogKey", field.Name)
 }
 
 func (ec *executionContext) childFields_NextAccessChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

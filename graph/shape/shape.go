@@ -69,3 +69,32 @@ type EventFilter struct {
 	From     *time.Time
 	To       *time.Time
 }
+
+// Checkpoint is a signed statement of the audit log's size and root.
+type Checkpoint struct {
+	Origin   string
+	Size     int64
+	Root     string
+	Note     string
+	SignedAt time.Time
+}
+
+// InclusionProof proves that an event is in the log of a size.
+type InclusionProof struct {
+	Sequence, Size int64
+	LeafHash       string
+	Hashes         []string
+	Checkpoint     *Checkpoint
+}
+
+// ConsistencyProof proves that the log of one size is the beginning of that of another.
+type ConsistencyProof struct {
+	From, To int64
+	Hashes   []string
+}
+
+// LogKey is a public key that verifies checkpoints.
+type LogKey struct {
+	Verifier              string
+	ValidFrom, ValidUntil *time.Time
+}
