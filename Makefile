@@ -126,6 +126,11 @@ histories: $(WITH) ## Check long histories of rights that come and go while peop
 chaos: ## Break what Cardea stands on under load, ROUNDS=50 times; SEED=… does the same again
 	go run ./internal/chaos -rounds $(or $(ROUNDS),50) -seed $(or $(SEED),0) $(FLAGS)
 
+.PHONY: tamper
+tamper: $(WITH) ## Edit an audit log in the database 10,000 times at random, and find each edit; TAMPERS= SEED=
+	$(WITH) -dir .cardea/test -- go test -count=1 -v -timeout=60m -run 'TestTampering' \
+		./transfer -args -tampers=$(or $(TAMPERS),10000) -tamper-seed=$(or $(SEED),0)
+
 ## Figures and pictures
 
 .PHONY: bench

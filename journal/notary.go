@@ -250,6 +250,9 @@ func grow(
 	if last != nil && (e.size < uint64(last.Size) || head.Seq < last.Size) { //nolint:gosec // positive
 		return nil, fmt.Errorf("%w: checkpoint %d covers more than there is", ErrBroken, last.Size)
 	}
+	if int64(e.size) > head.Seq { //nolint:gosec // below maxPosition tiles
+		return nil, fmt.Errorf("%w: its head is at %d, and the tiles hold %d leaves", ErrBroken, head.Seq, e.size)
+	}
 	hashes, err := readNodes(ctx, db, compact.RangeNodes(0, e.size, nil))
 	if err != nil {
 		return nil, broken(err, "the tiles of %d leaves do not fit", e.size)

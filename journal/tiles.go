@@ -19,6 +19,9 @@ const (
 	tileSize   = 1 << tileHeight
 )
 
+// maxPosition is beyond that of any tile that there will be, so that sizes stay far within a bigint.
+const maxPosition = 1 << 40
+
 // place names a tile.
 type place struct{ level, position int64 }
 
@@ -138,6 +141,9 @@ func openEdge(ctx context.Context, db *ent.Client) (*edge, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read last tile: %w", err)
+	}
+	if last.Position > maxPosition {
+		return nil, fmt.Errorf("%w: there is a tile at %d", ErrBroken, last.Position)
 	}
 	e := &edge{size: uint64(last.Position*tileSize) + uint64(len(last.Hashes)/hashSize)} //nolint:gosec // of bigints
 	var places []place

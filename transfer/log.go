@@ -50,6 +50,7 @@ type logPlan struct {
 	source LogSource
 	header extract.Header
 	after  int64 // the entry that was written last
+	until  int64 // no entry after this is looked for
 	tail   bool  // what should not be there is looked for after the end
 }
 
@@ -67,7 +68,7 @@ func (s LogSource) plan(ctx context.Context, want LogRange) (*logPlan, error) {
 	if err := p.cut(ctx, want); err != nil {
 		return nil, err
 	}
-	p.tail = h.Last == h.Size && want.Last == 0 && want.To.IsZero()
+	p.tail = want.Last == 0 && want.To.IsZero() && want.First <= h.Last+1
 	var err error
 	if h.Before, err = kept(journal.Span(ctx, s.DB, 0, h.First-1)); err != nil {
 		return nil, err
@@ -117,31 +118,46 @@ func (p *logPlan) sign(ctx context.Context, size int64) (err error) {
 	if found != nil {
 		p.header.Size, p.header.Checkpoint = found.Size, found.Note
 	}
-	return nil
+	p.until, err = p.source.end(ctx)
+	return err
 }
+
+// end is after the last event that there may be: a forged checkpoint shall not make a file endless.
+func (s LogSource) end(ctx context.Context) (int64, error) {
+	head, err := s.DB.JournalHead.Query().Only(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read journal head: %w", err)
+	}
+	return max(head.Seq, 0) + margin, nil
+}
+
+// margin is how many entries after the journal's head are looked for, to name the first that is missing
+// where the end was cut off.
+const margin = 1 << 20
 
 // cut finds the first and the last entry.
 func (p *logPlan) cut(ctx context.Context, want LogRange) error {
 	h := &p.header
-	h.First, h.Last = max(want.First, 1), h.Size
+	h.First, h.Last = max(want.First, 1), min(h.Size, p.until)
 	if want.Last > 0 {
-		h.Last = min(want.Last, h.Size)
+		h.Last = min(want.Last, h.Last)
 	}
+	end := h.Last
 	if !want.From.IsZero() {
-		before, err := p.source.before(ctx, want.From, h.Size)
+		before, err := p.source.before(ctx, want.From, end)
 		if err != nil {
 			return err
 		}
 		h.First = before + 1
 	}
 	if !want.To.IsZero() {
-		before, err := p.source.before(ctx, want.To, h.Size)
+		before, err := p.source.before(ctx, want.To, end)
 		if err != nil {
 			return err
 		}
 		h.Last = before
 	}
-	h.First = min(h.First, h.Size+1)
+	h.First = min(h.First, end+1)
 	h.Last = max(h.Last, h.First-1)
 	return nil
 }

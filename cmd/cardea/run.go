@@ -17,6 +17,9 @@ const usage = `usage: cardea COMMAND [FLAGS]
   bootstrap  make the first organization and its administrator
   export     write an organization to an archive
   import     make an organization of an archive
+  export     write an organization to an archive, all but its secrets
+  export-log write an organization's audit log with its proof, to a file or a bucket
+  verify     prove an exported audit log, offline, with the public key alone
   seed       fill the database with a demo organization, or with many for benchmarks
   sim        run simulated devices against a server
   demo       all of it on this machine, with private Postgres and Redis under .cardea/
@@ -40,6 +43,7 @@ func run(
 	commands := map[string]func(context.Context, []string) error{
 		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "demo": p.demo,
 		"bootstrap": p.bootstrap, "export": p.export, "import": p.importArchive,
+		"bootstrap": p.bootstrap, "export": p.export, "export-log": p.exportLog, "verify": p.verify,
 	}
 	if len(args) > 0 {
 		if command, ok := commands[args[0]]; ok {

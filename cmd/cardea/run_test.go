@@ -32,6 +32,7 @@ type stage struct {
 	env   map[string]string
 	token string
 	claim string // of the panel whose port 1 is the door
+	seed  string // what seeding said
 }
 
 func newStage(t *testing.T) *stage {
@@ -47,10 +48,13 @@ func newStage(t *testing.T) *stage {
 	if err := run(t.Context(), []string{"seed"}, s.getenv, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
+	s.seed = out.String()
 	s.token = regexp.MustCompile(`cardea_\w+`).FindString(out.String())
 	s.claim = regexp.MustCompile(`claim code +(\S+)`).FindStringSubmatch(out.String())[1]
 	return s
 }
+
+func (s *stage) organization() string { return regexp.MustCompile(`org_\w+`).FindString(s.seed) }
 
 func (s *stage) getenv(name string) string { return s.env[name] }
 

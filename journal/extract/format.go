@@ -13,6 +13,7 @@
 package extract
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -86,6 +87,21 @@ type extra struct {
 	Leaf       *Leaf       `json:"leaf,omitempty"`
 }
 
+// CheckpointIn returns the note that a file is, or that the header of an exported log has.
+func CheckpointIn(file io.Reader) (string, error) {
+	lines := bufio.NewReaderSize(io.LimitReader(file, maxLine), 64<<10)
+	first, err := lines.ReadBytes('\n')
+	if err != nil {
+		return "", fmt.Errorf("read checkpoint: %w", err)
+	}
+	var h Header
+	if json.Unmarshal(first, &h) == nil {
+		return h.Checkpoint, nil
+	}
+	rest, err := io.ReadAll(lines)
+	return string(first) + string(rest), err
+}
+
 // Writer writes a file, line by line.
 type Writer struct{ to io.Writer }
 
@@ -109,6 +125,9 @@ func (w *Writer) WriteTile(t Tile) error { return w.line(extra{Tile: &t}) }
 
 // WriteCheckpoint writes an earlier checkpoint.
 func (w *Writer) WriteCheckpoint(c Checkpoint) error { return w.line(extra{Checkpoint: &c}) }
+
+// LeafHash is the RFC 6962 leaf hash of an entry.
+func LeafHash(canonical []byte) []byte { return hasher.HashLeaf(canonical) }
 
 // WriteLeaf writes the leaf hash that is stored beside an entry, if it is not the entry's.
 func (w *Writer) WriteLeaf(sequence int64, canonical, stored []byte) error {

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestVerifyAnExport exports the log of the demo organization and proves it as a stranger would: with the
+// program, the file and the public key.
+func TestVerifyAnExport(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, text string) string {
+		t.Helper()
+		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path(name)
+	}
+	do := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := run(t.Context(), args, s.getenv, &out, t.Output())
+		return out.String(), err
+	}
+	secrets, err := readSecrets(s.env["CARDEA_SECRETS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := readLogKeys("", secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keys.Public()[0].String()
+	export := func(name string, more ...string) {
+		t.Helper()
+		args := append([]string{"export-log", "-organization", s.organization(), "-out", path(name)}, more...)
+		if out, err := do(args...); err != nil {
+			t.Fatal(out, err)
+		}
+	}
+	verifies := func(want string, args ...string) {
+		t.Helper()
+		out, err := do(append([]string{"verify"}, args...)...)
+		if !strings.HasPrefix(out, want) || (err == nil) != strings.HasPrefix(want, "verified") {
+			t.Errorf("verify %v: %s, %v; want %s", args, out, err, want)
+		}
+	}
+	export("first.ndjson")
+	export("second.ndjson")
+	verifies("verified: entries 1 to ", path("first.ndjson"), "-key", key)
+	verifies("verified: entries 1 to ", "-key", write("keys", key+"\n"), "-previous", path("first.ndjson"),
+		path("second.ndjson"))
+	verifies("WRONG: ", path("first.ndjson"), "-key", key, "-previous", path("second.ndjson"))
+
+	whole, err := os.ReadFile(path("second.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := regexp.MustCompile(`"type":"door.created"`).ReplaceAllLiteral(whole, []byte(`"type":"door.deleted"`))
+	verifies("WRONG: entry ", write("changed.ndjson", string(changed)), "-key", key)
+	write("resumed.ndjson", string(whole[:len(whole)*2/3]))
+	verifies("WRONG: entry ", path("resumed.ndjson"), "-key", key)
+	export("resumed.ndjson", "-resume")
+	if resumed, err := os.ReadFile(path("resumed.ndjson")); err != nil || !bytes.Equal(resumed, whole) {
+		t.Errorf("the file that was completed is another: %v", err)
+	}
+	if out, err := do("verify", path("first.ndjson")); err == nil {
+		t.Error("without a key: ", out)
+	}
+	s.env["CARDEA_SECRETS"] = ""
+	if out, err := do("export-log", "-organization", s.organization(), "-out", path("x")); err == nil {
+		t.Error("signed with no key: ", out)
+	}
+}
