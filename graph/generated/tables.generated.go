@@ -79,7 +79,9 @@ var (
 	objectBindDoorPayload                = &answer.Object{Name: "BindDoorPayload", Satisfies: bindDoorPayloadImplementors}
 	objectCancelDoorOverridePayload      = &answer.Object{Name: "CancelDoorOverridePayload", Satisfies: cancelDoorOverridePayloadImplementors}
 	objectCancelVisitPayload             = &answer.Object{Name: "CancelVisitPayload", Satisfies: cancelVisitPayloadImplementors}
+	objectCheckpoint                     = &answer.Object{Name: "Checkpoint", Satisfies: checkpointImplementors}
 	objectCommand                        = &answer.Object{Name: "Command", Satisfies: commandImplementors}
+	objectConsistencyProof               = &answer.Object{Name: "ConsistencyProof", Satisfies: consistencyProofImplementors}
 	objectCreateApiTokenPayload          = &answer.Object{Name: "CreateApiTokenPayload", Satisfies: createApiTokenPayloadImplementors}
 	objectCreateApplicationPayload       = &answer.Object{Name: "CreateApplicationPayload", Satisfies: createApplicationPayloadImplementors}
 	objectCreateAreaPayload              = &answer.Object{Name: "CreateAreaPayload", Satisfies: createAreaPayloadImplementors}
@@ -154,6 +156,7 @@ var (
 	objectIdentityProviderEdge           = &answer.Object{Name: "IdentityProviderEdge", Satisfies: identityProviderEdgeImplementors}
 	objectImportHolidayCalendarPayload   = &answer.Object{Name: "ImportHolidayCalendarPayload", Satisfies: importHolidayCalendarPayloadImplementors}
 	objectImportSchedulePayload          = &answer.Object{Name: "ImportSchedulePayload", Satisfies: importSchedulePayloadImplementors}
+	objectInclusionProof                 = &answer.Object{Name: "InclusionProof", Satisfies: inclusionProofImplementors}
 	objectInviteUserPayload              = &answer.Object{Name: "InviteUserPayload", Satisfies: inviteUserPayloadImplementors}
 	objectInviteVisitorPayload           = &answer.Object{Name: "InviteVisitorPayload", Satisfies: inviteVisitorPayloadImplementors}
 	objectKey                            = &answer.Object{Name: "Key", Satisfies: keyImplementors}
@@ -169,6 +172,7 @@ var (
 	objectLockdownPlan                   = &answer.Object{Name: "LockdownPlan", Satisfies: lockdownPlanImplementors}
 	objectLockdownPlanConnection         = &answer.Object{Name: "LockdownPlanConnection", Satisfies: lockdownPlanConnectionImplementors}
 	objectLockdownPlanEdge               = &answer.Object{Name: "LockdownPlanEdge", Satisfies: lockdownPlanEdgeImplementors}
+	objectLogKey                         = &answer.Object{Name: "LogKey", Satisfies: logKeyImplementors}
 	objectMutation                       = &answer.Object{Name: "Mutation", Satisfies: mutationImplementors}
 	objectNextAccessChange               = &answer.Object{Name: "NextAccessChange", Satisfies: nextAccessChangeImplementors}
 	objectOpenSpan                       = &answer.Object{Name: "OpenSpan", Satisfies: openSpanImplementors}
@@ -288,7 +292,9 @@ func init() {
 	objectBindDoorPayload.Fields = fieldsOfBindDoorPayload()
 	objectCancelDoorOverridePayload.Fields = fieldsOfCancelDoorOverridePayload()
 	objectCancelVisitPayload.Fields = fieldsOfCancelVisitPayload()
+	objectCheckpoint.Fields = fieldsOfCheckpoint()
 	objectCommand.Fields = fieldsOfCommand()
+	objectConsistencyProof.Fields = fieldsOfConsistencyProof()
 	objectCreateApiTokenPayload.Fields = fieldsOfCreateApiTokenPayload()
 	objectCreateApplicationPayload.Fields = fieldsOfCreateApplicationPayload()
 	objectCreateAreaPayload.Fields = fieldsOfCreateAreaPayload()
@@ -363,6 +369,7 @@ func init() {
 	objectIdentityProviderEdge.Fields = fieldsOfIdentityProviderEdge()
 	objectImportHolidayCalendarPayload.Fields = fieldsOfImportHolidayCalendarPayload()
 	objectImportSchedulePayload.Fields = fieldsOfImportSchedulePayload()
+	objectInclusionProof.Fields = fieldsOfInclusionProof()
 	objectInviteUserPayload.Fields = fieldsOfInviteUserPayload()
 	objectInviteVisitorPayload.Fields = fieldsOfInviteVisitorPayload()
 	objectKey.Fields = fieldsOfKey()
@@ -378,6 +385,7 @@ func init() {
 	objectLockdownPlan.Fields = fieldsOfLockdownPlan()
 	objectLockdownPlanConnection.Fields = fieldsOfLockdownPlanConnection()
 	objectLockdownPlanEdge.Fields = fieldsOfLockdownPlanEdge()
+	objectLogKey.Fields = fieldsOfLogKey()
 	objectMutation.Fields = fieldsOfMutation()
 	objectNextAccessChange.Fields = fieldsOfNextAccessChange()
 	objectOpenSpan.Fields = fieldsOfOpenSpan()
@@ -1381,6 +1389,41 @@ func fieldsOfCancelVisitPayload() map[string]*answer.Field {
 	}
 }
 
+func fieldsOfCheckpoint() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"origin": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*shape.Checkpoint).Origin)
+			},
+		},
+		"size": {
+			Type: typeNInt2int64,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int64(w, of.(*shape.Checkpoint).Size)
+			},
+		},
+		"root": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*shape.Checkpoint).Root)
+			},
+		},
+		"note": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*shape.Checkpoint).Note)
+			},
+		},
+		"signedAt": {
+			Type: typeNDateTime2timeᚐTime,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNDateTime2timeᚐTime(w, of.(*shape.Checkpoint).SignedAt)
+			},
+		},
+	}
+}
+
 func fieldsOfCommand() map[string]*answer.Field {
 	return map[string]*answer.Field{
 		"id": {
@@ -1486,6 +1529,29 @@ func fieldsOfCommand() map[string]*answer.Field {
 			Type: typeNDateTime2timeᚐTime,
 			Leaf: func(w *bytes.Buffer, of any) bool {
 				return writeNDateTime2timeᚐTime(w, of.(*ent.Command).ExpiresAt)
+			},
+		},
+	}
+}
+
+func fieldsOfConsistencyProof() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"from": {
+			Type: typeNInt2int64,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int64(w, of.(*shape.ConsistencyProof).From)
+			},
+		},
+		"to": {
+			Type: typeNInt2int64,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int64(w, of.(*shape.ConsistencyProof).To)
+			},
+		},
+		"hashes": {
+			Type: typeNString2ᚕstringᚄ,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2ᚕstringᚄ(w, of.(*shape.ConsistencyProof).Hashes)
 			},
 		},
 	}
@@ -3020,6 +3086,15 @@ func fieldsOfEvent() map[string]*answer.Field {
 				return writeNJSON2encodingᚋjsonᚐRawMessage(w, of.(*journal.Event).Data)
 			},
 		},
+		"leafHash": {
+			Type: typeNString2string,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				obj := of.(*journal.Event)
+				v, err := ec.Resolvers.Event().LeafHash(ctx, obj)
+				return v, err
+			},
+		},
 	}
 }
 
@@ -3635,6 +3710,45 @@ func fieldsOfImportSchedulePayload() map[string]*answer.Field {
 			Type: typeNSchedule2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐSchedule,
 			Part: func(of any) any {
 				v := of.(*access.ImportSchedulePayload).Schedule
+				if v == nil {
+					return nil
+				}
+				return v
+			},
+		},
+	}
+}
+
+func fieldsOfInclusionProof() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"sequence": {
+			Type: typeNInt2int64,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int64(w, of.(*shape.InclusionProof).Sequence)
+			},
+		},
+		"size": {
+			Type: typeNInt2int64,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int64(w, of.(*shape.InclusionProof).Size)
+			},
+		},
+		"leafHash": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*shape.InclusionProof).LeafHash)
+			},
+		},
+		"hashes": {
+			Type: typeNString2ᚕstringᚄ,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2ᚕstringᚄ(w, of.(*shape.InclusionProof).Hashes)
+			},
+		},
+		"checkpoint": {
+			Type: typeOCheckpoint2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐCheckpoint,
+			Part: func(of any) any {
+				v := of.(*shape.InclusionProof).Checkpoint
 				if v == nil {
 					return nil
 				}
@@ -4380,6 +4494,29 @@ func fieldsOfLockdownPlanEdge() map[string]*answer.Field {
 					return nil
 				}
 				return v
+			},
+		},
+	}
+}
+
+func fieldsOfLogKey() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"verifier": {
+			Type: typeNString2string,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNString2string(w, of.(*shape.LogKey).Verifier)
+			},
+		},
+		"validFrom": {
+			Type: typeODateTime2ᚖtimeᚐTime,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeODateTime2ᚖtimeᚐTime(w, of.(*shape.LogKey).ValidFrom)
+			},
+		},
+		"validUntil": {
+			Type: typeODateTime2ᚖtimeᚐTime,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeODateTime2ᚖtimeᚐTime(w, of.(*shape.LogKey).ValidUntil)
 			},
 		},
 	}
@@ -6112,6 +6249,56 @@ func fieldsOfQuery() map[string]*answer.Field {
 			},
 			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
 				return by.(*executionContext).field_Query_area_args(ctx, given)
+			},
+		},
+		"checkpoint": {
+			Type: typeOCheckpoint2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐCheckpoint,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Query().Checkpoint(ctx, fc.Args["atLeast"].(*int))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Query_checkpoint_args(ctx, given)
+			},
+		},
+		"inclusionProof": {
+			Type: typeOInclusionProof2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐInclusionProof,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Query().InclusionProof(ctx, fc.Args["sequence"].(int), fc.Args["size"].(*int))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Query_inclusionProof_args(ctx, given)
+			},
+		},
+		"consistencyProof": {
+			Type: typeOConsistencyProof2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐConsistencyProof,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Query().ConsistencyProof(ctx, fc.Args["from"].(int), fc.Args["to"].(*int))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Query_consistencyProof_args(ctx, given)
+			},
+		},
+		"logKeys": {
+			Type: typeNLogKey2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐLogKeyᚄ,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Query().LogKeys(ctx)
+				return v, err
 			},
 		},
 		"command": {
@@ -10986,6 +11173,25 @@ func writeNLockdownState2githubᚗcomᚋcardeaᚋcardeaᚋentᚋlockdownᚐState
 	return true
 }
 
+var typeNLogKey2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐLogKeyᚄ = &answer.Type{NonNull: true,
+	Elem: typeNLogKey2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐLogKey,
+	Len: func(list any) int {
+		v := list.([]*shape.LogKey)
+		return len(v)
+	},
+	At: func(list any, i int) any {
+		v := list.([]*shape.LogKey)
+		if v[i] == nil {
+			return nil
+		}
+		return v[i]
+	},
+}
+
+var typeNLogKey2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐLogKey = &answer.Type{NonNull: true,
+	Object: objectLogKey,
+}
+
 var typeNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐModeCause = &answer.Type{NonNull: true,
 	Leaf: func(w *bytes.Buffer, v any) bool {
 		return writeNModeCause2githubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐModeCause(w, v.(schema.ModeCause))
@@ -12097,6 +12303,10 @@ func writeOBoolean2ᚖbool(w *bytes.Buffer, v *bool) bool {
 	return true
 }
 
+var typeOCheckpoint2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐCheckpoint = &answer.Type{
+	Object: objectCheckpoint,
+}
+
 var typeOCommand2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐCommand = &answer.Type{
 	Object: objectCommand,
 }
@@ -12113,6 +12323,10 @@ func writeOConnectivity2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚋschemaᚐConne
 	}
 	answer.String(w, string(*v))
 	return true
+}
+
+var typeOConsistencyProof2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐConsistencyProof = &answer.Type{
+	Object: objectConsistencyProof,
 }
 
 var typeOCredential2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐCredential = &answer.Type{
@@ -12459,6 +12673,10 @@ func writeOID2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋtypeidᚐUserGroup(w *bytes.Bu
 		return false
 	}
 	return answer.Scalar(w, shape.MarshalUserGroup(*v))
+}
+
+var typeOInclusionProof2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐInclusionProof = &answer.Type{
+	Object: objectInclusionProof,
 }
 
 var typeOInt2ᚖint = &answer.Type{
