@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/cardea/cardea/access"
@@ -20,11 +19,11 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// exportLog writes the audit log of an organization with its proof, to a file or to a bucket.
+// exportLog writes the audit log of an organization with its proof.
 func (p program) exportLog(ctx context.Context, args []string) error {
 	flags := p.flags("export-log")
 	organization := flags.String("organization", "", "its identifier, org_…")
-	out := flags.String("out", "audit-log.ndjson", "the file to write, or s3://host/bucket/name")
+	out := flags.String("out", "audit-log.ndjson", "the file to write")
 	from := flags.String("from", "", "only what came at this instant or later, such as 2026-11-01T00:00:00Z")
 	to := flags.String("to", "", "only what came before this instant")
 	previous := flags.Int64("previous", 0, "the size of a checkpoint that you have: show that this extends it")
@@ -81,13 +80,10 @@ func (p program) checkSigns() error {
 	return errors.New("CARDEA_SECRETS or CARDEA_LOG_KEYS is not set: an export is signed")
 }
 
-// writeLog writes a log to where it shall go.
+// writeLog writes a log to a file that is not there yet, or that broke off.
 func writeLog(
 	ctx context.Context, source transfer.LogSource, want transfer.LogRange, out string, resume bool,
 ) error {
-	if strings.HasPrefix(out, "s3://") {
-		return errors.New("no bucket yet")
-	}
 	how := os.O_RDWR | os.O_CREATE | os.O_EXCL
 	if resume {
 		how = os.O_RDWR

@@ -17,8 +17,7 @@ const usage = `usage: cardea COMMAND [FLAGS]
   bootstrap  make the first organization and its administrator
   export     write an organization to an archive
   import     make an organization of an archive
-  export     write an organization to an archive, all but its secrets
-  export-log write an organization's audit log with its proof, to a file or a bucket
+  export-log write an organization's audit log with its proof
   verify     prove an exported audit log, offline, with the public key alone
   seed       fill the database with a demo organization, or with many for benchmarks
   sim        run simulated devices against a server
@@ -43,7 +42,7 @@ func run(
 	commands := map[string]func(context.Context, []string) error{
 		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "demo": p.demo,
 		"bootstrap": p.bootstrap, "export": p.export, "import": p.importArchive,
-		"bootstrap": p.bootstrap, "export": p.export, "export-log": p.exportLog, "verify": p.verify,
+		"export-log": p.exportLog, "verify": p.verify,
 	}
 	if len(args) > 0 {
 		if command, ok := commands[args[0]]; ok {

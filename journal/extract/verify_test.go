@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -311,13 +314,102 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// BenchmarkVerify verifies a file of a million entries of common size.
+//
+//	go test -run '^$' -bench Verify -benchtime 3x ./journal/extract
 func BenchmarkVerify(b *testing.B) {
-	book := newBook(b, 100_000)
-	file := strings.Join(book.lines(book.header(1, 100_000)), "\n") + "\n"
-	b.SetBytes(int64(len(file)))
+	const size = 1_000_000
+	path := filepath.Join(b.TempDir(), "audit-log.ndjson")
+	keys := write(b, path, size)
+	about, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(about.Size())
 	for b.Loop() {
-		if r, err := extract.Verify(strings.NewReader(file), extract.Options{Keys: book.keys.Public()}); err != nil || r.Wrong != nil {
+		file, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, err := extract.Verify(file, extract.Options{Keys: keys.Public()})
+		if err != nil || r.Wrong != nil || r.Entries != size {
 			b.Fatal(r, err)
 		}
+		_ = file.Close()
 	}
+}
+
+// write writes a file, of which memory would not hold the tree.
+func write(b *testing.B, path string, size int64) *signed.Keyring {
+	b.Helper()
+	keys, err := signed.NewKeyring(bytes.Repeat([]byte{5}, 32))
+	if err != nil {
+		b.Fatal(err)
+	}
+	org := typeid.New[typeid.Organization]()
+	golden := fmt.Sprintf(`{"actor":{"id":"%s","kind":"USER"},"commandId":"%s","data":{"port":1},"delivery":"LIVE",`+
+		`"deviceId":"%s","doorId":"%s","id":"%s","keyId":"%s","method":"REMOTE","occurredAt":"2026-11-21T08:00:00.000000Z",`+
+		`"organizationId":"%s","outcome":"GRANTED","reason":"GRANTED_REMOTE","receivedAt":"2026-11-21T08:00:00.000000Z",`+
+		`"schemaVersion":1,"sequence":%%d,"severity":"INFO","siteId":"%s","type":"access.granted","userId":"%s"}`,
+		typeid.New[typeid.User](), typeid.New[typeid.Command](), typeid.New[typeid.Device](), typeid.New[typeid.Door](),
+		typeid.New[typeid.Event](), typeid.New[typeid.Key](), org, typeid.New[typeid.Site](), typeid.New[typeid.User]())
+	levels := map[int64]*extract.Tile{}
+	tree := ranges.NewEmptyRange(0)
+	var body bytes.Buffer
+	w := extract.NewWriter(&body)
+	file, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	// The header has the root, and so comes last: its room is kept as a file of its own.
+	rest, err := os.Create(path + ".rest")
+	if err != nil {
+		b.Fatal(err)
+	}
+	put := func(level int64, hash []byte) {
+		t := levels[level]
+		if t == nil {
+			t = &extract.Tile{Level: level}
+			levels[level] = t
+		}
+		if t.Hashes = append(t.Hashes, hash...); len(t.Hashes) == 256*32 {
+			_ = w.WriteTile(*t)
+			levels[level] = &extract.Tile{Level: level, Position: t.Position + 1}
+		}
+	}
+	for n := int64(1); n <= size; n++ {
+		entry := fmt.Appendf(nil, golden, n)
+		_ = w.WriteEntry(entry)
+		leaf := extract.LeafHash(entry)
+		var above [][]byte
+		_ = tree.Append(leaf, func(id compact.NodeID, hash []byte) {
+			if id.Level > 0 && id.Level%8 == 0 {
+				above = append(above, hash)
+			}
+		})
+		put(0, leaf)
+		for i, hash := range above {
+			put(int64(i+1), hash)
+		}
+		if body.Len() > 1<<20 || n == size {
+			if n == size {
+				for level := range int64(len(levels)) {
+					_ = w.WriteTile(*levels[level])
+				}
+			}
+			_, _ = rest.Write(body.Bytes())
+			body.Reset()
+		}
+	}
+	root, _ := tree.GetRootHash(nil)
+	note, err := keys.Sign(org, size, root, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = extract.NewWriter(file).WriteHeader(extract.Header{
+		Origin: signed.Origin(org), First: 1, Last: size, Size: size, Checkpoint: note})
+	_, _ = rest.Seek(0, io.SeekStart)
+	_, _ = io.Copy(file, rest)
+	_, _ = file.Close(), rest.Close()
+	return keys
 }
