@@ -138,7 +138,11 @@ func (g *guard) measure() {
 	for _, op := range g.doc.Operations {
 		s := g.measureSet(op.SelectionSet)
 		g.check(s.depth, maxDepth, codeDeep, "the document is deeper than %d fields")
-		g.check(s.roots, maxRoots, codeManyRoots, "the operation has more than %d fields of its own")
+		most := maxRoots
+		if op.Operation == ast.Subscription {
+			most = 1
+		}
+		g.check(s.roots, most, codeManyRoots, "the operation has more than %d fields of its own")
 		g.fields = min(g.fields+s.fields, maxFields+1)
 	}
 	for _, f := range g.doc.Fragments {

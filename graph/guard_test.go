@@ -125,6 +125,9 @@ func TestLimitsOfRequests(t *testing.T) {
 	equal(t, c.failed("v"), "LIST_TOO_LONG")
 	c.start("v", `{ viewer { role } }`, vars{"x": make([]int, 1000)}) // the socket lives on
 	c.next("v")
+	c.complete("v")
+	c.start("s", `subscription { a: events { cursor } b: events { cursor } }`)
+	equal(t, c.failed("s"), "TOO_MANY_ROOT_FIELDS")
 }
 
 // What portals and apps ask for fits.

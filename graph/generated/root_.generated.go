@@ -2346,7 +2346,7 @@ enum ErrorCode {
   TOO_MANY_FIELDS
   "The document asks for the same fields again and again in one place."
   TOO_MANY_OVERLAPS
-  "An operation has more than 10 fields of its own."
+  "An operation has more than 10 fields of its own, or a subscription more than one."
   TOO_MANY_ROOT_FIELDS
   "The document has more than 30 aliases."
   TOO_MANY_ALIASES

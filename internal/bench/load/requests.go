@@ -104,7 +104,7 @@ func (c *client) ask(ctx context.Context) error {
 		return err
 	}
 	c.Add(time.Since(begun), len(answer))
-	if response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(c.expect)) {
+	if response.StatusCode >= http.StatusInternalServerError || !bytes.Contains(answer, []byte(c.expect)) {
 		return fmt.Errorf("%s answered %s: %s", c.url, response.Status, answer)
 	}
 	return nil
