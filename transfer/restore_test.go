@@ -164,7 +164,8 @@ func (i *installation) settle() estate { //nolint:maintidx // it is long because
 	plan, err := s.CreateLockdownPlan(owner, access.CreateLockdownPlanInput{
 		Name: "Storm", DoorIDs: []typeid.Door{e.gate.ID}, TriggerGroupID: &whole.UserGroup.ID})
 	must(t, err)
-	storm := i.db.Lockdown.Create().SetPlanID(plan.LockdownPlan.ID).SetState(lockdown.StateRELEASED).
+	storm := i.db.Lockdown.Create().SetPlanID(plan.LockdownPlan.ID).SetSiteIds([]typeid.Site{}).
+		SetState(lockdown.StateRELEASED).
 		SetRequestedBy("x").SetRequestedAt(schema.Now()).SaveX(within)
 	i.db.LockdownDoor.Create().SetLockdownID(storm.ID).SetDoorID(e.gate.ID).SetReleasedAt(schema.Now()).
 		SaveX(within)
