@@ -5,6 +5,7 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/organization"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/typeid"
 )
@@ -52,4 +53,63 @@ func (s *Service) CreateOrganization(
 		}, nil
 	})
 	return org, admin, err
+}
+
+// UpdateOrganizationInput changes what it holds and leaves the rest.
+type UpdateOrganizationInput struct {
+	Name                *string
+	AccessRetentionDays *int // how long events of access are kept
+	AdminRetentionDays  *int // how long all others are
+}
+
+// UpdateOrganizationPayload holds the organization as it is now.
+type UpdateOrganizationPayload struct{ Organization *ent.Organization }
+
+// How many days the journal may be kept.
+const (
+	MinRetentionDays = 7
+	MaxRetentionDays = 3650
+)
+
+// UpdateOrganization changes the actor's organization. Events that are past a shorter retention go within
+// minutes, for good.
+func (s *Service) UpdateOrganization(
+	ctx context.Context, in UpdateOrganizationInput,
+) (*UpdateOrganizationPayload, error) {
+	if err := Authorize(ctx, WriteOrganization); err != nil {
+		return nil, err
+	}
+	var f faults
+	f.optionalText("name", in.Name, 200)
+	f.within("accessRetentionDays", in.AccessRetentionDays, MinRetentionDays, MaxRetentionDays)
+	f.within("adminRetentionDays", in.AdminRetentionDays, MinRetentionDays, MaxRetentionDays)
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	by, _ := actor.FromContext(ctx)
+	var org *ent.Organization
+	err := s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
+		before, err := tx.Organization.Query().Where(organization.ID(by.Organization), forChange).Only(ctx)
+		if err != nil {
+			return nil, found(err, "organization", "")
+		}
+		update := tx.Organization.UpdateOne(before).SetNillableName(in.Name).
+			SetNillableAccessRetentionDays(in.AccessRetentionDays).
+			SetNillableAdminRetentionDays(in.AdminRetentionDays)
+		facts := map[string]any{"changed": changes(update.Mutation())}
+		if org, err = update.Save(ctx); err != nil {
+			return nil, err
+		}
+		if org.AccessRetentionDays != before.AccessRetentionDays {
+			facts["accessRetentionDays"] = org.AccessRetentionDays
+		}
+		if org.AdminRetentionDays != before.AdminRetentionDays {
+			facts["adminRetentionDays"] = org.AdminRetentionDays
+		}
+		return []journal.Event{{Type: "organization.updated", Data: dataOf(facts)}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &UpdateOrganizationPayload{org}, nil
 }

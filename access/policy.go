@@ -33,7 +33,8 @@ const (
 	ReadAccess        Action = "READ_ACCESS" // effectiveAccess and its kin
 	ReadWebhooks      Action = "READ_WEBHOOKS"
 	ReadApplications  Action = "READ_APPLICATIONS"
-	ReadGrants        Action = "READ_GRANTS" // what applications may do for somebody
+	ReadGrants        Action = "READ_GRANTS"        // what applications may do for somebody
+	WriteOrganization Action = "WRITE_ORGANIZATION" // its name, and how long its journal is kept
 	WriteSites        Action = "WRITE_SITES"
 	WriteDoors        Action = "WRITE_DOORS"
 	WriteUsers        Action = "WRITE_USERS"
@@ -105,6 +106,7 @@ var policy = map[Action]right{
 	ReadWebhooks:      {all, all, nothing, all, nothing, nothing, "webhooks:read"},
 	ReadApplications:  {all, all, own, all, own, nothing, "applications:read"},
 	ReadGrants:        {all, all, own, all, own, nothing, "tokens:read"},
+	WriteOrganization: {all, nothing, nothing, nothing, nothing, nothing, "organization:write"},
 	WriteSites:        {all, all, nothing, nothing, nothing, nothing, "sites:write"},
 	WriteDoors:        {all, all, sites, nothing, nothing, nothing, "doors:write"},
 	WriteUsers:        {all, all, nothing, nothing, nothing, nothing, "users:write"},

@@ -459,6 +459,10 @@ var probes = map[access.Action]probe{
 	access.ReadProviders: {anywhere: func(_ *estate, ctx context.Context) error {
 		return access.Authorize(ctx, access.ReadProviders) // likewise, all of them
 	}},
+	access.WriteOrganization: {anywhere: func(e *estate, ctx context.Context) error {
+		_, err := e.access.UpdateOrganization(ctx, access.UpdateOrganizationInput{Name: new("Harbour")})
+		return err
+	}},
 	access.WriteProviders: {anywhere: func(e *estate, ctx context.Context) error {
 		e.count++
 		_, err := e.access.CreateIdentityProvider(ctx, access.CreateIdentityProviderInput{
@@ -612,6 +616,7 @@ var reaches = map[access.Action][6]string{
 	access.WriteWebhooks:     {"ALL", "ALL", "", "", "", ""},
 	access.ReadProviders:     {"ALL", "ALL", "", "ALL", "", ""},
 	access.WriteProviders:    {"ALL", "", "", "", "", ""},
+	access.WriteOrganization: {"ALL", "", "", "", "", ""},
 	access.WriteGroups:       {"ALL", "ALL", "", "", "", ""},
 	access.WriteSchedules:    {"ALL", "ALL", "", "", "", ""},
 	access.WriteCredentials:  {"ALL", "ALL", "", "", "", ""},

@@ -25342,16 +25342,20 @@ func (m *ManagedSiteMutation) ResetEdge(name string) error {
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.
 type OrganizationMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *typeid.Organization
-	created_at    *time.Time
-	updated_at    *time.Time
-	name          *string
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Organization, error)
-	predicates    []predicate.Organization
+	op                       Op
+	typ                      string
+	id                       *typeid.Organization
+	created_at               *time.Time
+	updated_at               *time.Time
+	name                     *string
+	access_retention_days    *int
+	addaccess_retention_days *int
+	admin_retention_days     *int
+	addadmin_retention_days  *int
+	clearedFields            map[string]struct{}
+	done                     bool
+	oldValue                 func(context.Context) (*Organization, error)
+	predicates               []predicate.Organization
 }
 
 var _ ent.Mutation = (*OrganizationMutation)(nil)
@@ -25566,6 +25570,118 @@ func (m *OrganizationMutation) ResetName() {
 	m.name = nil
 }
 
+// SetAccessRetentionDays sets the "access_retention_days" field.
+func (m *OrganizationMutation) SetAccessRetentionDays(i int) {
+	m.access_retention_days = &i
+	m.addaccess_retention_days = nil
+}
+
+// AccessRetentionDays returns the value of the "access_retention_days" field in the mutation.
+func (m *OrganizationMutation) AccessRetentionDays() (r int, exists bool) {
+	v := m.access_retention_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAccessRetentionDays returns the old "access_retention_days" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldAccessRetentionDays(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAccessRetentionDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAccessRetentionDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAccessRetentionDays: %w", err)
+	}
+	return oldValue.AccessRetentionDays, nil
+}
+
+// AddAccessRetentionDays adds i to the "access_retention_days" field.
+func (m *OrganizationMutation) AddAccessRetentionDays(i int) {
+	if m.addaccess_retention_days != nil {
+		*m.addaccess_retention_days += i
+	} else {
+		m.addaccess_retention_days = &i
+	}
+}
+
+// AddedAccessRetentionDays returns the value that was added to the "access_retention_days" field in this mutation.
+func (m *OrganizationMutation) AddedAccessRetentionDays() (r int, exists bool) {
+	v := m.addaccess_retention_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAccessRetentionDays resets all changes to the "access_retention_days" field.
+func (m *OrganizationMutation) ResetAccessRetentionDays() {
+	m.access_retention_days = nil
+	m.addaccess_retention_days = nil
+}
+
+// SetAdminRetentionDays sets the "admin_retention_days" field.
+func (m *OrganizationMutation) SetAdminRetentionDays(i int) {
+	m.admin_retention_days = &i
+	m.addadmin_retention_days = nil
+}
+
+// AdminRetentionDays returns the value of the "admin_retention_days" field in the mutation.
+func (m *OrganizationMutation) AdminRetentionDays() (r int, exists bool) {
+	v := m.admin_retention_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAdminRetentionDays returns the old "admin_retention_days" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldAdminRetentionDays(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAdminRetentionDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAdminRetentionDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAdminRetentionDays: %w", err)
+	}
+	return oldValue.AdminRetentionDays, nil
+}
+
+// AddAdminRetentionDays adds i to the "admin_retention_days" field.
+func (m *OrganizationMutation) AddAdminRetentionDays(i int) {
+	if m.addadmin_retention_days != nil {
+		*m.addadmin_retention_days += i
+	} else {
+		m.addadmin_retention_days = &i
+	}
+}
+
+// AddedAdminRetentionDays returns the value that was added to the "admin_retention_days" field in this mutation.
+func (m *OrganizationMutation) AddedAdminRetentionDays() (r int, exists bool) {
+	v := m.addadmin_retention_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAdminRetentionDays resets all changes to the "admin_retention_days" field.
+func (m *OrganizationMutation) ResetAdminRetentionDays() {
+	m.admin_retention_days = nil
+	m.addadmin_retention_days = nil
+}
+
 // Where appends a list predicates to the OrganizationMutation builder.
 func (m *OrganizationMutation) Where(ps ...predicate.Organization) {
 	m.predicates = append(m.predicates, ps...)
@@ -25600,7 +25716,7 @@ func (m *OrganizationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrganizationMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+	fields := make([]string, 0, 5)
 	if m.created_at != nil {
 		fields = append(fields, organization.FieldCreatedAt)
 	}
@@ -25609,6 +25725,12 @@ func (m *OrganizationMutation) Fields() []string {
 	}
 	if m.name != nil {
 		fields = append(fields, organization.FieldName)
+	}
+	if m.access_retention_days != nil {
+		fields = append(fields, organization.FieldAccessRetentionDays)
+	}
+	if m.admin_retention_days != nil {
+		fields = append(fields, organization.FieldAdminRetentionDays)
 	}
 	return fields
 }
@@ -25624,6 +25746,10 @@ func (m *OrganizationMutation) Field(name string) (ent.Value, bool) {
 		return m.UpdatedAt()
 	case organization.FieldName:
 		return m.Name()
+	case organization.FieldAccessRetentionDays:
+		return m.AccessRetentionDays()
+	case organization.FieldAdminRetentionDays:
+		return m.AdminRetentionDays()
 	}
 	return nil, false
 }
@@ -25639,6 +25765,10 @@ func (m *OrganizationMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldUpdatedAt(ctx)
 	case organization.FieldName:
 		return m.OldName(ctx)
+	case organization.FieldAccessRetentionDays:
+		return m.OldAccessRetentionDays(ctx)
+	case organization.FieldAdminRetentionDays:
+		return m.OldAdminRetentionDays(ctx)
 	}
 	return nil, fmt.Errorf("unknown Organization field %s", name)
 }
@@ -25669,6 +25799,20 @@ func (m *OrganizationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetName(v)
 		return nil
+	case organization.FieldAccessRetentionDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAccessRetentionDays(v)
+		return nil
+	case organization.FieldAdminRetentionDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAdminRetentionDays(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
 }
@@ -25676,13 +25820,26 @@ func (m *OrganizationMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *OrganizationMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addaccess_retention_days != nil {
+		fields = append(fields, organization.FieldAccessRetentionDays)
+	}
+	if m.addadmin_retention_days != nil {
+		fields = append(fields, organization.FieldAdminRetentionDays)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *OrganizationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case organization.FieldAccessRetentionDays:
+		return m.AddedAccessRetentionDays()
+	case organization.FieldAdminRetentionDays:
+		return m.AddedAdminRetentionDays()
+	}
 	return nil, false
 }
 
@@ -25691,6 +25848,20 @@ func (m *OrganizationMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *OrganizationMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case organization.FieldAccessRetentionDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAccessRetentionDays(v)
+		return nil
+	case organization.FieldAdminRetentionDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAdminRetentionDays(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Organization numeric field %s", name)
 }
@@ -25726,6 +25897,12 @@ func (m *OrganizationMutation) ResetField(name string) error {
 		return nil
 	case organization.FieldName:
 		m.ResetName()
+		return nil
+	case organization.FieldAccessRetentionDays:
+		m.ResetAccessRetentionDays()
+		return nil
+	case organization.FieldAdminRetentionDays:
+		m.ResetAdminRetentionDays()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)

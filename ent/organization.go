@@ -23,8 +23,12 @@ type Organization struct {
 	// UpdatedAt holds the value of the "updated_at" field.
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
 	// Name holds the value of the "name" field.
-	Name         string `json:"name,omitempty"`
-	selectValues sql.SelectValues
+	Name string `json:"name,omitempty"`
+	// how long events of passing doors are kept, in days
+	AccessRetentionDays int `json:"access_retention_days,omitempty"`
+	// how long all other events are kept, in days
+	AdminRetentionDays int `json:"admin_retention_days,omitempty"`
+	selectValues       sql.SelectValues
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -32,6 +36,8 @@ func (*Organization) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case organization.FieldAccessRetentionDays, organization.FieldAdminRetentionDays:
+			values[i] = new(sql.NullInt64)
 		case organization.FieldName:
 			values[i] = new(sql.NullString)
 		case organization.FieldCreatedAt, organization.FieldUpdatedAt:
@@ -77,6 +83,18 @@ func (_m *Organization) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Name = value.String
 			}
+		case organization.FieldAccessRetentionDays:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field access_retention_days", values[i])
+			} else if value.Valid {
+				_m.AccessRetentionDays = int(value.Int64)
+			}
+		case organization.FieldAdminRetentionDays:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field admin_retention_days", values[i])
+			} else if value.Valid {
+				_m.AdminRetentionDays = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -121,6 +139,12 @@ func (_m *Organization) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	builder.WriteString("access_retention_days=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AccessRetentionDays))
+	builder.WriteString(", ")
+	builder.WriteString("admin_retention_days=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AdminRetentionDays))
 	builder.WriteByte(')')
 	return builder.String()
 }

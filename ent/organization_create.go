@@ -55,6 +55,34 @@ func (_c *OrganizationCreate) SetName(v string) *OrganizationCreate {
 	return _c
 }
 
+// SetAccessRetentionDays sets the "access_retention_days" field.
+func (_c *OrganizationCreate) SetAccessRetentionDays(v int) *OrganizationCreate {
+	_c.mutation.SetAccessRetentionDays(v)
+	return _c
+}
+
+// SetNillableAccessRetentionDays sets the "access_retention_days" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableAccessRetentionDays(v *int) *OrganizationCreate {
+	if v != nil {
+		_c.SetAccessRetentionDays(*v)
+	}
+	return _c
+}
+
+// SetAdminRetentionDays sets the "admin_retention_days" field.
+func (_c *OrganizationCreate) SetAdminRetentionDays(v int) *OrganizationCreate {
+	_c.mutation.SetAdminRetentionDays(v)
+	return _c
+}
+
+// SetNillableAdminRetentionDays sets the "admin_retention_days" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableAdminRetentionDays(v *int) *OrganizationCreate {
+	if v != nil {
+		_c.SetAdminRetentionDays(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *OrganizationCreate) SetID(v typeid.Organization) *OrganizationCreate {
 	_c.mutation.SetID(v)
@@ -112,6 +140,14 @@ func (_c *OrganizationCreate) defaults() {
 		v := organization.DefaultUpdatedAt()
 		_c.mutation.SetUpdatedAt(v)
 	}
+	if _, ok := _c.mutation.AccessRetentionDays(); !ok {
+		v := organization.DefaultAccessRetentionDays
+		_c.mutation.SetAccessRetentionDays(v)
+	}
+	if _, ok := _c.mutation.AdminRetentionDays(); !ok {
+		v := organization.DefaultAdminRetentionDays
+		_c.mutation.SetAdminRetentionDays(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := organization.DefaultID()
 		_c.mutation.SetID(v)
@@ -132,6 +168,22 @@ func (_c *OrganizationCreate) check() error {
 	if v, ok := _c.mutation.Name(); ok {
 		if err := organization.NameValidator(v); err != nil {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Organization.name": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.AccessRetentionDays(); !ok {
+		return &ValidationError{Name: "access_retention_days", err: errors.New(`ent: missing required field "Organization.access_retention_days"`)}
+	}
+	if v, ok := _c.mutation.AccessRetentionDays(); ok {
+		if err := organization.AccessRetentionDaysValidator(v); err != nil {
+			return &ValidationError{Name: "access_retention_days", err: fmt.Errorf(`ent: validator failed for field "Organization.access_retention_days": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.AdminRetentionDays(); !ok {
+		return &ValidationError{Name: "admin_retention_days", err: errors.New(`ent: missing required field "Organization.admin_retention_days"`)}
+	}
+	if v, ok := _c.mutation.AdminRetentionDays(); ok {
+		if err := organization.AdminRetentionDaysValidator(v); err != nil {
+			return &ValidationError{Name: "admin_retention_days", err: fmt.Errorf(`ent: validator failed for field "Organization.admin_retention_days": %w`, err)}
 		}
 	}
 	return nil
@@ -180,6 +232,14 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(organization.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.AccessRetentionDays(); ok {
+		_spec.SetField(organization.FieldAccessRetentionDays, field.TypeInt, value)
+		_node.AccessRetentionDays = value
+	}
+	if value, ok := _c.mutation.AdminRetentionDays(); ok {
+		_spec.SetField(organization.FieldAdminRetentionDays, field.TypeInt, value)
+		_node.AdminRetentionDays = value
 	}
 	return _node, _spec
 }

@@ -49,6 +49,48 @@ func (_u *OrganizationUpdate) SetNillableName(v *string) *OrganizationUpdate {
 	return _u
 }
 
+// SetAccessRetentionDays sets the "access_retention_days" field.
+func (_u *OrganizationUpdate) SetAccessRetentionDays(v int) *OrganizationUpdate {
+	_u.mutation.ResetAccessRetentionDays()
+	_u.mutation.SetAccessRetentionDays(v)
+	return _u
+}
+
+// SetNillableAccessRetentionDays sets the "access_retention_days" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableAccessRetentionDays(v *int) *OrganizationUpdate {
+	if v != nil {
+		_u.SetAccessRetentionDays(*v)
+	}
+	return _u
+}
+
+// AddAccessRetentionDays adds value to the "access_retention_days" field.
+func (_u *OrganizationUpdate) AddAccessRetentionDays(v int) *OrganizationUpdate {
+	_u.mutation.AddAccessRetentionDays(v)
+	return _u
+}
+
+// SetAdminRetentionDays sets the "admin_retention_days" field.
+func (_u *OrganizationUpdate) SetAdminRetentionDays(v int) *OrganizationUpdate {
+	_u.mutation.ResetAdminRetentionDays()
+	_u.mutation.SetAdminRetentionDays(v)
+	return _u
+}
+
+// SetNillableAdminRetentionDays sets the "admin_retention_days" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableAdminRetentionDays(v *int) *OrganizationUpdate {
+	if v != nil {
+		_u.SetAdminRetentionDays(*v)
+	}
+	return _u
+}
+
+// AddAdminRetentionDays adds value to the "admin_retention_days" field.
+func (_u *OrganizationUpdate) AddAdminRetentionDays(v int) *OrganizationUpdate {
+	_u.mutation.AddAdminRetentionDays(v)
+	return _u
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdate) Mutation() *OrganizationMutation {
 	return _u.mutation
@@ -97,6 +139,16 @@ func (_u *OrganizationUpdate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Organization.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.AccessRetentionDays(); ok {
+		if err := organization.AccessRetentionDaysValidator(v); err != nil {
+			return &ValidationError{Name: "access_retention_days", err: fmt.Errorf(`ent: validator failed for field "Organization.access_retention_days": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.AdminRetentionDays(); ok {
+		if err := organization.AdminRetentionDaysValidator(v); err != nil {
+			return &ValidationError{Name: "admin_retention_days", err: fmt.Errorf(`ent: validator failed for field "Organization.admin_retention_days": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -123,6 +175,18 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(organization.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AccessRetentionDays(); ok {
+		_spec.SetField(organization.FieldAccessRetentionDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAccessRetentionDays(); ok {
+		_spec.AddField(organization.FieldAccessRetentionDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AdminRetentionDays(); ok {
+		_spec.SetField(organization.FieldAdminRetentionDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAdminRetentionDays(); ok {
+		_spec.AddField(organization.FieldAdminRetentionDays, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -163,6 +227,48 @@ func (_u *OrganizationUpdateOne) SetNillableName(v *string) *OrganizationUpdateO
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetAccessRetentionDays sets the "access_retention_days" field.
+func (_u *OrganizationUpdateOne) SetAccessRetentionDays(v int) *OrganizationUpdateOne {
+	_u.mutation.ResetAccessRetentionDays()
+	_u.mutation.SetAccessRetentionDays(v)
+	return _u
+}
+
+// SetNillableAccessRetentionDays sets the "access_retention_days" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableAccessRetentionDays(v *int) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetAccessRetentionDays(*v)
+	}
+	return _u
+}
+
+// AddAccessRetentionDays adds value to the "access_retention_days" field.
+func (_u *OrganizationUpdateOne) AddAccessRetentionDays(v int) *OrganizationUpdateOne {
+	_u.mutation.AddAccessRetentionDays(v)
+	return _u
+}
+
+// SetAdminRetentionDays sets the "admin_retention_days" field.
+func (_u *OrganizationUpdateOne) SetAdminRetentionDays(v int) *OrganizationUpdateOne {
+	_u.mutation.ResetAdminRetentionDays()
+	_u.mutation.SetAdminRetentionDays(v)
+	return _u
+}
+
+// SetNillableAdminRetentionDays sets the "admin_retention_days" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableAdminRetentionDays(v *int) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetAdminRetentionDays(*v)
+	}
+	return _u
+}
+
+// AddAdminRetentionDays adds value to the "admin_retention_days" field.
+func (_u *OrganizationUpdateOne) AddAdminRetentionDays(v int) *OrganizationUpdateOne {
+	_u.mutation.AddAdminRetentionDays(v)
 	return _u
 }
 
@@ -227,6 +333,16 @@ func (_u *OrganizationUpdateOne) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Organization.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.AccessRetentionDays(); ok {
+		if err := organization.AccessRetentionDaysValidator(v); err != nil {
+			return &ValidationError{Name: "access_retention_days", err: fmt.Errorf(`ent: validator failed for field "Organization.access_retention_days": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.AdminRetentionDays(); ok {
+		if err := organization.AdminRetentionDaysValidator(v); err != nil {
+			return &ValidationError{Name: "admin_retention_days", err: fmt.Errorf(`ent: validator failed for field "Organization.admin_retention_days": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -270,6 +386,18 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(organization.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AccessRetentionDays(); ok {
+		_spec.SetField(organization.FieldAccessRetentionDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAccessRetentionDays(); ok {
+		_spec.AddField(organization.FieldAccessRetentionDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AdminRetentionDays(); ok {
+		_spec.SetField(organization.FieldAdminRetentionDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAdminRetentionDays(); ok {
+		_spec.AddField(organization.FieldAdminRetentionDays, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Organization{config: _u.config}

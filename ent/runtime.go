@@ -777,6 +777,18 @@ func init() {
 			return nil
 		}
 	}()
+	// organizationDescAccessRetentionDays is the schema descriptor for access_retention_days field.
+	organizationDescAccessRetentionDays := organizationFields[2].Descriptor()
+	// organization.DefaultAccessRetentionDays holds the default value on creation for the access_retention_days field.
+	organization.DefaultAccessRetentionDays = organizationDescAccessRetentionDays.Default.(int)
+	// organization.AccessRetentionDaysValidator is a validator for the "access_retention_days" field. It is called by the builders before save.
+	organization.AccessRetentionDaysValidator = organizationDescAccessRetentionDays.Validators[0].(func(int) error)
+	// organizationDescAdminRetentionDays is the schema descriptor for admin_retention_days field.
+	organizationDescAdminRetentionDays := organizationFields[3].Descriptor()
+	// organization.DefaultAdminRetentionDays holds the default value on creation for the admin_retention_days field.
+	organization.DefaultAdminRetentionDays = organizationDescAdminRetentionDays.Default.(int)
+	// organization.AdminRetentionDaysValidator is a validator for the "admin_retention_days" field. It is called by the builders before save.
+	organization.AdminRetentionDaysValidator = organizationDescAdminRetentionDays.Validators[0].(func(int) error)
 	// organizationDescID is the schema descriptor for id field.
 	organizationDescID := organizationFields[0].Descriptor()
 	// organization.DefaultID holds the default value on creation for the id field.

@@ -397,6 +397,7 @@ var mutations = []row{
 		return vars{"id": e.provider.ID, "required": false, "name": e.name("Mill")}
 	}},
 	{"deleteIdentityProvider", access.WriteProviders, func(e *realm) vars { return vars{"id": e.provider.ID} }},
+	{"updateOrganization", access.WriteOrganization, func(*realm) vars { return vars{"accessRetentionDays": 30} }},
 	{"createSite", access.WriteSites, func(e *realm) vars {
 		return vars{"name": e.name("Quay"), "timeZone": "UTC"}
 	}},

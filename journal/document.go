@@ -44,7 +44,8 @@ not apply are left out.
 
 ## Types
 
-Those marked ● may be reported by devices.
+Those marked ● may be reported by devices. Those marked ◷ are of access and kept for the organization's
+` + "`accessRetentionDays`" + `, the others for its ` + "`adminRetentionDays`" + `.
 
 | type | severity | | when |
 |---|---|---|---|
@@ -59,8 +60,11 @@ func main() {
 	fmt.Fprintf(&page, preamble, wrap(strings.TrimSpace(string(golden))))
 	for _, t := range journal.Types {
 		dot := ""
+		if t.Class == journal.ClassAccess {
+			dot = "◷"
+		}
 		if t.Reportable {
-			dot = "●"
+			dot += "●"
 		}
 		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", t.Name, t.Severity, dot, t.Description)
 	}

@@ -46,9 +46,27 @@ type Log struct{ db *ent.Client }
 // Open returns a reader on the client's journals.
 func Open(db *ent.Client) *Log { return &Log{db: db} }
 
-// Read returns up to limit events with a sequence greater than after, in order. It returns
-// ErrCursorExpired if the first of them is no longer kept.
+// Read returns up to limit events with a sequence greater than after, in order and without a hole. It
+// returns ErrCursorExpired if the first of them is no longer kept; before what is not, it ends.
 func (l *Log) Read(
+	ctx context.Context, org typeid.Organization, after int64, limit int,
+) ([]Event, error) {
+	events, err := l.read(ctx, org, after, limit)
+	if err != nil || len(events) > 0 {
+		return events, err
+	}
+	// Perhaps there is nothing yet, perhaps nothing any more. What the head knows of is committed.
+	head, err := l.Head(ctx, org)
+	if err != nil || head <= after {
+		return nil, err
+	}
+	if events, err = l.read(ctx, org, after, limit); err == nil && len(events) == 0 {
+		err = ErrCursorExpired
+	}
+	return events, err
+}
+
+func (l *Log) read(
 	ctx context.Context, org typeid.Organization, after int64, limit int,
 ) ([]Event, error) {
 	rows, err := l.db.Event.Query().
@@ -60,9 +78,12 @@ func (l *Log) Read(
 	if len(rows) > 0 && rows[0].Seq != after+1 {
 		return nil, ErrCursorExpired
 	}
-	events := make([]Event, len(rows))
+	events := make([]Event, 0, len(rows))
 	for i, row := range rows {
-		events[i] = FromRow(row)
+		if row.Seq != after+int64(i)+1 {
+			break
+		}
+		events = append(events, FromRow(row))
 	}
 	return events, nil
 }

@@ -24,12 +24,13 @@ const (
 	keeperLock = 0x6d6f6e746873
 )
 
-// Keeper looks after the table of events: the partitions of the coming months. Any number of nodes may
-// run one.
+// Keeper looks after the table of events: it makes the partitions of the coming months, and prunes what
+// is past retention. Any number of nodes may run one.
 type Keeper struct {
-	db  *ent.Client
-	now func() time.Time
-	log *slog.Logger
+	db     *ent.Client
+	now    func() time.Time
+	log    *slog.Logger
+	pruned map[span]time.Time // up to when nothing of it is left
 }
 
 // NewKeeper returns a keeper that Run starts. Now is the clock; nil means the wall clock.
@@ -37,7 +38,7 @@ func NewKeeper(db *ent.Client, now func() time.Time, log *slog.Logger) *Keeper {
 	if now == nil {
 		now = schema.Now
 	}
-	return &Keeper{db: db, now: now, log: log}
+	return &Keeper{db: db, now: now, log: log, pruned: map[span]time.Time{}}
 }
 
 // Run keeps at once and every ten minutes until ctx ends.
@@ -56,8 +57,15 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Keep does one round.
-func (k *Keeper) Keep(ctx context.Context) error { return k.MakeMonths(ctx, monthsAhead) }
+// Keep does one round. It is not to be called twice at once.
+func (k *Keeper) Keep(ctx context.Context) error {
+	made := k.MakeMonths(ctx, monthsAhead)
+	pruned, err := k.Prune(ctx)
+	if pruned > 0 {
+		k.log.InfoContext(ctx, "pruned", "events", pruned)
+	}
+	return errors.Join(made, err)
+}
 
 // MakeMonths makes the partitions of this month and of so many that come, as far as they are missing,
 // and complains of events that are in no month. It does nothing while another process does the same.
@@ -99,19 +107,12 @@ func (k *Keeper) makeMonth(ctx context.Context, month time.Time) error {
 // unplaced complains of events that are in no month, although they are read like all others: months
 // were not made in time, or a clock was far off.
 func (k *Keeper) unplaced(ctx context.Context) error {
-	rows, err := k.db.QueryContext(ctx, `SELECT EXISTS (SELECT FROM events_unplaced)`)
+	some, err := yes(ctx, k.db, `SELECT EXISTS (SELECT FROM events_unplaced)`)
 	if err != nil {
 		return fmt.Errorf("look for events in no month: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var some bool
-	for rows.Next() {
-		if err := rows.Scan(&some); err != nil {
-			return fmt.Errorf("look for events in no month: %w", err)
-		}
 	}
 	if some {
 		k.log.ErrorContext(ctx, "events are in no month of the journal: look at events_unplaced")
 	}
-	return rows.Err()
+	return nil
 }

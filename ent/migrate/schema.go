@@ -277,6 +277,14 @@ var (
 				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[3]},
 			},
 			{
+				Name:    "command_written",
+				Unique:  false,
+				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[10]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "note IS NOT NULL OR client_context IS NOT NULL OR idempotency_key IS NOT NULL",
+				},
+			},
+			{
 				Name:    "command_open_of_key",
 				Unique:  false,
 				Columns: []*schema.Column{CommandsColumns[1], CommandsColumns[11]},
@@ -1155,6 +1163,8 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "access_retention_days", Type: field.TypeInt, Default: 90},
+		{Name: "admin_retention_days", Type: field.TypeInt, Default: 365},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
 	OrganizationsTable = &schema.Table{

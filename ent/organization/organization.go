@@ -20,6 +20,10 @@ const (
 	FieldUpdatedAt = "updated_at"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldAccessRetentionDays holds the string denoting the access_retention_days field in the database.
+	FieldAccessRetentionDays = "access_retention_days"
+	// FieldAdminRetentionDays holds the string denoting the admin_retention_days field in the database.
+	FieldAdminRetentionDays = "admin_retention_days"
 	// Table holds the table name of the organization in the database.
 	Table = "organizations"
 )
@@ -30,6 +34,8 @@ var Columns = []string{
 	FieldCreatedAt,
 	FieldUpdatedAt,
 	FieldName,
+	FieldAccessRetentionDays,
+	FieldAdminRetentionDays,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -51,6 +57,14 @@ var (
 	UpdateDefaultUpdatedAt func() time.Time
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
+	// DefaultAccessRetentionDays holds the default value on creation for the "access_retention_days" field.
+	DefaultAccessRetentionDays int
+	// AccessRetentionDaysValidator is a validator for the "access_retention_days" field. It is called by the builders before save.
+	AccessRetentionDaysValidator func(int) error
+	// DefaultAdminRetentionDays holds the default value on creation for the "admin_retention_days" field.
+	DefaultAdminRetentionDays int
+	// AdminRetentionDaysValidator is a validator for the "admin_retention_days" field. It is called by the builders before save.
+	AdminRetentionDaysValidator func(int) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() typeid.Organization
 )
@@ -76,4 +90,14 @@ func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByAccessRetentionDays orders the results by the access_retention_days field.
+func ByAccessRetentionDays(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAccessRetentionDays, opts...).ToFunc()
+}
+
+// ByAdminRetentionDays orders the results by the admin_retention_days field.
+func ByAdminRetentionDays(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAdminRetentionDays, opts...).ToFunc()
 }

@@ -70,6 +70,16 @@ func Name(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldName, v))
 }
 
+// AccessRetentionDays applies equality check predicate on the "access_retention_days" field. It's identical to AccessRetentionDaysEQ.
+func AccessRetentionDays(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldAccessRetentionDays, v))
+}
+
+// AdminRetentionDays applies equality check predicate on the "admin_retention_days" field. It's identical to AdminRetentionDaysEQ.
+func AdminRetentionDays(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldAdminRetentionDays, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldCreatedAt, v))
@@ -213,6 +223,86 @@ func NameEqualFold(v string) predicate.Organization {
 // NameContainsFold applies the ContainsFold predicate on the "name" field.
 func NameContainsFold(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldContainsFold(FieldName, v))
+}
+
+// AccessRetentionDaysEQ applies the EQ predicate on the "access_retention_days" field.
+func AccessRetentionDaysEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldAccessRetentionDays, v))
+}
+
+// AccessRetentionDaysNEQ applies the NEQ predicate on the "access_retention_days" field.
+func AccessRetentionDaysNEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldAccessRetentionDays, v))
+}
+
+// AccessRetentionDaysIn applies the In predicate on the "access_retention_days" field.
+func AccessRetentionDaysIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldAccessRetentionDays, vs...))
+}
+
+// AccessRetentionDaysNotIn applies the NotIn predicate on the "access_retention_days" field.
+func AccessRetentionDaysNotIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldAccessRetentionDays, vs...))
+}
+
+// AccessRetentionDaysGT applies the GT predicate on the "access_retention_days" field.
+func AccessRetentionDaysGT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldAccessRetentionDays, v))
+}
+
+// AccessRetentionDaysGTE applies the GTE predicate on the "access_retention_days" field.
+func AccessRetentionDaysGTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldAccessRetentionDays, v))
+}
+
+// AccessRetentionDaysLT applies the LT predicate on the "access_retention_days" field.
+func AccessRetentionDaysLT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldAccessRetentionDays, v))
+}
+
+// AccessRetentionDaysLTE applies the LTE predicate on the "access_retention_days" field.
+func AccessRetentionDaysLTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldAccessRetentionDays, v))
+}
+
+// AdminRetentionDaysEQ applies the EQ predicate on the "admin_retention_days" field.
+func AdminRetentionDaysEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldAdminRetentionDays, v))
+}
+
+// AdminRetentionDaysNEQ applies the NEQ predicate on the "admin_retention_days" field.
+func AdminRetentionDaysNEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldAdminRetentionDays, v))
+}
+
+// AdminRetentionDaysIn applies the In predicate on the "admin_retention_days" field.
+func AdminRetentionDaysIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldAdminRetentionDays, vs...))
+}
+
+// AdminRetentionDaysNotIn applies the NotIn predicate on the "admin_retention_days" field.
+func AdminRetentionDaysNotIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldAdminRetentionDays, vs...))
+}
+
+// AdminRetentionDaysGT applies the GT predicate on the "admin_retention_days" field.
+func AdminRetentionDaysGT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldAdminRetentionDays, v))
+}
+
+// AdminRetentionDaysGTE applies the GTE predicate on the "admin_retention_days" field.
+func AdminRetentionDaysGTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldAdminRetentionDays, v))
+}
+
+// AdminRetentionDaysLT applies the LT predicate on the "admin_retention_days" field.
+func AdminRetentionDaysLT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldAdminRetentionDays, v))
+}
+
+// AdminRetentionDaysLTE applies the LTE predicate on the "admin_retention_days" field.
+func AdminRetentionDaysLTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldAdminRetentionDays, v))
 }
 
 // And groups predicates with the AND operator between them.

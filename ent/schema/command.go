@@ -58,6 +58,10 @@ func (Command) Indexes() []ent.Index {
 		index.Fields("org_id", "requester_id", "idempotency_key").Unique(),
 		index.Fields("org_id", "door_id", "id"),
 		index.Fields("org_id", "device_id"),
+		// What a person wrote goes when they are erased.
+		index.Fields("org_id", "requester_user_id").StorageKey("command_written").
+			Annotations(entsql.IndexWhere(
+				"note IS NOT NULL OR client_context IS NOT NULL OR idempotency_key IS NOT NULL")),
 		index.Fields("org_id", "key_id").
 			Annotations(entsql.IndexWhere("ended_at IS NULL")).StorageKey("command_open_of_key"),
 		index.Fields("org_id", "door_id").

@@ -18,5 +18,9 @@ func (Organization) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", typeid.Organization{}).Default(typeid.New[typeid.Organization]),
 		field.String("name").NotEmpty().MaxLen(200),
+		field.Int("access_retention_days").Default(90).Range(7, 3650).
+			Comment("how long events of passing doors are kept, in days"),
+		field.Int("admin_retention_days").Default(365).Range(7, 3650).
+			Comment("how long all other events are kept, in days"),
 	}
 }

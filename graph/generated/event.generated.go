@@ -785,6 +785,29 @@ func (ec *executionContext) fieldContext_EventType_reportable(_ context.Context,
 	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _EventType_class(ctx context.Context, field graphql.CollectedField, obj *journal.Type) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventType_class(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Class, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v journal.Class) graphql.Marshaler {
+			return ec.marshalNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EventType_class(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type EventClass does not have child fields"))
+}
+
 func (ec *executionContext) _EventUpdate_cursor(ctx context.Context, field graphql.CollectedField, obj *shape.EventUpdate) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1420,6 +1443,11 @@ func (ec *executionContext) _EventType(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "class":
+			out.Values[i] = ec._EventType_class(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1529,6 +1557,23 @@ func (ec *executionContext) marshalNEvent2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋjo
 		return graphql.Null
 	}
 	return ec._Event(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass(ctx context.Context, v any) (journal.Class, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := journal.Class(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass(ctx context.Context, sel ast.SelectionSet, v journal.Class) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNEventConnection2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐConnection(ctx context.Context, sel ast.SelectionSet, v *shape.Connection[*journal.Event]) graphql.Marshaler {

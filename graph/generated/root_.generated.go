@@ -177,6 +177,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateIdentityProviderInput,
 		ec.unmarshalInputUpdateKeyInput,
 		ec.unmarshalInputUpdateLockdownPlanInput,
+		ec.unmarshalInputUpdateOrganizationInput,
 		ec.unmarshalInputUpdateScheduleInput,
 		ec.unmarshalInputUpdateSiteInput,
 		ec.unmarshalInputUpdateUserGroupInput,
@@ -439,6 +440,8 @@ enum ApiScope {
   LOCKDOWNS_WRITE
   "See the organization itself."
   ORGANIZATION_READ
+  "Change the organization, and how long its audit log is kept."
+  ORGANIZATION_WRITE
   "See schedules and holiday calendars."
   SCHEDULES_READ
   "Change schedules and holiday calendars."
@@ -1154,7 +1157,10 @@ input UnlockDoorInput {
   idempotencyKey: String
   "The stage to wait for, 3 s at most; the answer carries whatever stage was reached."
   waitFor: WaitFor! = CONFIRMED
-  "A JSON object of at most 2 KiB, echoed in the command's events."
+  """
+  A JSON object of at most 2 KiB, echoed in the command's events. It stays in the audit log for as long as they do:
+  give identifiers, never names.
+  """
   clientContext: JSON
   """
   Invokes the right to operate doors, and says why: at most 500 characters, kept with the command. It
@@ -1177,7 +1183,10 @@ input LockDoorInput {
   idempotencyKey: String
   "The stage to wait for, 3 s at most; the answer carries whatever stage was reached."
   waitFor: WaitFor! = CONFIRMED
-  "A JSON object of at most 2 KiB, echoed in the command's events."
+  """
+  A JSON object of at most 2 KiB, echoed in the command's events. It stays in the audit log for as long as they do:
+  give identifiers, never names.
+  """
   clientContext: JSON
 }
 
@@ -1465,7 +1474,10 @@ input PresentCredentialInput {
   idempotencyKey: String
   "The stage to wait for, 3 s at most; the answer carries whatever stage was reached."
   waitFor: WaitFor! = CONFIRMED
-  "A JSON object of at most 2 KiB, echoed in the events."
+  """
+  A JSON object of at most 2 KiB, echoed in the events. It stays in the audit log for as long as they do: give
+  identifiers, never names.
+  """
   clientContext: JSON
 }
 
@@ -2620,6 +2632,16 @@ type EventType {
   severity: Severity!
   "A device may report it."
   reportable: Boolean!
+  "What decides how long it is kept."
+  class: EventClass!
+}
+
+"Kinds of events that are kept equally long."
+enum EventClass {
+  "What happens at doors: kept for the organization's ` + "`" + `accessRetentionDays` + "`" + `."
+  ACCESS
+  "All else, such as who changed what: kept for its ` + "`" + `adminRetentionDays` + "`" + `."
+  ADMINISTRATIVE
 }
 
 "A page of events."
@@ -4172,12 +4194,24 @@ type DeleteLockdownPlanPayload {
   organization: Organization!
 }
 
+extend type Mutation {
+  "Changes the viewer's organization. For owners."
+  updateOrganization(
+    "What to change."
+    input: UpdateOrganizationInput!
+  ): UpdateOrganizationPayload!
+}
+
 "A tenant: the boundary that nothing crosses."
 type Organization implements Node {
   "The identifier, prefix ` + "`" + `org` + "`" + `."
   id: ID!
   "The name."
   name: String!
+  "How many days events of the class ACCESS are kept."
+  accessRetentionDays: Int!
+  "How many days all other events are kept."
+  adminRetentionDays: Int!
   "When it was created."
   createdAt: DateTime!
   "Every API token of the organization, oldest first. For administrators."
@@ -4191,6 +4225,22 @@ type Organization implements Node {
     "Only what precedes this cursor."
     before: Cursor
   ): ApiTokenConnection!
+}
+
+"A change of the organization. What is absent or null stays as it is."
+input UpdateOrganizationInput {
+  "The new name, at most 200 characters."
+  name: String
+  "How many days events of the class ACCESS are kept, 7 to 3650. What is older goes within minutes, for good."
+  accessRetentionDays: Int
+  "How many days all other events are kept, 7 to 3650. What is older goes within minutes, for good."
+  adminRetentionDays: Int
+}
+
+"The organization that was changed."
+type UpdateOrganizationPayload {
+  "The organization."
+  organization: Organization!
 }
 `, BuiltIn: false},
 	{Name: "../schema/passkey.graphqls", Input: `extend type Mutation {
@@ -6940,6 +6990,8 @@ func (ec *executionContext) childFields_EventType(ctx context.Context, field gra
 		return ec.fieldContext_EventType_severity(ctx, field)
 	case "reportable":
 		return ec.fieldContext_EventType_reportable(ctx, field)
+	case "class":
+		return ec.fieldContext_EventType_class(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventType", field.Name)
 }
@@ -7480,6 +7532,10 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_id(ctx, field)
 	case "name":
 		return ec.fieldContext_Organization_name(ctx, field)
+	case "accessRetentionDays":
+		return ec.fieldContext_Organization_accessRetentionDays(ctx, field)
+	case "adminRetentionDays":
+		return ec.fieldContext_Organization_adminRetentionDays(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Organization_createdAt(ctx, field)
 	case "apiTokens":
@@ -8076,6 +8132,14 @@ func (ec *executionContext) childFields_UpdateLockdownPlanPayload(ctx context.Co
 		return ec.fieldContext_UpdateLockdownPlanPayload_lockdownPlan(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateLockdownPlanPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateOrganizationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "organization":
+		return ec.fieldContext_UpdateOrganizationPayload_organization(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateOrganizationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -233,6 +233,7 @@ var (
 	objectUpdateIdentityProviderPayload  = &answer.Object{Name: "UpdateIdentityProviderPayload", Satisfies: updateIdentityProviderPayloadImplementors}
 	objectUpdateKeyPayload               = &answer.Object{Name: "UpdateKeyPayload", Satisfies: updateKeyPayloadImplementors}
 	objectUpdateLockdownPlanPayload      = &answer.Object{Name: "UpdateLockdownPlanPayload", Satisfies: updateLockdownPlanPayloadImplementors}
+	objectUpdateOrganizationPayload      = &answer.Object{Name: "UpdateOrganizationPayload", Satisfies: updateOrganizationPayloadImplementors}
 	objectUpdateSchedulePayload          = &answer.Object{Name: "UpdateSchedulePayload", Satisfies: updateSchedulePayloadImplementors}
 	objectUpdateSitePayload              = &answer.Object{Name: "UpdateSitePayload", Satisfies: updateSitePayloadImplementors}
 	objectUpdateUserGroupPayload         = &answer.Object{Name: "UpdateUserGroupPayload", Satisfies: updateUserGroupPayloadImplementors}
@@ -446,6 +447,7 @@ func init() {
 	objectUpdateIdentityProviderPayload.Fields = fieldsOfUpdateIdentityProviderPayload()
 	objectUpdateKeyPayload.Fields = fieldsOfUpdateKeyPayload()
 	objectUpdateLockdownPlanPayload.Fields = fieldsOfUpdateLockdownPlanPayload()
+	objectUpdateOrganizationPayload.Fields = fieldsOfUpdateOrganizationPayload()
 	objectUpdateSchedulePayload.Fields = fieldsOfUpdateSchedulePayload()
 	objectUpdateSitePayload.Fields = fieldsOfUpdateSitePayload()
 	objectUpdateUserGroupPayload.Fields = fieldsOfUpdateUserGroupPayload()
@@ -3170,6 +3172,12 @@ func fieldsOfEventType() map[string]*answer.Field {
 				return writeNBoolean2bool(w, of.(*journal.Type).Reportable)
 			},
 		},
+		"class": {
+			Type: typeNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass(w, of.(*journal.Type).Class)
+			},
+		},
 	}
 }
 
@@ -5308,6 +5316,20 @@ func fieldsOfMutation() map[string]*answer.Field {
 				return by.(*executionContext).field_Mutation_deleteLockdownPlan_args(ctx, given)
 			},
 		},
+		"updateOrganization": {
+			Type: typeNUpdateOrganizationPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateOrganizationPayload,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Mutation().UpdateOrganization(ctx, fc.Args["input"].(access.UpdateOrganizationInput))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Mutation_updateOrganization_args(ctx, given)
+			},
+		},
 		"deletePasskey": {
 			Type: typeNDeletePasskeyPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐDeletePasskeyPayload,
 			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
@@ -5781,6 +5803,18 @@ func fieldsOfOrganization() map[string]*answer.Field {
 			Type: typeNString2string,
 			Leaf: func(w *bytes.Buffer, of any) bool {
 				return writeNString2string(w, of.(*ent.Organization).Name)
+			},
+		},
+		"accessRetentionDays": {
+			Type: typeNInt2int,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int(w, of.(*ent.Organization).AccessRetentionDays)
+			},
+		},
+		"adminRetentionDays": {
+			Type: typeNInt2int,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeNInt2int(w, of.(*ent.Organization).AdminRetentionDays)
 			},
 		},
 		"createdAt": {
@@ -7809,6 +7843,21 @@ func fieldsOfUpdateLockdownPlanPayload() map[string]*answer.Field {
 			Type: typeNLockdownPlan2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐLockdownPlan,
 			Part: func(of any) any {
 				v := of.(*access.UpdateLockdownPlanPayload).LockdownPlan
+				if v == nil {
+					return nil
+				}
+				return v
+			},
+		},
+	}
+}
+
+func fieldsOfUpdateOrganizationPayload() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"organization": {
+			Type: typeNOrganization2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐOrganization,
+			Part: func(of any) any {
+				v := of.(*access.UpdateOrganizationPayload).Organization
 				if v == nil {
 					return nil
 				}
@@ -10257,6 +10306,17 @@ var typeNEvent2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋjournalᚐEvent = &answer.Typ
 	Object: objectEvent,
 }
 
+var typeNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass = &answer.Type{NonNull: true,
+	Leaf: func(w *bytes.Buffer, v any) bool {
+		return writeNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass(w, v.(journal.Class))
+	},
+}
+
+func writeNEventClass2githubᚗcomᚋcardeaᚋcardeaᚋjournalᚐClass(w *bytes.Buffer, v journal.Class) bool {
+	answer.String(w, string(v))
+	return true
+}
+
 var typeNEventConnection2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋgraphᚋshapeᚐConnection = &answer.Type{NonNull: true,
 	Object: objectEventConnection,
 }
@@ -11751,6 +11811,10 @@ var typeNUpdateKeyPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateKey
 
 var typeNUpdateLockdownPlanPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateLockdownPlanPayload = &answer.Type{NonNull: true,
 	Object: objectUpdateLockdownPlanPayload,
+}
+
+var typeNUpdateOrganizationPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateOrganizationPayload = &answer.Type{NonNull: true,
+	Object: objectUpdateOrganizationPayload,
 }
 
 var typeNUpdateSchedulePayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐUpdateSchedulePayload = &answer.Type{NonNull: true,
