@@ -13,7 +13,8 @@
 //     through.
 //   - A subscription is authorised, then the present, then every event in order and without a gap,
 //     each with a cursor. It ends within a second after an event says that its actor's rights have
-//     changed. Nothing that one client does slows down what feeds the others.
+//     changed. Nothing that one client does slows down what feeds the others. Equal subscriptions are
+//     executed once for all (router.go, audience.go, rights.go).
 //   - The transports are our own (http.go, sse.go, websocket.go): strict, bounded, every write with a
 //     deadline, and Run returns only when every socket and every stream is gone.
 //

@@ -17,7 +17,7 @@ import (
 // client is an operation as its transport knows it.
 type client interface {
 	// spawn starts work that the connection waits for; none once that is ending.
-	spawn(work func()) bool
+	spawn(work func())
 	// send sends a payload when there is room for it. It is false if the client has gone.
 	send(ctx context.Context, p payload) bool
 	// offer sends payloads without waiting. Who has too much to read loses the connection.
@@ -201,13 +201,12 @@ type crew struct {
 	running sync.WaitGroup
 }
 
-func (c *crew) spawn(work func()) bool {
+func (c *crew) spawn(work func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ending {
 		c.running.Go(work)
 	}
-	return !c.ending
 }
 
 // wait starts nothing more, and returns when all that was started is done.

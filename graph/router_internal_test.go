@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +13,7 @@ import (
 	"github.com/cardea/cardea/typeid"
 )
 
-// quiet is a script that tells nothing, of whatever it is asked.
+// silent is a script that tells nothing, of whatever it is asked.
 type silent struct {
 	script
 	shared shared
@@ -47,7 +48,7 @@ func TestAnEventCostsThoseItIsFor(t *testing.T) {
 		l := &listener{Handler: h, ctx: ctx, by: by, router: r,
 			key:    likeness{sum: digest(name, topics)},
 			script: silent{shared: shared{topics: topics}, asked: &asked}}
-		if err := r.join(l); err != errJoined {
+		if err := r.join(l); !errors.Is(err, errJoined) {
 			t.Fatal(err)
 		}
 	}

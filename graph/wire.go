@@ -319,7 +319,7 @@ func headSize(length int) int {
 func head(to []byte, length int) []byte {
 	switch {
 	case length < twoBytes:
-		return append(to, wholeText, byte(length))
+		return append(to, wholeText, byte(length)) //nolint:gosec // less than 126
 	case length <= 0xffff:
 		return binary.BigEndian.AppendUint16(append(to, wholeText, twoBytes), uint16(length))
 	}

@@ -144,9 +144,10 @@ func enoughFiles(s scale) error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("ask for the limit of open files: %w", err)
 	}
-	if limit.Max < uint64(s.connections+others) { //nolint:gosec // positive
+	needed := max(s.connections, 10*s.audience) + others
+	if limit.Max < uint64(needed) { //nolint:gosec // positive
 		return fmt.Errorf("a process may open %d files and needs %d: raise ulimit -Hn, or use -quick",
-			limit.Max, s.connections+others)
+			limit.Max, needed)
 	}
 	return nil
 }

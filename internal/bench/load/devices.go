@@ -31,7 +31,8 @@ type devices struct {
 }
 
 func (d *devices) flags(set *flag.FlagSet) {
-	set.StringVar(&d.url, "url", "http://localhost:8080", "the server; without identities, the whole URL, with {link} for which one")
+	set.StringVar(&d.url, "url", "http://localhost:8080",
+		"the server; without identities, the whole URL, with {link} for which one")
 	set.StringVar(&d.file, "identities", "", "file of enrolled devices, as cardea sim keeps them")
 	set.IntVar(&d.count, "n", 1, "devices")
 	set.Float64Var(&d.rate, "rate", 0, "reports a second, of each")
@@ -55,7 +56,8 @@ func (d *devices) prepare(ctx context.Context) error {
 	}
 	d.lost, d.linked = make(chan error, d.count), make([]*device, d.count)
 	return connect(ctx, d.count, func(ctx context.Context, i int) (err error) {
-		d.linked[i], err = dial(ctx, strings.ReplaceAll(d.url, "{link}", strconv.Itoa(i)), identities[i], max(d.window, 1024))
+		url := strings.ReplaceAll(d.url, "{link}", strconv.Itoa(i))
+		d.linked[i], err = dial(ctx, url, identities[i], max(d.window, 1024))
 		if err == nil {
 			d.linked[i].ports = d.ports
 			go func() { d.lost <- d.linked[i].listen() }()
