@@ -96,6 +96,43 @@ func TestOneLeavesTheOthersStay(t *testing.T) {
 	stays.expect("s", "Gate: door.updated")
 }
 
+// TestLateJoinersMissNothing: whoever joins while much happens, from the present or from a cursor, hears
+// every event from there on, once and in order, and listens with the others as soon as they are level.
+func TestLateJoinersMissNothing(t *testing.T) {
+	t.Parallel()
+	const joiners, each = 12, 10
+	w := setup(t)
+	site := w.site(w.admin, "Harbour")
+	gate := w.door(w.admin, site, "Gate")
+	start := w.now(w.admin)
+	const query = `subscription($after: Cursor) { events(after: $after) {
+		cursor event { sequence type } } }`
+	var all []chan frame
+	for i := range joiners {
+		c := w.connectAs(w.admin)
+		all = append(all, c.receive())
+		v := vars{}
+		if i%3 > 0 {
+			v["after"] = start
+		}
+		c.start("s", query, v)
+		for n := range each {
+			w.rename(gate, fmt.Sprint("Gate ", i, ".", n))
+		}
+	}
+	w.listening(joiners)
+	equal(t, w.measured("cardea_graph_audiences"), 1)
+	w.rename(gate, "Last")
+	last := w.ask(w.admin, `{ auditLog(first: 1) { nodes { sequence } } }`).ok().at("auditLog.nodes.0.sequence")
+	for _, frames := range all {
+		met := 0.0
+		for met < last.(float64) {
+			f := <-frames
+			met = w.follows(met, decode(t, f))
+		}
+	}
+}
+
 // somebody makes a person with random rights: any role, and a token that may be narrowed in scope and to
 // sites.
 func (w *world) somebody(r *rand.Rand, number int, sites []*ent.Site, doors []*ent.Door) person {
