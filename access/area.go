@@ -91,7 +91,11 @@ func (s *Service) UpdateArea(ctx context.Context, in UpdateAreaInput) (*UpdateAr
 	}
 	var a *ent.Area
 	err = s.write(ctx, func(tx *ent.Tx) (_ []journal.Event, err error) {
-		update := tx.Area.UpdateOneID(in.ID).Where(at).SetNillableName(in.Name).
+		before, err := tx.Area.Query().Where(area.ID(in.ID), at, forChange).Only(ctx)
+		if err != nil {
+			return nil, found(err, "area", "id")
+		}
+		update := tx.Area.UpdateOne(before).SetNillableName(in.Name).
 			SetNillableOccupancyLimit(in.OccupancyLimit).SetNillableLimitMode(in.LimitMode).
 			SetNillableAntiPassback(in.AntiPassback)
 		if orZero(in.ClearOccupancyLimit) {
@@ -99,7 +103,7 @@ func (s *Service) UpdateArea(ctx context.Context, in UpdateAreaInput) (*UpdateAr
 		}
 		change := changes(update.Mutation())
 		if a, err = update.Save(ctx); err != nil {
-			return nil, found(err, "area", "id")
+			return nil, err
 		}
 		return []journal.Event{{Type: "area.updated", Site: a.SiteID,
 			Data: dataOf(map[string]any{"areaId": a.ID, "changed": change})}}, nil

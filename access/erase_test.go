@@ -60,8 +60,8 @@ var impersonal = map[string]string{
 		"presences.state sessions.method users.role users.status visits.state webhook_attempts.error_class " +
 		"webhook_deliveries.state webhook_endpoints.disabled_reason webhook_endpoints.event_types",
 	"identifiers": "api_tokens.site_ids commands.requester_id commands.used_key_ids events.actor_id " +
-		"grants.site_ids lockdown_plans.door_ids lockdown_plans.site_ids lockdowns.activated_by lockdowns.site_ids " +
-		"lockdowns.release_requested_by lockdowns.released_by lockdowns.requested_by presences.passes",
+		"grants.site_ids lockdown_plans.door_ids lockdown_plans.site_ids lockdowns.activated_by " +
+		"lockdowns.site_ids lockdowns.release_requested_by lockdowns.released_by lockdowns.requested_by presences.passes",
 	"of a thing, a place or a group": "applications.hash applications.homepage_url applications.name " +
 		"applications.previous_hash applications.redirect_uris areas.name devices.claim_code_hash " +
 		"devices.firmware devices.model devices.name devices.public_key devices.serial door_groups.name " +
@@ -70,7 +70,8 @@ var impersonal = map[string]string{
 		"identity_providers.name lockdown_plans.name organizations.name schedules.name schedules.windows " +
 		"sites.name sites.time_zone user_groups.external_id user_groups.name webhook_endpoints.description " +
 		"webhook_endpoints.secret webhook_endpoints.url",
-	"of the log, whose events hold identifiers": "checkpoints.note events.data events.leaf_hash journal_heads.compact_range log_tiles.hashes",
+	"of the log, whose events hold identifiers": "checkpoints.note events.data events.leaf_hash " +
+		"journal_heads.compact_range log_tiles.hashes",
 	"sealed or hashed, of nobody in particular, and gone within about an hour": "identity_requests.next " +
 		"identity_requests.nonce_hash identity_requests.state_hash passkey_challenges.challenge " +
 		"passkey_challenges.nonce_hash sign_in_attempts.account sign_in_attempts.network " +

@@ -1,7 +1,6 @@
 package oauth_test
 
 import (
-	"fmt"
 	"html"
 	"io"
 	"net/http"
@@ -118,9 +117,9 @@ func TestConsentIsGivenOnOurPageOnly(t *testing.T) {
 	v.signIn(verifier)
 	asked, err := url.Parse(v.ask(verifier))
 	must(t, err)
-	v.shows = fmt.Sprintf(`<form method="post" action="%s/oauth/authorize">`, v.public)
+	v.shows = `<form method="post" action="` + v.public + `/oauth/authorize">`
 	for name, values := range asked.Query() {
-		v.shows += fmt.Sprintf(`<input type="hidden" name="%s" value="%s">`, name, html.EscapeString(values[0]))
+		v.shows += `<input type="hidden" name="` + name + `" value="` + html.EscapeString(values[0]) + `">`
 	}
 	v.shows += `<button name="decision" value="allow">Win a prize</button></form>`
 	v.Go(v.home)
@@ -130,7 +129,7 @@ func TestConsentIsGivenOnOurPageOnly(t *testing.T) {
 		t.Errorf("%d grants", n)
 	}
 
-	v.shows = fmt.Sprintf(`<iframe src="%s"></iframe>`, html.EscapeString(asked.String()))
+	v.shows = `<iframe src="` + html.EscapeString(asked.String()) + `"></iframe>`
 	v.Go(v.home)
 	refused := func(text string) bool {
 		return strings.Contains(text, "frame-ancestors") || strings.Contains(text, "X-Frame-Options")
