@@ -2,11 +2,9 @@ package graph
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/ent/rule"
 	"github.com/cardea/cardea/graph/shape"
 	"github.com/cardea/cardea/journal"
@@ -207,7 +206,7 @@ func (h *Handler) mask(ctx context.Context, err error) access.Error {
 	h.log.LogAttrs(ctx, slog.LevelError, "operation failed",
 		slog.String("request", actor.RequestID(ctx)),
 		slog.String("path", graphql.GetPath(ctx).String()), slog.Any("error", err))
-	if network := new(net.OpError); errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) {
+	if pool.Unavailable(err) {
 		return unavailable
 	}
 	return internal

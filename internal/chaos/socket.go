@@ -208,7 +208,7 @@ type refusal struct {
 
 // passing are the codes that a fault explains. That rights, or events, are gone is never true here.
 var passing = map[string]bool{
-	"SLOW_CONSUMER": true, "UNAVAILABLE": true, "TIMEOUT": true, "INTERNAL": true,
+	"SLOW_CONSUMER": true, "UNAVAILABLE": true, "TIMEOUT": true,
 }
 
 func read(ctx context.Context, conn *websocket.Conn) (m message, err error) {
