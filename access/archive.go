@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -77,11 +78,15 @@ var ArchiveFiles = []ArchiveFile{
 	rows("webhook_endpoints",
 		func(db *ent.Client) *ent.WebhookEndpointClient { return db.WebhookEndpoint },
 		leaving("enabled", "disabled_reason"), arriving(silenced)),
+	{Name: prunedFile, Write: writePruned},
 	{Name: eventsFile, Write: writeEvents},
 }
 
-// eventsFile is the journal: the last, and in its own form.
-const eventsFile = "events"
+// The journal comes last, in its own form: the leaves of the events that were pruned, and the events.
+const (
+	prunedFile = "pruned"
+	eventsFile = "events"
+)
 
 // LeftOut is a table, or a column of one, that no archive holds.
 type LeftOut struct {
@@ -122,6 +127,36 @@ func silenced() map[string]any {
 
 // archivePage is how many rows are read at once.
 const archivePage = 200
+
+// writePruned writes the leaves of events that are not there any more.
+func writePruned(ctx context.Context, db *ent.Client, to io.Writer) (count int, err error) {
+	out := json.NewEncoder(to)
+	for gap, err := range journal.Gaps(ctx, db) {
+		if err != nil {
+			return count, err
+		}
+		if err := out.Encode(gap); err != nil {
+			return count, err
+		}
+		count++
+	}
+	return count, nil
+}
+
+// readPruned reads what writePruned wrote, and counts the lines.
+func readPruned(lines iter.Seq2[[]byte, error], count *int) iter.Seq2[journal.Gap, error] {
+	return func(yield func(journal.Gap, error) bool) {
+		for line, err := range lines {
+			var gap journal.Gap
+			if err == nil && json.Unmarshal(line, &gap) != nil {
+				err = Error{CodeBadUserInput, "a line is not JSON", prunedFile}
+			}
+			if *count++; !yield(gap, err) {
+				return
+			}
+		}
+	}
+}
 
 // writeEvents writes the journal's canonical bytes, an event a line: each line hashes to its leaf.
 func writeEvents(ctx context.Context, db *ent.Client, to io.Writer) (count int, err error) {

@@ -76,7 +76,7 @@ func (s *Service) ImportOrganization(
 // rows is how many were made, without events.
 func (i *ImportedOrganization) rows() (count int) {
 	for file, lines := range i.Lines {
-		if file != eventsFile {
+		if file != eventsFile && file != prunedFile {
 			count += lines
 		}
 	}
@@ -98,10 +98,16 @@ func (s *Service) importInto(
 		return fmt.Errorf("defer constraints: %w", err)
 	}
 	for _, file := range ArchiveFiles {
-		lines, err := s.importFile(ctx, tx, in, file)
+		if file.load == nil {
+			continue
+		}
+		lines, err := file.load(ctx, tx, in.Lines(file.Name))
 		if done.Lines[file.Name] = lines; err != nil {
 			return inFile(file.Name, err)
 		}
+	}
+	if err := importJournal(ctx, tx, in, done); err != nil {
+		return inFile(eventsFile, err)
 	}
 	if _, err := tx.ExecContext(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil {
 		return inFile("groups and keys", err)
@@ -119,29 +125,34 @@ func (s *Service) importInto(
 	return inFile("organizations", err)
 }
 
-func (s *Service) importFile(
-	ctx context.Context, tx *ent.Tx, in ImportOrganizationInput, file ArchiveFile,
-) (int, error) {
-	if file.Name != eventsFile {
-		return file.load(ctx, tx, in.Lines(file.Name))
-	}
+// importJournal loads the journal, whose root is the one that the manifest tells. Webhooks go on after it.
+func importJournal(
+	ctx context.Context, tx *ent.Tx, in ImportOrganizationInput, done *ImportedOrganization,
+) error {
 	if err := journal.Start(ctx, tx, in.ID); err != nil {
-		return 0, err
+		return err
 	}
-	chain, err := journal.Load(ctx, tx, in.ID, in.Lines(file.Name))
+	pruned, events := 0, 0
+	counted := func(yield func([]byte, error) bool) {
+		for line, err := range in.Lines(eventsFile) {
+			if events++; !yield(line, err) {
+				return
+			}
+		}
+	}
+	chain, err := journal.Load(ctx, tx, in.ID, counted, readPruned(in.Lines(prunedFile), &pruned))
 	if err != nil {
-		return 0, err
+		return err
 	}
+	done.Lines[prunedFile], done.Lines[eventsFile] = pruned, events
 	root, err := chain.Root()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if chain.Sequence() != in.Size || !bytes.Equal(root, in.Root) {
-		return 0, Error{CodeBadUserInput, "the journal is not the one that the manifest tells of", "journal"}
+		return Error{CodeBadUserInput, "the journal is not the one that the manifest tells of", "journal"}
 	}
-	// Webhooks go on after what the archive holds.
-	err = tx.WebhookCursor.Create().SetID(in.ID).SetSeq(chain.Sequence()).Exec(ctx)
-	return int(chain.Sequence()), err
+	return tx.WebhookCursor.Create().SetID(in.ID).SetSeq(chain.Sequence()).Exec(ctx)
 }
 
 // checkArchived checks what neither Ent's validators nor the database know of a row.

@@ -201,10 +201,17 @@ func TestRestoreRefusesForgeries(t *testing.T) {
 		}, "holiday_calendars"},
 		"swapped events": {func(f *forgery) {
 			f.lines("events.ndjson", swap)
-		}, "line 1: invalid event: out of order"},
+		}, "out of order"},
 		"an event less": {func(f *forgery) {
 			f.lines("events.ndjson", func(l []string) []string { return l[:len(l)-1] })
 		}, "the journal is not the one"},
+		"a pruned leaf less": {func(f *forgery) { f.files["pruned.ndjson"] = "" },
+			"line 4: invalid event: out of order"},
+		"another leaf": {func(f *forgery) {
+			f.lines("pruned.ndjson", func(l []string) []string {
+				return []string{l[0], strings.Replace(l[0], `"first":4`, `"first":9`, 1)}
+			})
+		}, "events"},
 		"an event told less": {func(f *forgery) {
 			f.lines("events.ndjson", func(l []string) []string { return l[:len(l)-1] })
 			f.told["journal"].(map[string]any)["size"] = strings.Count(f.files["events.ndjson"], "\n")
@@ -216,13 +223,13 @@ func TestRestoreRefusesForgeries(t *testing.T) {
 			f.replace("events.ndjson", `"severity":"INFO"`, `"severity":"NOTICE"`)
 		}, "the journal is not the one"},
 		"an event of a later version": {func(f *forgery) {
-			f.replace("events.ndjson", `"type":"site.created"`, `"type":"site.floated"`)
-		}, `unknown type "site.floated"`},
+			f.replace("events.ndjson", `"type":"key.created"`, `"type":"key.floated"`)
+		}, `unknown type "key.floated"`},
 		"an event with space": {func(f *forgery) {
 			f.replace("events.ndjson", `{"`, `{ "`)
 		}, "not in canonical form"},
 		"an event with more": {func(f *forgery) {
-			f.replace("events.ndjson", `"type":"site.created"`, `"type":"site.created","z":1`)
+			f.replace("events.ndjson", `"type":"key.created"`, `"type":"site.created","z":1`)
 		}, "not in canonical form"},
 		"an event that is none": {func(f *forgery) {
 			f.replace("events.ndjson", `{"`, `["`)

@@ -25,6 +25,7 @@ import (
 	"github.com/cardea/cardea/ent/presence"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
+	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/transfer"
 	"github.com/cardea/cardea/typeid"
 )
@@ -197,6 +198,11 @@ func (i *installation) settle() estate { //nolint:maintidx // it is long because
 		SetBackedUp(false).SetCreatedAt(schema.Now()).SaveX(within)
 	_, err = s.CreateWebhookEndpoint(owner, access.CreateWebhookEndpointInput{URL: "https://example.com/hook"})
 	must(t, err)
+	// Some events were pruned, after their leaves had come into a tile.
+	_, err = journal.NewNotary(journal.NotaryConfig{
+		DB: i.db, Keys: logKeys(t), Log: testenv.Logger(t)}).Sign(i.system, org.ID)
+	must(t, err)
+	equal(t, i.db.Event.Delete().Where(event.SeqIn(4, 5, 9)).ExecX(within), 3)
 	return e
 }
 
@@ -220,6 +226,7 @@ func TestRestore(t *testing.T) {
 	secrets := seal.Random()
 	from, to := install(t, secrets), install(t, secrets)
 	e := from.settle()
+	from.crowd(e)
 	_, _, err := to.access.CreateOrganization(to.system, access.CreateOrganizationInput{
 		Name: "Quay", AdminName: "Other desk", AdminEmail: "desk@example.org"})
 	must(t, err)
@@ -251,13 +258,25 @@ func TestRestore(t *testing.T) {
 	to.lives(e)
 
 	// The leaves are those that were.
-	for _, row := range to.db.Event.Query().Order(event.BySeq()).Limit(told.Journal.Size).AllX(to.within(e.org)) {
+	for _, row := range to.db.Event.Query().Where(event.SeqLTE(int64(told.Journal.Size))).AllX(to.within(e.org)) {
 		if was := from.db.Event.GetX(from.within(e.org), row.ID); !bytes.Equal(was.LeafHash, row.LeafHash) {
 			t.Errorf("event %d has another leaf", row.Seq)
 		}
 	}
 	_, err = to.restore(archive, transfer.RestoreOptions{})
 	equal(t, access.IsCode(err, access.CodeConflict), true)
+}
+
+// crowd makes more groups than one statement inserts between a part and its whole.
+func (i *installation) crowd(e estate) {
+	i.t.Helper()
+	owner := actor.NewContext(i.t.Context(), actor.User(e.org, e.desk, actor.RoleOwner))
+	var made []*ent.UserGroupCreate
+	for n := range 1200 {
+		made = append(made, i.db.UserGroup.Create().SetName(fmt.Sprintf("Group %d", n)))
+	}
+	groups := i.db.UserGroup.CreateBulk(made...).SaveX(owner)
+	must(i.t, i.db.UserGroup.UpdateOne(groups[0]).SetParentID(groups[len(groups)-1].ID).Exec(owner))
 }
 
 // An archive holds every column of every table, or its manifest says that it does not, and why.
