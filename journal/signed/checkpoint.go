@@ -56,6 +56,11 @@ func Open(text string, keys ...PublicKey) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: %w", ErrUnverified, err)
 	}
+	for _, one := range opened.Sigs { // the bits that base64 leaves over would be anybody's to change
+		if _, err := base64.StdEncoding.Strict().DecodeString(one.Base64); err != nil {
+			return Checkpoint{}, fmt.Errorf("%w: %w", ErrUnverified, err)
+		}
+	}
 	return parse(opened.Text)
 }
 
