@@ -184,10 +184,25 @@ func (c *chaos) settled(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if maps.Equal(before, after) {
+		open, err := c.open(patient)
+		if err != nil {
+			return err
+		}
+		if maps.Equal(before, after) && open == 0 {
 			return c.heard(patient)
 		}
 	}
+}
+
+// open is how many commands have not ended. One that never reached its device ends a while after its
+// deadline, and until then nothing happens.
+func (c *chaos) open(ctx context.Context) (int, error) {
+	ctx = actor.NewContext(ctx, actor.System("chaos"))
+	n, err := c.model.Command.Query().Where(command.EndedAtIsNil()).Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count open commands: %w", err)
+	}
+	return n, nil
 }
 
 // compare holds what everybody was told against what is there.
