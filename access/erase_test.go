@@ -39,7 +39,8 @@ var personal = map[string]string{
 	"passkeys.aaguid passkeys.credential_id passkeys.name passkeys.public_key": `user_id = ANY ($1)`,
 	"identities.issuer identities.subject":                                     `user_id = ANY ($1)`,
 	"credentials.card_format credentials.hint credentials.label credentials.lookup " +
-		"credentials.number_lookup credentials.pin_hash credentials.public_key credentials.sealed": `user_id = ANY ($1)`,
+		"credentials.number_lookup credentials.pin_hash credentials.public_key " +
+		"credentials.sealed": `user_id = ANY ($1)`,
 	"authorization_codes.challenge authorization_codes.hash authorization_codes.redirect_uri": ofGrants,
 	"refresh_tokens.hash": ofGrants,
 	"commands.client_context commands.idempotency_key commands.note": `requester_user_id = ANY ($1)`,
@@ -61,7 +62,8 @@ var impersonal = map[string]string{
 		"webhook_deliveries.state webhook_endpoints.disabled_reason webhook_endpoints.event_types",
 	"identifiers": "api_tokens.site_ids commands.requester_id commands.used_key_ids events.actor_id " +
 		"grants.site_ids lockdown_plans.door_ids lockdown_plans.site_ids lockdowns.activated_by " +
-		"lockdowns.site_ids lockdowns.release_requested_by lockdowns.released_by lockdowns.requested_by presences.passes",
+		"lockdowns.site_ids lockdowns.release_requested_by lockdowns.released_by lockdowns.requested_by " +
+		"presences.passes",
 	"of a thing, a place or a group": "applications.hash applications.homepage_url applications.name " +
 		"applications.previous_hash applications.redirect_uris areas.name devices.claim_code_hash " +
 		"devices.firmware devices.model devices.name devices.public_key devices.serial door_groups.name " +

@@ -128,7 +128,8 @@ const AuditLog = "audit-log"
 const WholeOrganization = "organization"
 
 // RecordExport records that all of a noun is about to be read, and how many that is: users, user-groups,
-// keys, AuditLog, or WholeOrganization, which counts its people. It takes the right to read all of it, and whom it names.
+// keys, AuditLog, or WholeOrganization, which counts its people. It takes the right to read all of it,
+// and whom it names.
 func (s *Service) RecordExport(ctx context.Context, noun string) error {
 	if err := authorizeEach(ctx, exports[noun]...); err != nil {
 		return err

@@ -201,7 +201,8 @@ func TestMuster(t *testing.T) {
 	equal(t, rest.text("site.muster.edges.0.node.user.name"), "Guest 5")
 	equal(t, rest.text("site.muster.edges.0.node.area.name"), "Vault")
 	equal(t, w.ask(w.stranger, muster, vars{"site": site.ID}).ok().at("site"), nil)
-	both := w.ask(w.admin, `{ sites(first: 9) { nodes { name muster { nodes { user { name } area { name } } } } } }`).ok()
+	both := w.ask(w.admin, `{ sites(first: 9) { nodes { name
+		muster { nodes { user { name } area { name } } } } } }`).ok()
 	equal(t, both.text("sites.nodes.1.muster.nodes.0.area.name"), "Far")
 }
 

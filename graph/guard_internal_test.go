@@ -132,7 +132,8 @@ func (w *writer) field(f *ast.FieldDefinition, step byte, i int) {
 func TestDocumentsAreBounded(t *testing.T) { //nolint:paralleltest // it weighs the process
 	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
 	for name, text := range map[string]string{
-		"dense":   "{ " + strings.Repeat("viewer{role}", 9) + " doors(first: 9) { nodes { id name keys { nodes { id } } } } }",
+		"dense": "{ " + strings.Repeat("viewer{role}", 9) +
+			" doors(first: 9) { nodes { id name keys { nodes { id } } } } }",
 		"long":    "{ viewer { role } } #" + strings.Repeat("x", 15000),
 		"refused": "{ " + strings.Repeat("nothing ", 9) + "}",
 		"many":    "{ doors { nodes { " + strings.Repeat("id name lockState ", 20) + "} } }",
@@ -158,5 +159,5 @@ func heap() int64 {
 	runtime.GC()
 	var now runtime.MemStats
 	runtime.ReadMemStats(&now)
-	return int64(now.HeapAlloc) //nolint:gosec // less than an exabyte
+	return int64(now.HeapAlloc)
 }

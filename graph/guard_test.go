@@ -136,7 +136,8 @@ func TestNaturalQueriesFit(t *testing.T) {
 	w := setup(t)
 	for query, cost := range map[string]int{
 		`{ doors(first: 50) { nodes { id name lockState events(first: 5) {
-			edges { cursor node { type actor { name } user { name } } } pageInfo { hasNextPage } } } } }`: 50 * (1 + 5*(1+1+1)),
+			edges { cursor node { type actor { name } user { name } } } pageInfo { hasNextPage } }
+			} } }`: 50 * (1 + 5*(1+1+1)),
 		`{ viewer { user { name } } }`: 1 + 1,
 		`{ doors(first: 100) { nodes { keys(first: 10) { nodes { user { name } } } } } }`: 100 * (1 + 10*(1+1)),
 		`{ sites { nodes { name } } }`:    50,

@@ -36,7 +36,7 @@ func TestHostileDocuments(t *testing.T) { //nolint:paralleltest // it counts wha
 			t.Errorf("%s: %d errors, %d bytes answered, %d allocated: %.300s",
 				name, len(a.Errors), len(a.raw), allocated, a.raw)
 		}
-		if took := w.cpu(w.admin, all[name]); took > mostCPU*leisure() {
+		if took := w.cpu(w.admin, all[name]); took > time.Duration(leisure())*mostCPU {
 			t.Errorf("%s takes %s of a processor", name, took)
 		} else if worst = max(worst, took); took == worst {
 			t.Logf("%s: %s, %d bytes", name, took, allocated)
@@ -45,7 +45,7 @@ func TestHostileDocuments(t *testing.T) { //nolint:paralleltest // it counts wha
 }
 
 // leisure is how much longer all takes with the race detector.
-func leisure() time.Duration {
+func leisure() int64 {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings,
 		debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return 15

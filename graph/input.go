@@ -37,7 +37,7 @@ func checkVariables(raw []byte) *access.Error {
 		case c == '}' || c == ']':
 			depth = max(depth-1, -1)
 		case c == ',' && depth >= 0:
-			if commas[depth]++; commas[depth] >= maxItems {
+			if commas[depth]++; commas[depth] >= maxItems { //nolint:gosec // G602: no deeper than maxNesting
 				return &access.Error{Code: codeLongList,
 					Message: fmt.Sprintf("a list has more than %d items", maxItems)}
 			}

@@ -28,7 +28,7 @@ func TestAnswersTellNothingInternal(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.door(w.admin, w.site(w.admin, "Harbour"), "Gate")
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // to be the same each time
+	random := rand.New(rand.NewPCG(1, 2)) // to be the same each time
 	failures := []error{errBroken, errPanic, driver.ErrBadConn, &pq.Error{
 		Code: "42601", Message: `syntax error at or near "s3cr3t"`, Detail: "s3cr3t", File: "scan.l"},
 		errors.New("dial unix /work/s3cr3t.sock: no such file"), fmt.Errorf("sql: %w", errBroken)}
@@ -91,11 +91,13 @@ func nonsense(random *rand.Rand) string {
 		body := fmt.Sprintf(`{"query": %q, "variables": {"x": "s3cr3t"}}`, query)
 		return body[:random.IntN(len(body))] + pick("s3cr3t", "", "\x01", "}", ",") + pick("", "s3cr3t")
 	case 2: // JSON of another shape
-		return pick(`{"query": 1}`, `{"query": {"s3cr3t": 1}}`, `[]`, `"s3cr3t"`, `{"query": "{ a }", "variables": "s3cr3t"}`,
+		return pick(`{"query": 1}`, `{"query": {"s3cr3t": 1}}`, `[]`, `"s3cr3t"`,
+			`{"query": "{ a }", "variables": "s3cr3t"}`,
 			`{"query": "{ a }", "extensions": "s3cr3t"}`, `{"query": "{ a }", "operationName": ["s3cr3t"]}`,
-			`{"documentId": {"s3cr3t": 1}}`, `{"query": "{ a }", "extensions": {"persistedQuery": {"version": "s3cr3t"}}}`)
+			`{"documentId": {"s3cr3t": 1}}`,
+			`{"query": "{ a }", "extensions": {"persistedQuery": {"version": "s3cr3t"}}}`)
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(query, `\`, `\\`), `"`, `\"`)
-	return fmt.Sprintf(`{"query": "%s", "variables": {"x": %s}}`, strings.ReplaceAll(text, "\x00", `\u0000`),
+	return fmt.Sprintf(`{"query": "`+strings.ReplaceAll(text, "\x00", `\u0000`)+`", "variables": {"x": %s}}`,
 		pick(`1`, `"2026-01-01"`, `null`, `[1]`, `{"a": {"b": 1}}`, `1.5`, `"door_x"`, `1e999`))
 }

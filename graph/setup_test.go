@@ -158,7 +158,8 @@ func node(
 		entsql.OpenDB(dialect.Postgres, w.pool)))))
 	relay := stream.NewRelay(live, record)
 	w.registry = prometheus.NewRegistry()
-	config := graph.Config{PerUser: 1000, DB: w.db, Stream: live, Reserve: w.reserve(), Log: log, Registerer: w.registry}
+	config := graph.Config{PerUser: 1000, DB: w.db, Stream: live, Reserve: w.reserve(), Log: log,
+		Registerer: w.registry}
 	hubConfig := stream.HubConfig{}
 	for _, o := range options {
 		o(&config, &hubConfig)

@@ -109,9 +109,11 @@ var Types = []Type{
 		"the fields.", notice, false, admin},
 	{"lockdown_plan.deleted", "A lockdown plan was deleted. data.planId names it.", notice, false, admin},
 	{"lockdown.requested", "Somebody asked for a lockdown that needs a second person. data.lockdownId " +
-		"and data.planId name it, data.siteIds the sites that it touches (200 of them at most).", warning, false, admin},
+		"and data.planId name it, data.siteIds the sites that it touches " +
+		"(200 of them at most).", warning, false, admin},
 	{"lockdown.activated", "A lockdown is in force. data.lockdownId and data.planId name it, data.siteIds the " +
-		"sites that it touches, data.doors counts its doors, data.until is when it ends by itself.", critical, false, admin},
+		"sites that it touches, data.doors counts its doors, data.until is when it ends " +
+		"by itself.", critical, false, admin},
 	{"lockdown.door_unreached", "A door's device did not take a lockdown on. data.lockdownId names it.",
 		critical, false, admin},
 	{"lockdown.release_requested", "Somebody asked for a release that needs a second person. " +

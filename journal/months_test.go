@@ -43,6 +43,9 @@ func (b bench) partitions(t *testing.T) map[string]int {
 		}
 		found[name] = n
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return found
 }
 
@@ -185,7 +188,8 @@ func TestPagesOfManyMonths(t *testing.T) {
 	}
 	some := b.plan(t, "SELECT * FROM events WHERE org_id = '"+uuidOf(b.org)+"' AND id >= '"+
 		uuidOf(typeid.At[typeid.Event](now.AddDate(0, 3, 0)))+"' AND type = 'type.7' ORDER BY seq LIMIT 5")
-	if strings.Contains(some, "events_before") || strings.Contains(some, "events_"+now.AddDate(0, 1, 0).Format("2006_01")) {
+	if strings.Contains(some, "events_before") ||
+		strings.Contains(some, "events_"+now.AddDate(0, 1, 0).Format("2006_01")) {
 		t.Errorf("months that cannot have it are read: %s", some)
 	}
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/cardea/cardea/journal/signed"
 )
 
-func newKeys(t *testing.T, seed byte) *signed.Keyring {
+func newKeys(t *testing.T) *signed.Keyring {
 	t.Helper()
-	keys, err := signed.NewKeyring(bytes.Repeat([]byte{seed}, 32))
+	keys, err := signed.NewKeyring(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func newKeys(t *testing.T, seed byte) *signed.Keyring {
 func (b bench) notary(t *testing.T, at *time.Time) *journal.Notary {
 	t.Helper()
 	return journal.NewNotary(journal.NotaryConfig{
-		DB: b.db, Keys: newKeys(t, 7), Log: testenv.Logger(t),
+		DB: b.db, Keys: newKeys(t), Log: testenv.Logger(t),
 		Now: func() time.Time { return *at },
 	})
 }
@@ -81,7 +81,7 @@ func TestSweepSignsWhatGrew(t *testing.T) {
 	if len(sizes) != 2 || sizes[0].Size != 3 || sizes[1].Size != 4 || !sizes[1].SignedAt.Equal(at) {
 		t.Fatalf("%+v", sizes)
 	}
-	said, err := signed.Open(sizes[1].Note, newKeys(t, 7).Public()...)
+	said, err := signed.Open(sizes[1].Note, newKeys(t).Public()...)
 	if err != nil || !bytes.Equal(said.Root, rootOf(b.leaves(t))) {
 		t.Fatalf("%+v, %v", said, err)
 	}
@@ -182,7 +182,7 @@ func TestNotaryCatchesUp(t *testing.T) {
 	b.db.JournalHead.UpdateOneID(b.org).SetSeq(size).SetCompactRange(chain.CompactRange()).ExecX(b.ctx)
 	n := b.notary(t, &at)
 	made := b.sign(t, n)
-	said, err := signed.Open(made.Note, newKeys(t, 7).Public()...)
+	said, err := signed.Open(made.Note, newKeys(t).Public()...)
 	root, _ := chain.Root()
 	if err != nil || said.Size != size || !bytes.Equal(said.Root, root) {
 		t.Fatalf("%+v, %v", said, err)
@@ -217,7 +217,7 @@ func TestNotariesAgree(t *testing.T) {
 	}
 	leaves := b.leaves(t)
 	for _, row := range b.db.Checkpoint.Query().AllX(b.ctx) {
-		said, err := signed.Open(row.Note, newKeys(t, 7).Public()...)
+		said, err := signed.Open(row.Note, newKeys(t).Public()...)
 		if err != nil || said.Size != row.Size || !bytes.Equal(said.Root, rootOf(leaves[:row.Size])) {
 			t.Errorf("checkpoint %d: %+v, %v", row.Size, said, err)
 		}
@@ -230,12 +230,15 @@ func TestNotaryRefusesWhatWasEdited(t *testing.T) {
 	for name, edit := range map[string]string{
 		"a leaf since the last checkpoint": `UPDATE events SET leaf_hash = sha256('') WHERE org_id = $1 AND seq = 302`,
 		"a missing event":                  `DELETE FROM events WHERE org_id = $1 AND seq = 301`,
-		"the head's hash":                  `UPDATE journal_heads SET compact_range = set_byte(compact_range, 3, 9) WHERE org_id = $1`,
-		"the head's end":                   `UPDATE journal_heads SET seq = 299 WHERE org_id = $1`,
-		"a tile":                           `UPDATE log_tiles SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE org_id = $1 AND level = 1`,
-		"no tiles":                         `DELETE FROM log_tiles WHERE org_id = $1 AND level = 0`,
-		"a checkpoint":                     `UPDATE checkpoints SET note = replace(note, '300', '299') WHERE org_id = $1`,
-		"a checkpoint's size":              `UPDATE checkpoints SET size = 299 WHERE org_id = $1`,
+		"the head's hash": `UPDATE journal_heads
+			SET compact_range = set_byte(compact_range, 3, 9) WHERE org_id = $1`,
+		"the head's end": `UPDATE journal_heads SET seq = 299 WHERE org_id = $1`,
+		"a tile": `UPDATE log_tiles
+			SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE org_id = $1 AND level = 1`,
+		"no tiles": `DELETE FROM log_tiles WHERE org_id = $1 AND level = 0`,
+		"a checkpoint": `UPDATE checkpoints
+			SET note = replace(note, '300', '299') WHERE org_id = $1`,
+		"a checkpoint's size": `UPDATE checkpoints SET size = 299 WHERE org_id = $1`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -75,7 +75,7 @@ func Consistency(ctx context.Context, db *ent.Client, from, to int64) ([][]byte,
 	if from < 0 || from > to {
 		return nil, fmt.Errorf("%w: from %d to %d", ErrNotKept, from, to)
 	}
-	nodes, err := proof.Consistency(uint64(from), uint64(to))
+	nodes, err := proof.Consistency(uint64(from), uint64(to)) //nolint:gosec // G115: neither is negative
 	if err != nil {
 		return nil, err
 	}
@@ -92,5 +92,6 @@ func Span(ctx context.Context, db *ent.Client, after, last int64) ([][]byte, err
 	if after < 0 || after > last {
 		return nil, fmt.Errorf("%w: from %d to %d", ErrNotKept, after, last)
 	}
-	return readNodes(ctx, db, compact.RangeNodes(uint64(after), uint64(last), nil))
+	return readNodes(ctx, db, compact.RangeNodes(
+		uint64(after), uint64(last), nil)) //nolint:gosec // G115: neither is negative
 }

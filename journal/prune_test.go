@@ -151,6 +151,9 @@ func TestEmptyMonthsAreDropped(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		return all
 	}
 	before := months()

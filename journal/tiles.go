@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/lib/pq"
@@ -173,7 +174,7 @@ func (e *edge) add(level int, hash []byte) {
 		e.open = append(e.open, tile{place: place{level: int64(level)}})
 	}
 	t := &e.open[level]
-	t.hashes = append(t.hashes[:len(t.hashes):len(t.hashes)], hash...)
+	t.hashes = append(slices.Clip(t.hashes), hash...)
 	if len(t.hashes) == tileSize*hashSize {
 		e.grown = append(e.grown, *t)
 		root := fold(split(t.hashes))

@@ -2,7 +2,6 @@ package stream_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -23,7 +22,7 @@ func meters(t *testing.T, url, namespace string, n int) (all []*stream.Meter) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 	for range n {
 		s, err := stream.Open(ctx, stream.Config{URL: url, Namespace: namespace, Node: "n",
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+			Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

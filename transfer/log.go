@@ -254,9 +254,10 @@ func (p *logPlan) page(ctx context.Context, w *extract.Writer, first, last int64
 		for ; err == nil && len(signed) > 0 && signed[0].Size == sequence; signed = signed[1:] {
 			err = w.WriteCheckpoint(extract.Checkpoint{Size: signed[0].Size, Note: signed[0].Note})
 		}
-		for ; err == nil && len(tiles) > 0 && p.endOf(tiles[0].Level, tiles[0].Position) == sequence; tiles = tiles[1:] {
+		for err == nil && len(tiles) > 0 && p.endOf(tiles[0].Level, tiles[0].Position) == sequence {
 			err = w.WriteTile(extract.Tile{
 				Level: tiles[0].Level, Position: tiles[0].Position, Hashes: tiles[0].Hashes})
+			tiles = tiles[1:]
 		}
 		if err != nil {
 			return err

@@ -191,7 +191,8 @@ func (n *node) addGraph() http.Handler {
 	handler := graph.New(graph.Config{
 		Access: n.access, DB: n.model, Reserve: n.reserve, Hub: n.hub, Stream: n.stream,
 		Meter: n.meter, Rates: n.config.Rates,
-		PerUser: n.config.PerUser, PerAddress: n.config.PerAddress, Trusted: n.config.Trusted, TrustedOnly: n.config.TrustedOnly,
+		PerUser: n.config.PerUser, PerAddress: n.config.PerAddress,
+		Trusted: n.config.Trusted, TrustedOnly: n.config.TrustedOnly,
 		LogKeys: n.config.LogKeys, Authenticate: n.access.Authenticate, Drain: drain, Log: n.log,
 		Registerer: n.registry,
 	})

@@ -61,7 +61,7 @@ func parseAround(flags *flag.FlagSet, args []string) (string, error) {
 // tell says what a file proves, or what is wrong.
 func (p program) tell(r *extract.Report) error {
 	if r.Wrong != nil {
-		_, _ = fmt.Fprintln(p.stdout, "WRONG:", r.Wrong.Error())
+		_, _ = fmt.Fprintln(p.stdout, "WRONG:", r.Wrong)
 		return errUnproved
 	}
 	h := r.Header

@@ -193,7 +193,8 @@ func populate(t *testing.T, c *ent.Client) organization {
 		"DoorGroupDoor": groupDoor.ID, "Schedule": plan.ID, "HolidayCalendar": calendar.ID,
 		"LockdownPlan": closing.ID, "Lockdown": closed.ID, "LockdownDoor": closedDoor.ID,
 		"Area": area.ID, "Presence": present.ID, "Credential": pin.ID, "Visit": visit.ID,
-		"Checkpoint": checkpoint.ID, "LogTile": tile.ID, "WebhookCursor": cursor.ID, "WebhookDelivery": delivery.ID, "WebhookAttempt": attempt.ID,
+		"Checkpoint": checkpoint.ID, "LogTile": tile.ID, "WebhookCursor": cursor.ID,
+		"WebhookDelivery": delivery.ID, "WebhookAttempt": attempt.ID,
 	}
 	return o
 }

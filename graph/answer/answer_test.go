@@ -21,7 +21,8 @@ import (
 const sdl = `
 	interface Named { name: String }
 	interface Titled { name: String }
-	type Door implements Named & Titled { name: String  must: String!  site: Site  twin(of: Int): Door  doors: [Door] firm: [Door!] }
+	type Door implements Named & Titled { name: String  must: String!  site: Site  twin(of: Int): Door
+		doors: [Door] firm: [Door!] }
 	type Site implements Named { name: String  must: String!  any: Named  doors: [Door!]! }
 	type Query { door: Door  site: Site! }
 	type Mutation { open(n: Int!): Door }`
@@ -204,7 +205,8 @@ func TestAnswers(t *testing.T) {
 		{"fields by way of two", `{ site { any { ... on Named { name } ... on Titled { name } } } }`,
 			`{"site":{"any":{"name":"Gate"}}}`, "", door("Gate")},
 		{"types", `{ __typename door { __typename } site { any { __typename } } }`,
-			`{"__typename":"Query","door":{"__typename":"Door"},"site":{"any":{"__typename":"Door"}}}`, "", door("Gate")},
+			`{"__typename":"Query","door":{"__typename":"Door"},"site":{"any":{"__typename":"Door"}}}`,
+			"", door("Gate")},
 		{"left out", `{ door { name @skip(if: true) must @include(if: true) } }`,
 			`{"door":{"must":"is"}}`, "", door("Gate")},
 		{"text that needs care", `{ door { name } }`,

@@ -17,11 +17,10 @@ type selection struct {
 // selected is a field that was asked for.
 type selected struct {
 	graphql.CollectedField
-	def  *Field // nil: __typename
-	key  []byte // "name":
-	part int    // -1: it is written straight from the object
-	read bool   // the arguments, into args
-	args map[string]any
+	def  *Field                 // nil: __typename
+	key  []byte                 // "name":
+	part int                    // -1: it is written straight from the object
+	args map[string]any         // once they were read
 	one  *selection             // of an object
 	each map[*Object]*selection // of an interface or a union, as its types turn up
 }

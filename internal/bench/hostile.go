@@ -61,7 +61,8 @@ func (b *bench) siege(ctx context.Context) (figures string, err error) {
 			return "", err
 		}
 		fmt.Fprintf(&rows, "| %.2f | %.2f | %.2f | %.2f | %.0f | %.2f | %.2f |\n", ms(alone.P50), ms(beside.P50),
-			ms(alone.P99), ms(beside.P99), float64(others.Done)/others.Elapsed.Seconds(), ms(others.P50), ms(others.P99))
+			ms(alone.P99), ms(beside.P99), float64(others.Done)/others.Elapsed.Seconds(),
+			ms(others.P50), ms(others.P99))
 	}
 	after, err := usageOf(ctx, p.cmd.Process.Pid) // the same process, or it is an error
 	facts, _, _ = strings.Cut(facts, "Seed ")

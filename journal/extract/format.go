@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -116,7 +117,7 @@ func (w *Writer) WriteHeader(h Header) error {
 
 // WriteEntry writes an event's canonical bytes.
 func (w *Writer) WriteEntry(canonical []byte) error {
-	_, err := w.to.Write(append(canonical[:len(canonical):len(canonical)], '\n'))
+	_, err := w.to.Write(append(slices.Clip(canonical), '\n'))
 	return err
 }
 

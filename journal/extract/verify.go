@@ -38,8 +38,8 @@ type Finding struct {
 	What     string
 }
 
-// Error implements error.
-func (f Finding) Error() string {
+// String says which entry is wrong, and how.
+func (f Finding) String() string {
 	if f.Sequence == 0 {
 		return f.What
 	}
@@ -117,7 +117,8 @@ func open(line []byte, o Options) (*verifier, *Finding) {
 	if err1 != nil || err2 != nil {
 		return nil, &Finding{0, "the file's header has not the hashes that lead to its first entry"}
 	}
-	return v, v.expect()
+	wrong := v.expect()
+	return v, wrong
 }
 
 // expect sees that the file extends the checkpoint that the reader kept, or has it seen on the way.

@@ -35,7 +35,8 @@ func NewKeyring(seeds ...[]byte) (*Keyring, error) {
 		}
 		k.keys = append(k.keys, signing(seed))
 	}
-	return k, k.check()
+	err := k.check()
+	return k, err
 }
 
 // ParseKeys reads a ring, newest first, one key a line or with commas between: a seed (32 random bytes
