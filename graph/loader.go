@@ -78,14 +78,16 @@ func (l *loader[K, V]) in(ctx context.Context) *loads[K, V] {
 // load returns the value of a key; the zero value if there is none.
 func (l *loader[K, V]) load(ctx context.Context, key K) (V, error) {
 	all := l.in(ctx)
-	b, leads := all.join(key)
-	if leads {
-		if b.waits = answer.Later(ctx, func() { all.settle(answer.Now(ctx), b) }) != nil; !b.waits {
-			if inList(ctx) {
-				all.gather(b)
-			}
-			all.settle(ctx, b)
+	waits := answer.Later(ctx, nil) != nil
+	b, leads := all.join(key, waits)
+	switch {
+	case leads && waits:
+		_ = answer.Later(ctx, func() { all.settle(answer.Now(ctx), b) }) // said below
+	case leads:
+		if inList(ctx) {
+			all.gather(b)
 		}
+		all.settle(ctx, b)
 	}
 	if b.waits && !b.isDone() {
 		if err := answer.Later(ctx, nil); err != nil {
@@ -107,14 +109,15 @@ func (b *batch[K, V]) isDone() bool {
 	}
 }
 
-func (l *loads[K, V]) join(key K) (b *batch[K, V], leads bool) {
+// join adds a key to the open batch, or to a new one; whoever leads that says whether it waits.
+func (l *loads[K, V]) join(key K, waits bool) (b *batch[K, V], leads bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b, ok := l.batches[key]; ok {
 		return b, false
 	}
 	if leads = l.open == nil; leads {
-		l.open = &batch[K, V]{done: make(chan struct{})}
+		l.open = &batch[K, V]{waits: waits, done: make(chan struct{})}
 	}
 	b = l.open
 	b.keys = append(b.keys, key)
