@@ -130,18 +130,21 @@ func eventAt(org typeid.Organization) func([]typeid.Site) predicate.Event {
 	}
 }
 
-// isAt says whether eventAt is true of an event.
-func isAt(e *journal.Event, ids []typeid.Site) bool {
-	if slices.Contains(ids, e.Site) {
-		return true
+// SitesOf are the sites that an event is about: the one it happened at, or those that a lockdown touches.
+// See eventAt.
+func SitesOf(e *journal.Event) []typeid.Site {
+	if slices.Contains(lockdownEvents, e.Type) {
+		var said struct {
+			SiteIDs []typeid.Site `json:"siteIds"`
+		}
+		if json.Unmarshal(e.Data, &said) == nil && len(said.SiteIDs) > 0 {
+			return said.SiteIDs
+		}
 	}
-	if !slices.Contains(lockdownEvents, e.Type) {
-		return false
+	if e.Site.IsZero() {
+		return nil
 	}
-	var said struct {
-		SiteIDs []typeid.Site `json:"siteIds"`
-	}
-	return json.Unmarshal(e.Data, &said) == nil && common(said.SiteIDs, ids) > 0
+	return []typeid.Site{e.Site}
 }
 
 func lockdownDoorAt(ids []typeid.Site) predicate.LockdownDoor {

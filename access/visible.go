@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -336,7 +337,9 @@ func (s *Service) VisibleEvents(ctx context.Context) (predicate.Event, error) {
 func SeesEvent(ctx context.Context, e *journal.Event) bool {
 	reached, err := reach(ctx, ReadEvents)
 	by, _ := actor.FromContext(ctx)
-	return err == nil && (reached == all || isAt(e, by.Sites) || !by.Confined && e.User == by.User)
+	here := func(id typeid.Site) bool { return slices.Contains(by.Sites, id) }
+	return err == nil &&
+		(reached == all || slices.ContainsFunc(SitesOf(e), here) || !by.Confined && e.User == by.User)
 }
 
 // ofMember is true of groups that the person is in.

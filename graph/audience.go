@@ -76,11 +76,11 @@ func (a *audience) take(t turn) {
 
 // without forgets a listener. Under router.mu.
 func (a *audience) without(l *listener) {
-	if i := slices.Index(a.listeners, l); i >= 0 {
-		last := len(a.listeners) - 1
-		a.listeners[i], a.listeners[last] = a.listeners[last], nil
-		a.listeners = a.listeners[:last]
-	}
+	last := len(a.listeners) - 1
+	moved := a.listeners[last]
+	a.listeners[l.at], moved.at = moved, l.at
+	a.listeners[last] = nil
+	a.listeners = a.listeners[:last]
 }
 
 // play takes turns until there are none.

@@ -46,6 +46,7 @@ type listener struct {
 	position, checked int64
 
 	audience *audience // under router.mu; nil while it is alone
+	at       int       // in audience.listeners
 	gone     bool      // under router.mu
 }
 
@@ -164,7 +165,7 @@ func (l *listener) follow(events *stream.Subscription, show *rendering) error {
 		if !ok {
 			return events.Err()
 		}
-		if e.Sequence > l.checked && concerns(l.ctx, e) {
+		if e.Sequence > l.checked && l.isConcernedBy(e) {
 			if err := l.recheck(); err != nil {
 				return err
 			}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
-	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/stream"
 	"github.com/cardea/cardea/typeid"
 )
@@ -78,17 +77,6 @@ var rightsEvents = map[string]bool{
 
 // applicationEvents may end the tokens of an application, and are about whoever acts through one.
 var applicationEvents = map[string]bool{"application.updated": true, "application.deleted": true}
-
-func concerns(ctx context.Context, e *journal.Event) bool {
-	by, _ := actor.FromContext(ctx)
-	if applicationEvents[e.Type] {
-		return !by.Application.IsZero()
-	}
-	if e.User.IsZero() {
-		return rightsEvents[e.Type] && !access.Everywhere(ctx, access.ReadDoors)
-	}
-	return rightsEvents[e.Type] && e.User == by.User
-}
 
 // proof is how the client of a long connection proved who it is.
 type proof struct {

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/cardea/cardea/access"
@@ -210,8 +211,8 @@ func (r *router) doorsOf(ctx context.Context, e *journal.Event) (about []topic) 
 // topicsOf is what an event is found by.
 func topicsOf(e *journal.Event, about []topic) []topic {
 	all := append([]topic{everything{}, e.Type}, about...)
-	if !e.Site.IsZero() {
-		all = append(all, e.Site)
+	for _, site := range access.SitesOf(e) {
+		all = append(all, site)
 	}
 	if !e.User.IsZero() {
 		all = append(all, e.User)
@@ -219,7 +220,7 @@ func topicsOf(e *journal.Event, about []topic) []topic {
 	return all
 }
 
-// concernedBy is whose rights an event may change. It says the same as concerns.
+// concernedBy is whose rights an event may change: those of listeners that are found by one of these.
 func concernedBy(e *journal.Event) []topic {
 	switch {
 	case applicationEvents[e.Type]:
@@ -257,7 +258,7 @@ func (r *router) join(l *listener) error {
 		}
 		r.open(a)
 	}
-	l.audience = a
+	l.audience, l.at = a, len(a.listeners)
 	a.listeners = append(a.listeners, l)
 	r.metrics.listening.Inc()
 	for _, t := range l.concerns() {
@@ -276,6 +277,11 @@ func (l *listener) concerns() []topic {
 		topics = append(topics, narrowed{})
 	}
 	return topics
+}
+
+// isConcernedBy says whether an event may change the listener's rights.
+func (l *listener) isConcernedBy(e *journal.Event) bool {
+	return slices.ContainsFunc(concernedBy(e), func(t topic) bool { return slices.Contains(l.concerns(), t) })
 }
 
 func (r *router) open(a *audience) {

@@ -256,11 +256,6 @@ func (w *doorWatch) tell(ctx context.Context, e *journal.Event) ([]any, error) {
 func (w *doorWatch) concerned(
 	ctx context.Context, e *journal.Event,
 ) (updates []*shape.DoorUpdate, err error) {
-	if e.Type == "door.created" && w.own != nil {
-		if err := w.learnOwn(ctx); err != nil {
-			return nil, err
-		}
-	}
 	chosen := w.has(e.Door, e.Site)
 	if !chosen && !isLinkEvent(e) {
 		return nil, nil
