@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -146,4 +147,22 @@ func TestLateFromTheStart(t *testing.T) {
 	if strings.Contains(w.logged.String(), "panic") {
 		t.Error("it panicked")
 	}
+}
+
+// Documents are judged once for all who send them, and so may be refused to many at the same time.
+// The race detector has to be on for this to fail.
+func TestManyAreRefusedAlike(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.ask(w.admin, `{ nothing }`).refused("GRAPHQL_VALIDATION_FAILED")
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range 20 {
+				w.ask(w.admin, `{ nothing }`).refused("GRAPHQL_VALIDATION_FAILED")
+				w.post(w.admin, `{"documentId": "none"}`).refused("PERSISTED_QUERY_NOT_FOUND")
+			}
+		})
+	}
+	wait.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -139,12 +140,18 @@ func (h *Handler) answer(
 	return encode(response), nil
 }
 
-// refuse answers an operation that cannot be executed.
+// refuse answers an operation that cannot be executed. Others may be refused with the same faults at
+// the same time, and gqlgen writes on those that it is given.
 func (h *Handler) refuse(
 	ctx context.Context, op *graphql.OperationContext, faults gqlerror.List,
 ) *graphql.Response {
 	ctx = graphql.WithOperationContext(ctx, op)
-	response := h.executor.DispatchError(ctx, faults[:min(len(faults), maxErrors)])
+	own := make(gqlerror.List, min(len(faults), maxErrors))
+	for i := range own {
+		fault := *faults[i]
+		own[i] = &fault
+	}
+	response := h.executor.DispatchError(ctx, own)
 	response.Errors = fitting(response.Errors)
 	return response
 }
@@ -209,7 +216,7 @@ func readBody(r *http.Request) (*request, *refused) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
 		return nil, &refused{status: http.StatusRequestEntityTooLarge,
-			fault: access.Error{Code: codeLongBody, Message: "the body is longer than 64 KiB"}}
+			fault: access.Error{Code: codeLongBody, Message: fmt.Sprintf("the body is longer than %d KiB", maxBody>>10)}}
 	}
 	if err != nil {
 		return nil, badRequest(http.StatusBadRequest, "the body could not be read")

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +18,7 @@ import (
 type silent struct {
 	script
 	shared shared
-	asked  *int
+	asked  *atomic.Int64 // audiences are asked at the same time
 }
 
 func (s silent) share() (shared, bool) {
@@ -26,7 +27,7 @@ func (s silent) share() (shared, bool) {
 }
 
 func (s silent) tell(context.Context, *journal.Event) ([]any, error) {
-	*s.asked++
+	s.asked.Add(1)
 	return nil, nil
 }
 
@@ -42,7 +43,7 @@ func TestAnEventCostsThoseItIsFor(t *testing.T) {
 		Handler: h, org: org, audiences: map[audienceKey]*audience{},
 		told: index[*audience]{}, concerned: index[*listener]{},
 	}
-	asked := 0
+	var asked atomic.Int64
 	ctx := actor.NewContext(t.Context(), by)
 	listen := func(name string, topics ...topic) {
 		l := &listener{Handler: h, ctx: ctx, by: by, router: r,
@@ -74,13 +75,13 @@ func TestAnEventCostsThoseItIsFor(t *testing.T) {
 		User: other}
 	r.give(ctx, e)
 	r.playing.Wait()
-	if got := counted(t, registry, "cardea_graph_audiences_asked_total"); got != 7 || asked != 7 {
-		t.Errorf("%d audiences were given the event and %d were asked, not 7", got, asked)
+	if got := counted(t, registry, "cardea_graph_audiences_asked_total"); got != 7 || asked.Load() != 7 {
+		t.Errorf("%d audiences were given the event and %d were asked, not 7", got, asked.Load())
 	}
 	r.give(ctx, &journal.Event{Organization: org, Sequence: 2, Type: "site.updated"})
 	r.playing.Wait()
-	if asked != 8 {
-		t.Errorf("%d more were asked, not the one that hears everything", asked-7)
+	if asked.Load() != 8 {
+		t.Errorf("%d more were asked, not the one that hears everything", asked.Load()-7)
 	}
 }
 
