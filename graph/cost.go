@@ -45,10 +45,7 @@ func price(
 ) (cost int, varies bool, fault *gqlerror.Error) {
 	p := &pricing{variables: variables}
 	cost = p.set(op.SelectionSet)
-	switch op.Operation { //nolint:exhaustive // queries have no more
-	case ast.Mutation:
-		cost += costOfMutation * len(op.SelectionSet)
-	case ast.Subscription:
+	if op.Operation == ast.Subscription {
 		cost += costOfSubscription
 	}
 	if cost > maxCost && p.fault == nil {
@@ -105,6 +102,9 @@ func (p *pricing) field(f *ast.Field) int {
 		content = (1 + content) * p.length(f)
 	default:
 		content = (1 + content) * costOfUnpaged
+	}
+	if f.ObjectDefinition.Name == "Mutation" {
+		content += costOfMutation
 	}
 	return min(weights[f.Name]+content, maxCost+1)
 }
