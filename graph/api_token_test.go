@@ -13,14 +13,14 @@ func TestAPIToken(t *testing.T) {
 	made := w.ask(w.member, create).ok()
 	id, secret := made.text("createApiToken.token.id"), made.text("createApiToken.secret")
 	equal(t, strings.HasPrefix(secret, "cardea_"), true)
-	equal(t, made.text("createApiToken.token.user.name"), "Max")
+	equal(t, made.text("createApiToken.token.user.name"), "Night shift")
 	w.ask(w.member, create, vars{"user": w.admin.user.ID}).refused("FORBIDDEN")
 	w.ask(w.stranger, create, vars{"user": w.member.user.ID}).refused("NOT_FOUND userId")
 
 	ci := person{secret: secret}
 	seen := w.ask(ci, `{ viewer { role user { name } organization { name } apiToken { name }
 		actor { kind id name user { name } } apiTokens { nodes { name } } } }`).ok()
-	equal(t, seen.text("viewer.user.name"), "Max")
+	equal(t, seen.text("viewer.user.name"), "Night shift")
 	equal(t, seen.text("viewer.organization.name"), "Hinges")
 	equal(t, seen.text("viewer.apiToken.name"), "CI")
 	equal(t, seen.text("viewer.actor.kind"), "API_TOKEN")

@@ -32,7 +32,7 @@ func TestUnlockDoor(t *testing.T) {
 	equal(t, a.text("unlockDoor.command.stage"), "CONFIRMED")
 	equal(t, a.text("unlockDoor.command.confirmation"), "LOCK_STATE")
 	equal(t, a.text("unlockDoor.command.door.name"), "Gate")
-	equal(t, a.text("unlockDoor.command.requestedBy.user.name"), "Max")
+	equal(t, a.text("unlockDoor.command.requestedBy.user.name"), "Night shift")
 	equal(t, a.text("unlockDoor.command.requestedBy.name"), "laptop")
 	equal(t, a.text("unlockDoor.command.clientContext.app"), "test")
 	again := w.ask(w.member, unlock, vars{"door": d.ID, "key": "first"}).ok()

@@ -105,7 +105,7 @@ func TestCredential(t *testing.T) {
 		w.ask(w.admin, change, which).ok()
 	}
 	equal(t, w.ask(w.stranger, readCredential, vars{"id": id}).ok().at("credential"), nil)
-	equal(t, w.ask(w.member, readCredential, vars{"id": id}).ok().text("credential.user.name"), "Max")
+	equal(t, w.ask(w.member, readCredential, vars{"id": id}).ok().text("credential.user.name"), "Night shift")
 	equal(t, w.ask(w.admin, `query($id: ID!) { node(id: $id) { ... on Credential { hint } } }`,
 		vars{"id": id}).ok().text("node.hint"), "PIN")
 }

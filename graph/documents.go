@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -73,7 +74,7 @@ func parseFault(err error) *gqlerror.Error {
 	case !ok:
 		return refusal(codeParse, "the document is not GraphQL")
 	case strings.HasPrefix(fault.Message, "exceeded token limit"):
-		return refusal(codeManyTokens, "the document has more than 1000 tokens")
+		return refusal(codeManyTokens, fmt.Sprintf("the document has more than %d tokens", maxTokens))
 	}
 	errcode.Set(fault, errcode.ParseFailed)
 	shorten(fault)

@@ -17,7 +17,7 @@ func TestAuditLog(t *testing.T) {
 		receivedAt outcome reason method actor { kind name } site { name } door { name } device { name }
 		user { name } key { status } command { id } } pageInfo { endCursor hasNextPage } } }`).ok()
 	equal(t, list.text("auditLog.nodes.0.type"), "key.created")
-	equal(t, list.text("auditLog.nodes.0.user.name"), "Max")
+	equal(t, list.text("auditLog.nodes.0.user.name"), "Night shift")
 	equal(t, list.text("auditLog.nodes.0.door.name"), "Gate")
 	equal(t, list.text("auditLog.nodes.0.key.status"), "ACTIVE")
 	equal(t, list.text("auditLog.nodes.0.actor.name"), "Front desk")

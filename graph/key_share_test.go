@@ -33,7 +33,7 @@ func TestShareKey(t *testing.T) {
 	child := shared.text("shareKey.key.id")
 	for path, want := range map[string]any{
 		"status": "PENDING", "user": nil, "recipient": "g…@example.com", "usesLeft": 5.0,
-		"sharesLeft": 1.0, "sharedFrom.id": id, "sharedBy.name": "Max", "redeemedAt": nil,
+		"sharesLeft": 1.0, "sharedFrom.id": id, "sharedBy.name": "Night shift", "redeemedAt": nil,
 		"doors.nodes.0.name": "Gate",
 	} {
 		equal(t, shared.at("shareKey.key."+path), want)
@@ -113,7 +113,7 @@ func TestGuestsAreRefusedByTheGraph(t *testing.T) {
 	w.member.user = w.db.User.UpdateOne(w.member.user).SetRole(actor.RoleGuest).SaveX(w.admin.ctx)
 	for mutation, input := range map[string]string{
 		"createSite":            `{name: "Quay", timeZone: "UTC"}`,
-		"createUser":            `{name: "Max", email: "x@example.com"}`,
+		"createUser":            `{name: "Night shift", email: "x@example.com"}`,
 		"createApiToken":        `{name: "laptop"}`,
 		"revokeApiToken":        `{id: "` + w.member.token.ID.String() + `"}`,
 		"deleteUser":            `{id: "` + w.member.user.ID.String() + `"}`,

@@ -66,7 +66,7 @@ func TestKeysOfADoorAndOfASite(t *testing.T) {
 		keys(doorId: $d) { nodes { user { name } doors { nodes { name } } } } }`, vars{"d": gate.ID}).ok()
 	for _, list := range []string{"door.keys.nodes", "keys.nodes"} {
 		equal(t, seen.text(list+".0.user.name"), "Front desk")
-		equal(t, seen.text(list+".1.user.name"), "Max")
+		equal(t, seen.text(list+".1.user.name"), "Night shift")
 	}
 	equal(t, seen.text("keys.nodes.1.doors.nodes.0.name"), "Cellar")
 	equal(t, seen.text("keys.nodes.1.doors.nodes.1.name"), "Gate")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -52,12 +53,8 @@ func (h *Handler) purses(by actor.Actor) []stream.Purse {
 
 // kindOf is whose a purse is, without saying who that is.
 func kindOf(of string) string {
-	for i, c := range of {
-		if c == '_' {
-			return map[string]string{"user": "user", "token": "token"}[of[:i]]
-		}
-	}
-	return of
+	kind, _, _ := strings.Cut(of, "_")
+	return kind
 }
 
 func waits(b stream.Balance) int { return int(math.Ceil(max(b.Wait.Seconds(), 1))) }

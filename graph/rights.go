@@ -138,7 +138,7 @@ func (u *usage) value(v *ast.Value) {
 }
 
 // impersonal are the types of which no field depends on who the viewer is, only on how far their rights
-// reach. A type is not here unless TestImpersonalTypes knows it.
+// reach. TestImpersonalTypes knows them.
 var impersonal = []string{
 	"Subscription", "DoorUpdate", "EventUpdate", "Door", "Site", "Device", "Event", "Actor",
 	"EffectiveMode", "DoorOverride",

@@ -8,12 +8,16 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/graph/generated"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -168,6 +172,82 @@ func (w *world) somebody(r *rand.Rand, number int, sites []*ent.Site, doors []*e
 	}
 	made := done(w.access.CreateAPIToken(w.admin.ctx, token))
 	return person{user: u, token: made.Token, secret: made.Secret}
+}
+
+// impersonal are the types that graph/rights.go takes to show the same to all who may read as much.
+var impersonal = []string{"DoorUpdate", "EventUpdate", "Door", "Site", "Device", "Event", "Actor",
+	"EffectiveMode", "DoorOverride"}
+
+// fields selects every field of a type that takes no arguments and leads to impersonal types only, so
+// many levels deep; personal are the others that take none, with the types that they lead to.
+func fields(schema *ast.Schema, of string, depth int) (selection string, personal map[string]string) {
+	var text strings.Builder
+	personal = map[string]string{}
+	for _, f := range schema.Types[of].Fields {
+		def := schema.Types[f.Type.Name()]
+		switch {
+		case len(f.Arguments) > 0 || strings.HasPrefix(f.Name, "__"):
+		case def.IsLeafType():
+			text.WriteString(f.Name + " ")
+		case !slices.Contains(impersonal, def.Name):
+			personal[f.Name] = def.Name
+		case depth > 1:
+			inner, _ := fields(schema, def.Name, depth-1)
+			text.WriteString(f.Name + " { " + inner + "} ")
+		}
+	}
+	return text.String(), personal
+}
+
+// TestImpersonalTypes: two people of equal rights see the same in whatever the impersonal types have,
+// whatever keys they hold, and listen together to it; and apart as soon as the document leads to any
+// other type.
+func TestImpersonalTypes(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	people := []person{w.administrator(1), w.administrator(2)}
+	site := w.site(w.admin, "Harbour")
+	dev, gate := w.device(w.admin, site), w.door(w.admin, site, "Gate")
+	w.bind(w.admin, gate, dev, 1)
+	w.key(w.admin, people[0].user, gate)
+	door, _ := fields(schema, "Door", 4)
+	event, _ := fields(schema, "Event", 4)
+	read := "{ doors { nodes { " + door + "} } auditLog { nodes { " + event + "} } }"
+	equal(t, fmt.Sprint(w.ask(people[0], read).ok().Data), fmt.Sprint(w.ask(people[1], read).ok().Data))
+	together := func(document string) bool {
+		t.Helper()
+		before := w.measured("cardea_graph_audiences")
+		clients := []*client{w.connectAs(people[0]), w.connectAs(people[1])}
+		for _, c := range clients {
+			c.start("s", document)
+		}
+		w.listening(len(clients))
+		audiences := w.measured("cardea_graph_audiences") - before
+		for _, c := range clients {
+			_ = c.conn.CloseNow()
+		}
+		w.listening(0)
+		return audiences == 1
+	}
+	for root, item := range map[string]string{"doors": "DoorUpdate", "events": "EventUpdate"} {
+		all, _ := fields(schema, item, 4)
+		if !together("subscription { " + root + " { " + all + "} }") {
+			t.Errorf("%s are not shared", root)
+		}
+	}
+	paths := map[string]string{"Door": "door", "Event": "event", "Site": "door { site",
+		"Device": "door { device", "Actor": "event { actor"}
+	for of, path := range paths {
+		_, personal := fields(schema, of, 1)
+		for name, leadsTo := range personal {
+			document := "subscription { doors { " + path + " { " + name + " { __typename } } " +
+				strings.Repeat("} ", strings.Count(path, "{")) + "} }"
+			if together(document) {
+				t.Errorf("%s.%s leads to %s, and is shared", of, name, leadsTo)
+			}
+		}
+	}
 }
 
 // The fields of subscriptions that are impersonal, and that not everybody may read.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -114,7 +115,7 @@ func (h *Handler) find(ctx context.Context, r *request) (*judgement, *gqlerror.E
 			return nil, errUnknownDocument
 		}
 	case len(r.Query) > maxText:
-		return nil, refusal(codeLongDocument, "the document is longer than 16 KiB")
+		return nil, refusal(codeLongDocument, fmt.Sprintf("the document is longer than %d KiB", maxText>>10))
 	}
 	v := h.documents.get(r.Query)
 	if v == nil {

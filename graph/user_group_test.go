@@ -96,7 +96,7 @@ func TestUserGroup(t *testing.T) {
 	own := w.ask(w.member, read, vars{"id": night}).ok()
 	equal(t, own.text("userGroup.parent.name"), "Staff")
 	equal(t, len(own.at("userGroup.members.nodes").([]any)), 1)
-	equal(t, own.text("userGroup.members.nodes.0.user.name"), "Max")
+	equal(t, own.text("userGroup.members.nodes.0.user.name"), "Night shift")
 	w.userGroup(w.admin, "Cleaners", nil)
 	const list = `query($s: String) { userGroups(search: $s) { nodes { name } } }`
 	equal(t, len(w.ask(w.member, list).ok().at("userGroups.nodes").([]any)), 2)

@@ -24,7 +24,7 @@ func TestUser(t *testing.T) {
 	equal(t, w.ask(w.admin, read, vars{"id": id}).ok().text("user.name"), "Nils")
 	equal(t, w.ask(w.stranger, read, vars{"id": id}).ok().at("user"), nil)
 	equal(t, w.ask(w.member, read, vars{"id": id}).ok().at("user"), nil)
-	equal(t, w.ask(w.member, read, vars{"id": w.member.user.ID}).ok().text("user.name"), "Max")
+	equal(t, w.ask(w.member, read, vars{"id": w.member.user.ID}).ok().text("user.name"), "Night shift")
 	mine := w.ask(w.member, `{ users { nodes { name } } }`).ok().at("users.nodes").([]any)
 	equal(t, len(mine), 1)
 	found := w.ask(w.admin, `{ users(search: "EXAMPLE", status: ACTIVE) { nodes { name } } }`).ok()
@@ -52,7 +52,7 @@ func TestEraseUser(t *testing.T) {
 	must(t, err)
 	_, err = w.access.CreateAPIToken(w.member.ctx, access.CreateAPITokenInput{Name: "phone"})
 	must(t, err)
-	who := vars{"id": w.member.user.ID, "name": "Max"}
+	who := vars{"id": w.member.user.ID, "name": "Night shift"}
 	w.ask(w.stranger, erase, who).refused("NOT_FOUND id")
 	w.ask(w.member, erase, who).refused("FORBIDDEN")
 	w.ask(w.admin, erase, vars{"id": w.member.user.ID}).refused("CONFIRMATION_REQUIRED name")
@@ -61,7 +61,7 @@ func TestEraseUser(t *testing.T) {
 	const read = `{ auditLog(filter: {types: ["api_token.created"]}) {
 		nodes { user { name } actor { kind id name erased user { id } } } } }`
 	before := w.ask(w.admin, read).ok()
-	equal(t, before.text("auditLog.nodes.0.actor.name"), "Max")
+	equal(t, before.text("auditLog.nodes.0.actor.name"), "Night shift")
 	equal(t, before.at("auditLog.nodes.0.actor.erased"), false)
 	done := w.ask(w.admin, erase, who).ok()
 	equal(t, done.text("eraseUser.erasedIds.0"), w.member.user.ID.String())

@@ -150,7 +150,7 @@ func TestSocketAuthenticatedByHeader(t *testing.T) {
 	c.send(frame{Type: "connection_init"})
 	equal(t, c.read().Type, "connection_ack")
 	c.start("q", `{ viewer { user { name } } }`)
-	equal(t, dig(t, c.next("q"), "viewer.user.name").(string), "Max")
+	equal(t, dig(t, c.next("q"), "viewer.user.name").(string), "Night shift")
 }
 
 func TestRunEndsSocketsWithReconnect(t *testing.T) {
