@@ -21,7 +21,7 @@ func TestDirectoryDeactivates(t *testing.T) {
 		"by PATCH": {http.MethodPatch, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
 			"Operations":[{"op":"Replace","path":"active","value":"False"}]}`},
 		"by PUT": {http.MethodPut, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],
-			"userName":"night@example.com","displayName":"Night shift","active":false}`},
+			"userName":"night.shift@example.com","displayName":"Night shift","active":false}`},
 		"by DELETE": {http.MethodDelete, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

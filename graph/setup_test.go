@@ -232,7 +232,7 @@ func (w *world) people(ctx context.Context) {
 	w.admin = w.person(ctx, org.ID, desk)
 	w.stranger = w.person(ctx, other.ID, otherDesk)
 	made, err := w.access.CreateUser(w.admin.ctx, access.CreateUserInput{
-		Name: "Night shift", Email: "night@example.com"})
+		Name: "Night shift", Email: "night.shift@example.com"})
 	must(w.t, err)
 	w.member = w.person(ctx, org.ID, made.User)
 }

@@ -231,10 +231,10 @@ func TestAGuestTakesAKeyAndOpensTheGate(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	until := time.Now().Add(time.Hour)
-	link := w.share(access.ShareKeyInput{RecipientName: new("Max <b>"), ValidUntil: &until, Uses: new(2)}).Link
+	link := w.share(access.ShareKeyInput{RecipientName: new("Day <b>"), ValidUntil: &until, Uses: new(2)}).Link
 	b := w.browser()
 	for range 2 { // whatever scans mail looks first, and changes nothing
-		b.get(link).has(http.StatusOK, "Harbour House", "Max &lt;b&gt;", "Quay", "Gate &lt;1&gt;",
+		b.get(link).has(http.StatusOK, "Harbour House", "Day &lt;b&gt;", "Quay", "Gate &lt;1&gt;",
 			"Opens until ", "Opens 2 more times.", "Take this key")
 	}
 	list := b.post(link, nil).has(http.StatusOK, "Your doors", "Gate &lt;1&gt;", "cannot be reached now")
