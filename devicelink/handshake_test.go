@@ -12,8 +12,8 @@ import (
 
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/linktest"
-	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/typeid"
 )
@@ -64,7 +64,7 @@ func TestRefusedHellos(t *testing.T) {
 	before := b.device(identity.Device).Epoch
 
 	tests := map[string]struct {
-		as    sim.Identity
+		as    client.Identity
 		alter func(*linktest.Conn, *devicelink.Hello)
 		want  devicelink.CloseCode
 	}{
@@ -188,11 +188,11 @@ func TestClaimCodeIsUsedOnce(t *testing.T) {
 	place, err := b.office.CreateDevice(b.admin,
 		access.CreateDeviceInput{SiteID: b.site, Name: "Gate"})
 	must(t, err)
-	as := sim.Hardware{Serial: "S-1", Model: "L4", Firmware: "1.0"}
+	as := client.Hardware{Serial: "S-1", Model: "L4", Firmware: "1.0"}
 	for _, code := range []string{"0000-0000-0000-0000", "no such code"} {
 		wantRefusal(t, n.url, code, as, http.StatusNotFound, "NOT_FOUND")
 	}
-	identity, err := sim.Enrol(t.Context(), n.url, place.ClaimCode, as)
+	identity, err := client.Enrol(t.Context(), n.url, place.ClaimCode, as)
 	must(t, err)
 	if identity.Device != place.Device.ID || identity.ServerName != serverName ||
 		identity.LinkURL != devicelink.LinkPath {
@@ -202,10 +202,10 @@ func TestClaimCodeIsUsedOnce(t *testing.T) {
 	linktest.Link(t, n.url, identity)
 }
 
-func wantRefusal(t *testing.T, url, code string, as sim.Hardware, status int, want access.Code) {
+func wantRefusal(t *testing.T, url, code string, as client.Hardware, status int, want access.Code) {
 	t.Helper()
-	_, err := sim.Enrol(t.Context(), url, code, as)
-	var refused sim.RefusedError
+	_, err := client.Enrol(t.Context(), url, code, as)
+	var refused client.RefusedError
 	if !errors.As(err, &refused) || refused.Status != status || refused.Code != want {
 		t.Errorf("code %q: %v", code, err)
 	}

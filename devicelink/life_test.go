@@ -12,6 +12,7 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/linktest"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent"
@@ -123,7 +124,7 @@ func TestDrain(t *testing.T) {
 	b := newTown(t)
 	old, fresh := b.serve("old"), b.serve("fresh")
 	var conns []*linktest.Conn
-	var ids []sim.Identity
+	var ids []client.Identity
 	for i := range 5 {
 		identity, _ := b.newDevice(old, fmt.Sprint("Gate ", i))
 		c, _ := linktest.Link(t, old.url, identity)
@@ -187,7 +188,7 @@ func TestDeviceGoesAwayWhenTold(t *testing.T) {
 	identity, _ := b.newDevice(n, "Gate")
 	first := linktest.Start(t, sim.DeviceConfig{BaseURL: n.url, Identity: identity, LogEpoch: 1})
 	linktest.Start(t, sim.DeviceConfig{BaseURL: n.url, Identity: identity, LogEpoch: 2})
-	var away sim.GoneAwayError
+	var away client.GoneAwayError
 	if err := first.Ended(); !errors.As(err, &away) || away.Code != devicelink.CloseSuperseded {
 		t.Errorf("ended with %v", err)
 	}
@@ -203,7 +204,7 @@ func TestReaper(t *testing.T) {
 	kept, _ := b.newDevice(n, "Store")
 	elsewhere, _ := b.newDevice(n, "Roof")
 	linktest.Link(t, n.url, kept)
-	for _, identity := range []sim.Identity{lost, elsewhere} { // a node that nobody stopped in order
+	for _, identity := range []client.Identity{lost, elsewhere} { // a node that nobody stopped in order
 		b.db.Device.UpdateOneID(identity.Device).SetConnectivity(schema.ConnectivityOnline).SetEpoch(1).
 			ExecX(b.system)
 	}
@@ -295,7 +296,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-func presence(b *town, as sim.Identity, epoch int64, node string) stream.Link {
+func presence(b *town, as client.Identity, epoch int64, node string) stream.Link {
 	return stream.Link{Organization: b.org, Device: as.Device, Epoch: epoch, Node: node}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/linktest"
-	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/event"
@@ -136,7 +136,7 @@ func (n *node) start() *node {
 }
 
 // newDevice makes a place for a device with a door bound to port 1, and enrols a device there.
-func (b *town) newDevice(n *node, name string) (sim.Identity, *ent.Door) {
+func (b *town) newDevice(n *node, name string) (client.Identity, *ent.Door) {
 	b.t.Helper()
 	place, err := b.office.CreateDevice(b.admin,
 		access.CreateDeviceInput{SiteID: b.site, Name: name})

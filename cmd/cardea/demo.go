@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/internal/localservices"
@@ -19,9 +20,9 @@ import (
 
 // demoState is what a demo keeps between runs.
 type demoState struct {
-	Token   string         `json:"token"`
-	Devices []sim.Identity `json:"devices"`
-	People  []typeid.User  `json:"people"`
+	Token   string            `json:"token"`
+	Devices []client.Identity `json:"devices"`
+	People  []typeid.User     `json:"people"`
 	// What the invitation names: a door, somebody who opens it at night, and a lockdown plan.
 	Door  typeid.Door         `json:"doorId"`
 	Night typeid.User         `json:"nightUserId"`

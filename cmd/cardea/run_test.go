@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/internal/testenv"
 )
@@ -233,8 +234,8 @@ func until(t *testing.T, facts <-chan fact, last string) (all []fact) {
 // door is the first door of the demo organization, with its device linked to a node.
 func (s *stage) door(link string) string {
 	s.t.Helper()
-	identity, err := sim.Enrol(s.t.Context(), link, s.claim,
-		sim.Hardware{Serial: "SIM-1", Model: "Panel", Firmware: sim.Firmware})
+	identity, err := client.Enrol(s.t.Context(), link, s.claim,
+		client.Hardware{Serial: "SIM-1", Model: "Panel", Firmware: sim.Firmware})
 	if err != nil {
 		s.t.Fatal(err)
 	}

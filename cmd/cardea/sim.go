@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/typeid"
 )
@@ -68,7 +69,7 @@ func readLog(env func(string) string) (config, error) {
 
 // enrol claims a device's place and adds it to the fleet.
 func enrol(ctx context.Context, fleet *sim.Fleet, place claim) error {
-	identity, err := sim.Enrol(ctx, fleet.BaseURL, place.Code, sim.Hardware{
+	identity, err := client.Enrol(ctx, fleet.BaseURL, place.Code, client.Hardware{
 		Serial: place.Serial, Model: "Simulated two-door panel", Firmware: sim.Firmware,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 )
 
@@ -23,10 +24,10 @@ import (
 const Patience = 20 * time.Second
 
 // Enrol claims the place of a claim code.
-func Enrol(tb testing.TB, baseURL, claimCode string) sim.Identity {
+func Enrol(tb testing.TB, baseURL, claimCode string) client.Identity {
 	tb.Helper()
-	identity, err := sim.Enrol(tb.Context(), baseURL, claimCode,
-		sim.Hardware{Serial: "T-1", Model: "linktest", Firmware: sim.Firmware})
+	identity, err := client.Enrol(tb.Context(), baseURL, claimCode,
+		client.Hardware{Serial: "T-1", Model: "linktest", Firmware: sim.Firmware})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func (d *Device) Until(wanted func(sim.State) bool) sim.State {
 // Conn is a link by hand.
 type Conn struct {
 	Challenge *devicelink.Challenge
-	Identity  sim.Identity
+	Identity  client.Identity
 
 	tb     testing.TB
 	conn   *websocket.Conn
@@ -112,7 +113,7 @@ type Conn struct {
 }
 
 // Dial opens a link as far as the challenge.
-func Dial(tb testing.TB, baseURL string, as sim.Identity) *Conn {
+func Dial(tb testing.TB, baseURL string, as client.Identity) *Conn {
 	tb.Helper()
 	conn, _, err := websocket.Dial(tb.Context(), baseURL+as.LinkURL,
 		&websocket.DialOptions{Subprotocols: []string{devicelink.Subprotocol}})
@@ -137,7 +138,7 @@ func (c *Conn) Hello() *devicelink.Hello {
 }
 
 // Link opens a link as far as the welcome, for the device's first log.
-func Link(tb testing.TB, baseURL string, as sim.Identity) (*Conn, *devicelink.Welcome) {
+func Link(tb testing.TB, baseURL string, as client.Identity) (*Conn, *devicelink.Welcome) {
 	tb.Helper()
 	c := Dial(tb, baseURL, as)
 	c.Send(c.Hello())

@@ -8,21 +8,20 @@
 //   - It acts on no command at or after its deadline, by the server's clock, and on none twice.
 //   - What it reports is what its bolt and leaf did.
 //
-// The package imports devicelink for the frames and their encoding, access/verdict to decide as the
-// server would, Ent's enumerations, typeid and the WebSocket library.
+// The package imports devicelink for the frames, devicelink/client for the link, access/verdict to
+// decide as the server would, Ent's enumerations and typeid.
 package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/typeid"
 )
@@ -30,7 +29,7 @@ import (
 // DeviceConfig is what a Device needs.
 type DeviceConfig struct {
 	BaseURL  string // of the server, such as http://localhost:8080
-	Identity Identity
+	Identity client.Identity
 	// LogEpoch counts the lives of the log. The log is in memory, so zero means the present instant.
 	LogEpoch int64
 	// Movement is how long a bolt takes to move; zero means 80 ms.
@@ -47,15 +46,14 @@ type DeviceConfig struct {
 // Device is a simulated controller. Its doors are those that the server binds to it.
 type Device struct {
 	config DeviceConfig
+	link   *client.Link
+	log    *client.Log
 
 	mu      sync.Mutex
 	faults  Faults
 	state   State
 	doors   map[int]*opening             // by port
 	seen    map[typeid.Command]time.Time // until when a repetition could still be in time
-	log     []devicelink.Frame           // what is not acknowledged, by sequence
-	written int64                        // the last sequence that was ever logged
-	offset  time.Duration                // server's clock minus ours
 	changed chan struct{}                // closed and replaced at every change
 	moves   map[*time.Timer]struct{}     // movements that are under way
 }
@@ -80,70 +78,31 @@ type DoorState struct {
 	Leaf door.Position
 }
 
-// GoneAwayError says that the server told the device to go away.
-type GoneAwayError struct {
-	Code   devicelink.CloseCode
-	Reason string
-}
-
-func (e GoneAwayError) Error() string {
-	return fmt.Sprintf("told to go away: %s: %s", e.Code, e.Reason)
-}
-
 // NewDevice returns a device that is switched off: locked, its doors closed.
 func NewDevice(cfg DeviceConfig) *Device {
-	if cfg.LogEpoch == 0 {
-		cfg.LogEpoch = time.Now().UnixMilli()
-	}
 	if cfg.Movement == 0 {
 		cfg.Movement = 80 * time.Millisecond
 	}
-	if cfg.Longest == 0 {
-		cfg.Longest = backoffCap
-	}
-	if cfg.Client == nil {
-		cfg.Client = client
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Device{
+	d := &Device{
 		config: cfg, doors: map[int]*opening{}, seen: map[typeid.Command]time.Time{},
-		changed: make(chan struct{}), moves: map[*time.Timer]struct{}{},
+		log: client.NewLog(cfg.LogEpoch), changed: make(chan struct{}), moves: map[*time.Timer]struct{}{},
 	}
+	d.link = client.New(client.Config{
+		BaseURL: cfg.BaseURL, Identity: cfg.Identity, Firmware: Firmware, Log: d.log,
+		Device: panel{d}, Clock: d.Clock, Longest: cfg.Longest, Client: cfg.Client, Lossy: d.loses,
+		Logger: cfg.Log,
+	})
+	return d
 }
 
-const (
-	backoffBase = 500 * time.Millisecond
-	backoffCap  = 30 * time.Second // if DeviceConfig does not say otherwise
-	// settled is how long a link must have lasted for the next delay to be short again.
-	settled = time.Minute
-)
+// Firmware is that of every simulated device.
+const Firmware = "sim-1"
 
 // Run is the device's time under power: it links, and links again with full jitter, until ctx ends
-// (nil) or the server tells it to go away (GoneAwayError).
+// (nil) or the server tells it to go away (client.GoneAwayError).
 func (d *Device) Run(ctx context.Context) error {
 	defer d.halt()
-	ceiling := backoffBase
-	for {
-		began := time.Now()
-		err := d.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if away, told := errors.AsType[GoneAwayError](err); told {
-			return away
-		}
-		if time.Since(began) > settled {
-			ceiling = backoffBase
-		}
-		d.config.Log.DebugContext(ctx, "device lost its link",
-			"device", d.config.Identity.Device.String(), "error", err)
-		if !pause(ctx, rand.N(ceiling)) { //nolint:gosec // a delay
-			return nil
-		}
-		ceiling = min(2*ceiling, d.config.Longest)
-	}
+	return d.link.Run(ctx)
 }
 
 // halt stops every movement.
@@ -161,7 +120,7 @@ func (d *Device) State() State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	state := d.state
-	state.Logged, state.Acked = d.written, d.acked()
+	state.Logged, state.Acked = d.log.Written(), d.log.Acked()
 	state.Doors = make(map[int]DoorState, len(d.doors))
 	for port, o := range d.doors {
 		state.Doors[port] = o.DoorState

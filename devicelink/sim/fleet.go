@@ -10,13 +10,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/typeid"
 )
 
 // Fleet is simulated devices with people at their doors.
 type Fleet struct {
 	BaseURL string
-	Devices []Identity
+	Devices []client.Identity
 	// People are who comes and goes; the devices let them in, but for a few.
 	People []typeid.User
 	// Pace is the mean time between two visits at a door; zero means a minute.
@@ -50,7 +51,7 @@ func (f *Fleet) run(ctx context.Context, d *Device, choices *rand.Rand) error {
 		return d.Run(ctx)
 	})
 	err := parts.Wait()
-	if away, told := errors.AsType[GoneAwayError](err); told {
+	if away, told := errors.AsType[client.GoneAwayError](err); told {
 		f.Log.WarnContext(ctx, "simulated device ended", "device",
 			d.config.Identity.Device.String(), "error", away)
 		return nil

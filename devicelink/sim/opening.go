@@ -124,7 +124,7 @@ const seenFor = time.Minute
 
 // obey carries a command out, or says why not. It acts on none twice, and on none too late.
 func (d *Device) obey(c *devicelink.Command) {
-	now := d.serverClock()
+	now := d.link.ServerClock()
 	for id, until := range d.seen {
 		if now.After(until) {
 			delete(d.seen, id)

@@ -99,7 +99,7 @@ func (d *Device) admit(o *opening, v Visit) bool {
 // decide asks the door's sheet about somebody known, if there is one; else it does as the visit says.
 func (d *Device) decide(o *opening, v Visit) (granted bool, why schema.Reason) {
 	if o.sheet != nil && o.sheet.Door == o.Door.DoorID && !v.User.IsZero() {
-		by := o.sheet.Decide(v.User, d.serverClock())
+		by := o.sheet.Decide(v.User, d.link.ServerClock())
 		return by.Granted, by.Reason
 	}
 	if why := refusal(o.Door.Mode, v); why != "" {

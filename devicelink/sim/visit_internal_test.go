@@ -10,6 +10,7 @@ import (
 
 	"github.com/cardea/cardea/access/verdict"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/ent/schema"
@@ -30,8 +31,8 @@ func powered(mode door.Mode) (*Device, devicelink.Door) {
 func logged(d *Device) (told []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i, entry := range d.log {
-		if sequence(entry) != int64(i+1) {
+	for i, entry := range d.log.Entries() {
+		if client.Sequence(entry) != int64(i+1) {
 			told = append(told, "hole")
 		}
 		switch entry := entry.(type) {
@@ -198,27 +199,6 @@ func unlock(_ context.Context, d *Device, gate devicelink.Door) {
 	time.Sleep(80 * time.Millisecond) //nolint:forbidigo // bubble
 }
 
-func TestSentAgainIsLate(t *testing.T) {
-	t.Parallel()
-	d := NewDevice(DeviceConfig{})
-	d.with(func() { d.state.Linked = true })
-	d.Report(devicelink.Report{Event: "door.opened"})
-	d.Answer(devicelink.Result{Stage: command.StageCONFIRMED})
-	inFlight, _ := d.outgoing(0)
-	d.with(d.resend)
-	again, _ := d.outgoing(0)
-	for i, late := range []bool{
-		again[0].(*devicelink.Report).Buffered, again[1].(*devicelink.Result).Buffered,
-	} {
-		if !late {
-			t.Errorf("entry %d is sent again as live", i+1)
-		}
-	}
-	if inFlight[0].(*devicelink.Report).Buffered || len(again) != 2 {
-		t.Error("what the earlier link is sending has changed under it")
-	}
-}
-
 func TestSameSeedSamePeople(t *testing.T) {
 	t.Parallel()
 	f := Fleet{People: []typeid.User{typeid.New[typeid.User](), typeid.New[typeid.User]()}}
@@ -272,30 +252,4 @@ func TestSheetDecides(t *testing.T) {
 			t.Errorf("%s: got %v %s", name, granted, why)
 		}
 	}
-}
-
-// TestLateWelcome: a welcome that was long on its way does not give old commands new time.
-func TestLateWelcome(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d, gate := powered(door.ModeCONTROLLED)
-		asked := time.Now()
-		welcome := &devicelink.Welcome{ServerTime: asked, Doors: []devicelink.Door{gate}}
-		time.Sleep(8 * time.Second) //nolint:forbidigo // bubble
-		d.begin(welcome, asked)
-		late, timely := typeid.New[typeid.Command](), typeid.New[typeid.Command]()
-		for id, notAfter := range map[typeid.Command]time.Time{
-			late: asked.Add(7 * time.Second), timely: asked.Add(9 * time.Second),
-		} {
-			d.Obey(&devicelink.Command{
-				CommandID: id, Verb: command.VerbUNLOCK, DoorID: gate.DoorID, Port: 1, NotAfter: notAfter,
-			})
-		}
-		state := d.State()
-		if !slices.Equal(state.Late, []typeid.Command{late}) ||
-			!slices.Equal(state.Obeyed, []typeid.Command{timely}) {
-			t.Errorf("late: %v, obeyed: %v", state.Late, state.Obeyed)
-		}
-		d.halt()
-	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/cardea/cardea/access"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/typeid"
@@ -141,7 +142,7 @@ func (b *bench) makeWorld(ctx context.Context, s *access.Service) error {
 		Doors: make([]typeid.Door, reporters), Many: make([]typeid.Door, reporters*ports),
 		Devices: b.scale.connections,
 	}
-	devices := make([]sim.Identity, b.world.Devices)
+	devices := make([]client.Identity, b.world.Devices)
 	group, together := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i := range devices {
@@ -185,21 +186,21 @@ func (b *bench) tenants(ctx context.Context) (all []tenant, err error) {
 }
 
 // enrol makes a device whose key we hold.
-func enrol(ctx context.Context, s *access.Service, t tenant, n int) (sim.Identity, error) {
+func enrol(ctx context.Context, s *access.Service, t tenant, n int) (client.Identity, error) {
 	place, err := s.CreateDevice(t.context(ctx),
 		access.CreateDeviceInput{SiteID: t.site, Name: fmt.Sprintf("Bench controller %04d", n+1)})
 	if err != nil {
-		return sim.Identity{}, err
+		return client.Identity{}, err
 	}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return sim.Identity{}, err
+		return client.Identity{}, err
 	}
 	_, err = s.Enrol(actor.NewContext(ctx, actor.System("devicelink")), access.EnrolInput{
 		ClaimCode: place.ClaimCode, Serial: fmt.Sprintf("BENCH-%04d", n+1), Model: "Bench controller",
 		Firmware: sim.Firmware, PublicKey: public,
 	})
-	return sim.Identity{
+	return client.Identity{
 		Device: place.Device.ID, LinkURL: devicelink.LinkPath, ServerName: "localhost", Key: private,
 	}, err
 }

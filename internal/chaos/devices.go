@@ -13,6 +13,7 @@ import (
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	entdevice "github.com/cardea/cardea/ent/device"
 	"github.com/cardea/cardea/ent/door"
@@ -24,7 +25,7 @@ type device struct {
 	*sim.Device
 	org      typeid.Organization
 	site     typeid.Site
-	identity sim.Identity
+	identity client.Identity
 	doors    []typeid.Door
 	made     int64 // reports, each with its number
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cardea/cardea/access/seal"
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/typeid"
@@ -116,7 +117,7 @@ func (o *organization) fit(ctx context.Context, s *access.Service, number int) e
 	}
 	d := &device{
 		org: o.id, site: site,
-		identity: sim.Identity{
+		identity: client.Identity{
 			Device: place.Device.ID, LinkURL: devicelink.LinkPath, ServerName: "localhost", Key: private,
 		},
 	}

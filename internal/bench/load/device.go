@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/cardea/cardea/devicelink"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/door"
@@ -32,7 +33,7 @@ type device struct {
 // handshakeTime is in which a link must be up.
 const handshakeTime = 30 * time.Second
 
-func dial(ctx context.Context, url string, as sim.Identity, ring int) (*device, error) {
+func dial(ctx context.Context, url string, as client.Identity, ring int) (*device, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, url+as.LinkURL, //nolint:bodyclose // hijacked
@@ -50,7 +51,7 @@ func dial(ctx context.Context, url string, as sim.Identity, ring int) (*device, 
 	return d, nil
 }
 
-func (d *device) shakeHands(ctx context.Context, as sim.Identity) error {
+func (d *device) shakeHands(ctx context.Context, as client.Identity) error {
 	first, err := d.read(ctx)
 	challenge, ok := first.(*devicelink.Challenge)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cardea/cardea/devicelink/sim"
+	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/internal/bench/tally"
 )
 
@@ -41,7 +41,7 @@ func (d *devices) flags(set *flag.FlagSet) {
 }
 
 func (d *devices) prepare(ctx context.Context) error {
-	identities := make([]sim.Identity, d.count)
+	identities := make([]client.Identity, d.count)
 	if d.file != "" {
 		text, err := os.ReadFile(d.file)
 		if err != nil {

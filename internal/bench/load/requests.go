@@ -23,11 +23,11 @@ type requests struct {
 
 	client  *http.Client
 	bodies  [][]byte
-	clients []*client
+	clients []*caller
 }
 
-// client is one of them. Each begins at another body and takes them in turn.
-type client struct {
+// caller is one of them. Each begins at another body and takes them in turn.
+type caller struct {
 	*requests
 	tally.Clock
 	next int
@@ -53,7 +53,7 @@ func (r *requests) prepare(ctx context.Context) error {
 		Transport: &http.Transport{MaxIdleConnsPerHost: r.count}, Timeout: 30 * time.Second,
 	}
 	for i := range r.count {
-		r.clients = append(r.clients, &client{requests: r, next: i * len(r.bodies) / r.count})
+		r.clients = append(r.clients, &caller{requests: r, next: i * len(r.bodies) / r.count})
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.warm)
 	defer cancel()
@@ -82,7 +82,7 @@ func (r *requests) work(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (c *client) ask(ctx context.Context) error {
+func (c *caller) ask(ctx context.Context) error {
 	body := c.bodies[c.next%len(c.bodies)]
 	c.next++
 	begun := time.Now()

@@ -1,4 +1,4 @@
-package sim
+package client
 
 import (
 	"context"
@@ -18,16 +18,17 @@ const handshakeTimeout = 10 * time.Second
 // writeTimeout is how long a device waits for the server to read.
 const writeTimeout = 10 * time.Second
 
-// session is one link, from dialling to its end.
-func (d *Device) session(ctx context.Context) error {
+// session is one connection, from dialling to its end.
+func (l *Link) session(ctx context.Context) (err error) {
+	defer func() { err = l.lost(err) }()
 	var conn *websocket.Conn
 	silence := time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() })
 	defer silence.Stop()
 	patience := time.Hour
 
-	conn, _, err := websocket.Dial(ctx, d.config.BaseURL+d.config.Identity.LinkURL, //nolint:bodyclose // hijacked
+	conn, _, err = websocket.Dial(ctx, l.config.BaseURL+l.config.Identity.LinkURL, //nolint:bodyclose // hijacked
 		&websocket.DialOptions{
-			HTTPClient: d.config.Client, Subprotocols: []string{devicelink.Subprotocol},
+			HTTPClient: l.config.Client, Subprotocols: []string{devicelink.Subprotocol},
 			OnPingReceived: func(context.Context, []byte) bool {
 				silence.Reset(patience)
 				return true
@@ -38,21 +39,23 @@ func (d *Device) session(ctx context.Context) error {
 	}
 	defer conn.CloseNow() //nolint:errcheck // the end of ends
 	conn.SetReadLimit(devicelink.MaxFrame)
-	welcome, asked, err := d.shakeHands(ctx, conn)
+	welcome, asked, err := l.shakeHands(ctx, conn)
 	if err != nil {
-		return d.lost(err)
+		return err
 	}
 	// The server pings; when it has missed one ping and nearly another, it is gone.
 	patience = time.Duration(welcome.HeartbeatSeconds) * time.Second * 7 / 4
 	silence.Reset(patience)
-	d.begin(welcome, asked)
-	defer d.unlink()
+	if err := l.begin(welcome, asked); err != nil {
+		return err
+	}
+	defer l.config.Log.unlink()
 
 	var heard error
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return d.send(ctx, conn, welcome.Sequence) })
+	parts.Go(func() error { return l.send(ctx, conn, welcome.Sequence) })
 	parts.Go(func() error {
-		heard = d.listen(ctx, conn)
+		heard = l.listen(ctx, conn)
 		return heard
 	})
 	parts.Go(func() error {
@@ -61,23 +64,21 @@ func (d *Device) session(ctx context.Context) error {
 	})
 	// A write may fail before the server's reason is read: what was heard counts.
 	err = parts.Wait()
-	return d.lost(errors.Join(heard, err))
+	return errors.Join(heard, err)
 }
 
-// lost notes how the server ended the link.
-func (d *Device) lost(err error) error {
+// lost heeds how the server ended the link.
+func (l *Link) lost(err error) error {
 	var closed websocket.CloseError
 	if !errors.As(err, &closed) {
+		l.config.Device.Unlinked(0)
 		return err
 	}
 	code := devicelink.CloseCode(closed.Code)
-	d.mu.Lock()
-	d.state.Closed = code
 	if code == devicelink.CloseReportRefused {
-		d.setAside(closed.Reason)
+		l.config.Log.setAside(closed.Reason)
 	}
-	d.change()
-	d.mu.Unlock()
+	l.config.Device.Unlinked(code)
 	if !code.Reconnect() {
 		return GoneAwayError{code, closed.Reason}
 	}
@@ -86,7 +87,7 @@ func (d *Device) lost(err error) error {
 
 // shakeHands proves the device's key to the server that it enrolled with, and to no other. It returns
 // the welcome, and when that was asked for.
-func (d *Device) shakeHands(
+func (l *Link) shakeHands(
 	ctx context.Context, conn *websocket.Conn,
 ) (_ *devicelink.Welcome, asked time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
@@ -95,17 +96,15 @@ func (d *Device) shakeHands(
 	if err != nil {
 		return nil, asked, err
 	}
-	if challenge.ServerName != d.config.Identity.ServerName {
+	if challenge.ServerName != l.config.Identity.ServerName {
 		return nil, asked, fmt.Errorf("challenged by %q", challenge.ServerName)
 	}
-	d.mu.Lock()
-	at := d.clock()
-	d.mu.Unlock()
 	hello := &devicelink.Hello{
-		Version: devicelink.Version, DeviceID: d.config.Identity.Device,
-		Nonce: devicelink.NewNonce(), LogEpoch: d.config.LogEpoch, Firmware: Firmware, At: at,
+		Version: devicelink.Version, DeviceID: l.config.Identity.Device,
+		Nonce: devicelink.NewNonce(), LogEpoch: l.config.Log.Epoch(), Firmware: l.config.Firmware,
+		At: l.config.Clock().UTC().Truncate(time.Microsecond),
 	}
-	hello.Sign(d.config.Identity.Key, challenge)
+	hello.Sign(l.config.Identity.Key, challenge)
 	asked = time.Now()
 	if err := write(ctx, conn, hello); err != nil {
 		return nil, asked, err
@@ -116,34 +115,24 @@ func (d *Device) shakeHands(
 
 // begin takes over what the welcome says. It may have been long on its way, with an old time in it: the
 // time since we asked for it is added, so that our idea of the server's clock is never behind.
-func (d *Device) begin(w *devicelink.Welcome, asked time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.offset = w.ServerTime.Sub(asked)
-	d.state.Linked, d.state.Welcome, d.state.Closed = true, *w, 0
-	d.state.Links++
-	d.forget(w.Sequence)
-	d.resend()
-	d.adopt(w.Doors)
-	d.change()
-}
-
-func (d *Device) unlink() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.state.Linked = false
-	d.change()
+func (l *Link) begin(w *devicelink.Welcome, asked time.Time) error {
+	if err := l.config.Log.link(w.Sequence); err != nil {
+		return err
+	}
+	l.offset.Store(int64(w.ServerTime.Sub(asked)))
+	l.config.Device.Linked(w)
+	return nil
 }
 
 // send writes the log, from the first entry that the server does not have, and then as it grows.
-func (d *Device) send(ctx context.Context, conn *websocket.Conn, sent int64) error {
+func (l *Link) send(ctx context.Context, conn *websocket.Conn, sent int64) error {
 	for {
-		entries, changed := d.outgoing(sent)
+		entries, changed := l.config.Log.outgoing(sent)
 		for _, entry := range entries {
 			if err := write(ctx, conn, entry); err != nil {
 				return err
 			}
-			sent = sequence(entry)
+			sent = Sequence(entry)
 		}
 		if len(entries) > 0 {
 			continue
@@ -156,31 +145,24 @@ func (d *Device) send(ctx context.Context, conn *websocket.Conn, sent int64) err
 	}
 }
 
-// listen does what the server says. Of a real device more leniency is asked: see docs/protocol.md.
-func (d *Device) listen(ctx context.Context, conn *websocket.Conn) error {
+// listen hands on what the server says. Of a real device more leniency is asked: see docs/protocol.md.
+func (l *Link) listen(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		frame, err := receive[devicelink.Frame](context.WithoutCancel(ctx), conn)
 		if err != nil {
 			return err
 		}
-		d.mu.Lock()
+		if l.config.Lossy != nil && l.config.Lossy(frame) {
+			continue
+		}
 		switch f := frame.(type) {
 		case *devicelink.Ack:
-			if !d.faults.DropAcks {
-				d.forget(f.Sequence)
-			}
-		case *devicelink.Command:
-			d.obey(f)
-		case *devicelink.Config:
-			d.adopt(f.Doors)
+			l.config.Log.forget(f.Sequence)
+		case *devicelink.Command, *devicelink.Config:
 		default:
-			err = fmt.Errorf("unexpected %T", f)
+			return fmt.Errorf("unexpected %T", f)
 		}
-		d.change()
-		d.mu.Unlock()
-		if err != nil {
-			return err
-		}
+		l.config.Device.Heard(frame)
 	}
 }
 

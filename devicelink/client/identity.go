@@ -1,4 +1,4 @@
-package sim
+package client
 
 import (
 	"bytes"
@@ -21,14 +21,11 @@ type Identity struct {
 	Key        ed25519.PrivateKey `json:"key"`
 }
 
-// client is how simulated devices reach a server; the timeout is that of the HTTP part alone.
-var client = &http.Client{Timeout: handshakeTimeout}
+// standard is how devices reach a server; the timeout is that of the HTTP part alone.
+var standard = &http.Client{Timeout: handshakeTimeout}
 
 // Hardware is what a device says of itself.
 type Hardware struct{ Serial, Model, Firmware string }
-
-// Firmware is that of every simulated device.
-const Firmware = "sim-1"
 
 // RefusedError is the server's answer to an enrolment that it refuses.
 type RefusedError struct {
@@ -60,7 +57,7 @@ func Enrol(ctx context.Context, baseURL, claimCode string, as Hardware) (Identit
 		return Identity{}, fmt.Errorf("enrol: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
+	response, err := standard.Do(request)
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol: %w", err)
 	}
