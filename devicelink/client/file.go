@@ -51,7 +51,10 @@ func OpenLog(path string) (*Log, error) {
 			return nil, fmt.Errorf("read log %s: %w", path, err)
 		}
 	}
-	return l, l.compact()
+	if err := l.compact(); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Close closes the log's file; nothing can be logged any more.

@@ -100,7 +100,7 @@ func (l *Link) Run(ctx context.Context) error {
 		began := time.Now()
 		err := l.session(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if away, told := errors.AsType[GoneAwayError](err); told {
 			return away
