@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -52,6 +53,10 @@ func run(
 			}
 			return err
 		}
+	}
+	if len(args) == 1 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		_, err := fmt.Fprint(stdout, usage, variables())
+		return err
 	}
 	_, _ = fmt.Fprint(stderr, usage, variables())
 	return errors.New("no such command: " + strings.Join(args, " "))

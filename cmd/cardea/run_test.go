@@ -417,3 +417,15 @@ func TestServeRefusesADatabaseThatLacksMigrations(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// TestHelp: who asks for help is helped, and has made no mistake.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []string{"help", "-h", "--help"} {
+		var out, wrong bytes.Buffer
+		err := run(t.Context(), []string{asked}, func(string) string { return "" }, &out, &wrong)
+		if err != nil || wrong.Len() > 0 || !strings.HasPrefix(out.String(), "usage: cardea") {
+			t.Errorf("%s: %v, %q", asked, err, out.String())
+		}
+	}
+}
