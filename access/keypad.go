@@ -118,6 +118,9 @@ func (s *Service) recognizePIN(
 	if !right || c == nil {
 		return recognized{reason: schema.ReasonInvalidPIN, attempt: a}, nil
 	}
+	if c.RevokedAt != nil { // a wrong one, and takes no longer than another
+		return recognized{credential: c, attempt: a}, nil
+	}
 	return recognized{credential: c, attempt: a}, s.forgive(everywhere, try.of)
 }
 

@@ -232,8 +232,8 @@ func (t *timing) compare(b *testing.B, pair ...func(int) error) {
 	b.Helper()
 	var took [2][]time.Duration
 	for n := 0; b.Loop(); n++ {
-		t.at = t.at.Add(2 * access.TryWindow) // no try counts for the next
 		for i := range pair {
+			t.at = t.at.Add(2 * access.TryWindow) // no try counts for the next
 			which := (n + i) % 2
 			begun := time.Now()
 			if err := pair[which](n); err != nil {
