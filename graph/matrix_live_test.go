@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent/event"
 	"github.com/cardea/cardea/typeid"
 )
@@ -60,7 +63,8 @@ func (m *matrix) live(t *testing.T) {
 	var watchers []*watcher
 	for _, c := range m.callers() {
 		switch {
-		case c.secret == "": // a socket is opened with a token, or by whom package server knows
+		case c.secret == "":
+			m.isToldNothing(t, c)
 		case c.dead:
 			socket := m.dial()
 			socket.send(frame{Type: "connection_init",
@@ -80,6 +84,42 @@ func (m *matrix) live(t *testing.T) {
 		w.client.t = t
 		w.drain()
 		w.toldOnlyTheirs(t)
+	}
+}
+
+// isToldNothing asks for all subscriptions, as streams and over a WebSocket, as somebody whom package
+// server knows without a token, such as a device, or does not know.
+func (m *matrix) isToldNothing(t *testing.T, c caller) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		ctx := actor.WithRequestID(r.Context(), actor.NewRequestID())
+		if c.by.Kind != "" {
+			ctx = actor.NewContext(ctx, c.by)
+		}
+		m.handler.ServeHTTP(rw, r.WithContext(ctx))
+	}))
+	defer server.Close()
+	there := &world{t: t, url: server.URL}
+	socket := there.dial()
+	defer func() { _ = socket.conn.CloseNow() }()
+	socket.send(frame{Type: "connection_init"})
+	if c.by.Kind == "" {
+		equal(t, socket.closed(), websocket.StatusCode(4403))
+	} else {
+		equal(t, socket.read().Type, "connection_ack")
+	}
+	for _, r := range subscriptions {
+		f, given := m.schema.Subscription.Fields.ForName(r.name), r.given(m.a)
+		document := operation("subscription", f, given, "{ __typename }")
+		l := there.listen(person{}, http.MethodPost, document, given)
+		if c.by.Kind == "" {
+			equal(t, l.status, http.StatusUnauthorized)
+			continue
+		}
+		l.next().refused("FORBIDDEN")
+		l.ended()
+		socket.start(r.name, document, given)
+		equal(t, socket.failed(r.name), "FORBIDDEN")
 	}
 }
 

@@ -77,6 +77,8 @@ func TestMatrix(t *testing.T) {
 		t.Run("indistinguishable", func(t *testing.T) { t.Parallel(); m.strangersLearnNothing(t) })
 	})
 	m.a.unchanged(t, before)
+	t.Run("scopes", m.scopes)
+	before = m.a.rows(t)
 	t.Run("an owner may", m.ownersMay)
 	m.a.unchanged(t, before)
 	t.Run("orders", m.ordersAreRejected)
