@@ -205,6 +205,23 @@ func TestClonedPasskey(t *testing.T) {
 	must(t, show(8)) // the one that is ahead goes on
 }
 
+// What an authenticator has counted before its passkey was added counts.
+func TestPasskeyCountsFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	e := setupEntrance(t)
+	a := newAuthenticator(t)
+	a.count = 40
+	e.add(e.member, a)
+	for _, a.count = range []uint32{38, 39} { // one more each time that it is asked
+		q := e.passkey(fromHere)
+		_, err := e.nodes[1].ShowPasskey(t.Context(), q.Nonce, a.get(q), fromHere)
+		wantCode(t, err, access.CodeUnauthenticated)
+	}
+	q := e.passkey(fromHere)
+	_, err := e.nodes[1].ShowPasskey(t.Context(), q.Nonce, a.get(q), fromHere)
+	must(t, err)
+}
+
 // Authenticators that keep no counter say zero, always.
 func TestPasskeyWithoutCounter(t *testing.T) {
 	t.Parallel()
@@ -220,14 +237,16 @@ func TestPasskeyWithoutCounter(t *testing.T) {
 	}
 }
 
-// Of many that show one answer at once, on all nodes, one signs in.
+// Of many that show one answer at once, on all nodes, one signs in: also by an authenticator that does
+// not count, of which every answer has the same counter.
 func TestPasskeyAnswersOnce(t *testing.T) {
 	t.Parallel()
 	e := setupEntrance(t)
 	a := newAuthenticator(t)
 	e.add(e.member, a)
 	q := e.passkey(fromHere)
-	answer := a.get(q)
+	challenge, _ := a.asked(q)
+	answer := a.sign(a.clientData("webauthn.get", challenge))
 	var signedIn atomic.Int32
 	var all sync.WaitGroup
 	for i := range 9 {
@@ -291,6 +310,11 @@ func TestAddPasskeyIsRefused(t *testing.T) {
 		}, code: access.CodeBadUserInput},
 		"later": {spoil: func(*authenticator, *access.AddPasskeyInput) {
 			e.clock.Advance(access.PasskeyWindow)
+		}, code: access.CodeUnauthenticated},
+		"for whoever signs in": {spoil: func(a *authenticator, in *access.AddPasskeyInput) {
+			q := e.passkey(fromHere)
+			a.handle = nil
+			in.Nonce, in.Credential = q.Nonce, a.create(q)
 		}, code: access.CodeUnauthenticated},
 		"no JSON": {spoil: func(_ *authenticator, in *access.AddPasskeyInput) {
 			in.Credential = []byte("{}")

@@ -11,12 +11,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,6 +133,9 @@ type hostile struct {
 	shown  int    // how often it was asked for its keys
 	claims func(map[string]any)
 	sign   func(payload []byte) string
+	person map[string]any // what it says when it is asked for user info; nil: it is not offered
+	leads  string         // where it says that browsers go; "": its own page
+	moved  string         // where it sends whoever asks it of itself; "": nowhere
 }
 
 func newHostile(t *testing.T) *hostile {
@@ -143,6 +148,7 @@ func newHostile(t *testing.T) *hostile {
 	mux.HandleFunc("GET /.well-known/openid-configuration", h.discovery)
 	mux.HandleFunc("GET /keys", h.keys)
 	mux.HandleFunc("POST /token", h.token)
+	mux.HandleFunc("GET /person", h.userInfo)
 	h.Server = httptest.NewServer(mux)
 	t.Cleanup(h.Close)
 	return h
@@ -185,15 +191,33 @@ func (h *hostile) counted() [2]int {
 	return [2]int{h.told, h.shown}
 }
 
-func (h *hostile) discovery(w http.ResponseWriter, _ *http.Request) {
+func (h *hostile) discovery(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told++
-	_ = json.NewEncoder(w).Encode(map[string]any{
+	if h.moved != "" {
+		http.Redirect(w, r, h.moved, http.StatusFound)
+		return
+	}
+	said := map[string]any{
 		"issuer": h.URL, "authorization_endpoint": h.URL + "/authorize", "token_endpoint": h.URL + "/token",
-		"jwks_uri": h.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"},
-		"authorization_response_iss_parameter_supported": h.named,
-	})
+		"jwks_uri": h.URL + "/keys", "authorization_response_iss_parameter_supported": h.named,
+		"id_token_signing_alg_values_supported": []string{"RS256", "RS512", "HS256", "none"},
+	}
+	if h.person != nil {
+		said["userinfo_endpoint"] = h.URL + "/person"
+	}
+	if h.leads != "" {
+		said["authorization_endpoint"] = h.leads
+	}
+	_ = json.NewEncoder(w).Encode(said)
+}
+
+func (h *hostile) userInfo(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(h.person)
 }
 
 // token trades a code, once, to whoever proves to have asked for it.
@@ -310,6 +334,16 @@ func TestProviderIsRefused(t *testing.T) {
 	says := func(name string, value any) func(*visit) {
 		return func(v *visit) { v.h.claims = func(c map[string]any) { c[name] = value } }
 	}
+	known := func(email string) func(*visit) { // here, though the provider may not vouch for them
+		return func(v *visit) { v.world.member(email); says("email", email)(v) }
+	}
+	asksAgain := func(person map[string]any) func(*visit) { // what the token does not say
+		return func(v *visit) {
+			v.h.person = person
+			says("email_verified", nil)(v)
+			v.later.Store(int64(10 * time.Minute)) // or what it said before would hold
+		}
+	}
 	signs := func(with func(v *visit, payload []byte) string) func(*visit) {
 		return func(v *visit) { v.h.sign = func(payload []byte) string { return with(v, payload) } }
 	}
@@ -337,23 +371,31 @@ func TestProviderIsRefused(t *testing.T) {
 		"an algorithm that is not on the list": signs(func(v *visit, payload []byte) string {
 			return v.h.signed(jose.RS512, v.h.key, payload)
 		}),
-		"no token":               signs(func(*visit, []byte) string { return "" }),
-		"another audience":       says("aud", "other"),
-		"several audiences":      says("aud", []string{"doors", "other"}),
-		"another authorized":     says("azp", "other"),
-		"another issuer":         says("iss", "https://elsewhere.example.com"),
-		"another nonce":          says("nonce", "other"),
-		"no nonce":               says("nonce", ""),
-		"expired":                says("exp", time.Now().Add(-time.Minute).Unix()),
-		"issued long ago":        says("iat", time.Now().Add(-time.Hour).Unix()),
-		"no subject":             says("sub", ""),
-		"e-mail not verified":    says("email_verified", false),
-		"e-mail hardly verified": says("email_verified", "no"),
-		"no e-mail":              says("email", ""),
-		"a domain not listed":    says("email", "night@elsewhere.example"),
-		"a domain below":         says("email", "night@below.example.com"),
-		"two at signs":           says("email", "night@elsewhere.example@example.com"),
-		"nobody who is known":    says("email", "nobody@example.com"),
+		"no token":                 signs(func(*visit, []byte) string { return "" }),
+		"another audience":         says("aud", "other"),
+		"several audiences":        says("aud", []string{"doors", "other"}),
+		"another authorized":       says("azp", "other"),
+		"another issuer":           says("iss", "https://elsewhere.example.com"),
+		"another nonce":            says("nonce", "other"),
+		"no nonce":                 says("nonce", ""),
+		"expired":                  says("exp", time.Now().Add(-time.Minute).Unix()),
+		"issued long ago":          says("iat", time.Now().Add(-time.Hour).Unix()),
+		"no subject":               says("sub", ""),
+		"e-mail not verified":      says("email_verified", false),
+		"e-mail hardly verified":   says("email_verified", "no"),
+		"no e-mail":                says("email", ""),
+		"a domain not listed":      known("night@elsewhere.example"),
+		"a domain below":           known("night@below.example.com"),
+		"a domain that ends alike": known("night@notexample.com"),
+		"two at signs":             says("email", "night@elsewhere.example@example.com"),
+		"user info of somebody else": asksAgain(map[string]any{
+			"sub": "8", "email": "night@example.com", "email_verified": true}),
+		"user info not verified": asksAgain(map[string]any{"sub": "7", "email": "night@example.com"}),
+		"not a customer's domain": func(v *visit) {
+			v.h.claims = func(c map[string]any) { c["email_verified"], c["xms_edov"] = nil, false }
+		},
+		"nobody who is known": says("email", "nobody@example.com"),
+		"later":               func(v *visit) { v.ahead.Store(int64(access.ProviderWindow)) },
 		"another state": func(v *visit) {
 			v.with.Set("state", v.leave(v.p).Get("state"))
 			delete(v.cookies, providerCookie)
@@ -457,6 +499,70 @@ func TestProviderAnswersOnce(t *testing.T) {
 	v.with.Set("state", v.leave(v.p).Get("state")) // a new way, an old code
 	if a := v.back(v.p, v.with); a.StatusCode != http.StatusUnprocessableEntity || v.cookies[session] != nil {
 		t.Errorf("%d", a.StatusCode)
+	}
+}
+
+// Of many that bring one answer at once, one has the provider asked, and is signed in.
+func TestProviderAnswersOneOfMany(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t)
+	var signedIn atomic.Int32
+	var all sync.WaitGroup
+	for range 9 {
+		copied := &browser{v.world, maps.Clone(v.cookies)}
+		all.Go(func() {
+			if copied.back(v.p, v.with).StatusCode == http.StatusSeeOther {
+				signedIn.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := signedIn.Load(); n != 1 || v.h.asked != 1 {
+		t.Errorf("%d signed in, asked %d times", n, v.h.asked)
+	}
+}
+
+// What goes to a provider is another each time, and what the browser can see of it tells neither what the
+// code is traded with nor the rest.
+func TestProviderIsAskedAnew(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t)
+	first, second := v.asked, v.leave(v.p)
+	seen := map[string]bool{}
+	for _, asked := range []url.Values{first, second} {
+		for _, name := range []string{"state", "nonce", "code_challenge"} {
+			text := asked.Get(name)
+			if len(text) < 43 && name != "state" || len(text) < 30 || seen[text] {
+				t.Errorf("%s is %q", name, text)
+			}
+			seen[text] = true
+		}
+	}
+	for text := range seen {
+		if seen[asS256(text)] {
+			t.Errorf("the verifier is in the address: %s", text)
+		}
+	}
+}
+
+// What the token does not say is asked for, of the same person; Entra ID says it in words of its own.
+func TestProviderSaysMore(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(*hostile){
+		"as user info": func(h *hostile) {
+			h.person = map[string]any{"sub": "7", "email": "night@example.com", "email_verified": true}
+			h.claims = func(c map[string]any) { delete(c, "email"); delete(c, "email_verified") }
+		},
+		"of a customer's domain": func(h *hostile) {
+			h.claims = func(c map[string]any) { delete(c, "email_verified"); c["xms_edov"] = "1" }
+		},
+	} {
+		v := newVisit(t)
+		say(v.h)
+		v.later.Store(int64(10 * time.Minute))
+		if a := v.back(v.p, v.with); a.StatusCode != http.StatusSeeOther {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
 	}
 }
 
@@ -579,6 +685,27 @@ func TestProviderIsRequired(t *testing.T) {
 	}
 }
 
+// Whom a provider has named is nobody once it is disabled, also if the browser was back before.
+func TestProviderNamesNobody(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t)
+	said := access.Claims{Issuer: v.h.URL, Subject: "7", Email: "night@example.com", EmailVerified: true}
+	enter := func(meanwhile func()) error {
+		v.cookies = map[string]*http.Cookie{}
+		state := v.leave(v.p).Get("state")
+		answer, err := v.access.TakeProviderAnswer(t.Context(), v.p.ID, state, v.cookies[providerCookie].Value)
+		must(t, err)
+		meanwhile()
+		_, err = v.access.ShowIdentity(t.Context(), answer, said, access.Client{})
+		return err
+	}
+	must(t, enter(func() {}))
+	disable := func() { v.change(access.UpdateIdentityProviderInput{Enabled: new(false)}) }
+	if err := enter(disable); !access.IsCode(err, access.CodeUnauthenticated) {
+		t.Errorf("it signs in: %v", err)
+	}
+}
+
 // What is offered depends on the domain alone, and a code is always among it. A provider's own address
 // only shows a button: nobody is sent anywhere by a link.
 func TestOffers(t *testing.T) {
@@ -644,8 +771,29 @@ func TestProvidersAreOutside(t *testing.T) {
 	pages := signin.New(signin.Config{Access: w.access, Home: "/", Log: testenv.Logger(t)})
 	a, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/sign-in/oidc/"+p.ID.String(), nil)
 	pages.ServeHTTP(a, r)
-	if a.Code != http.StatusUnprocessableEntity || strings.Contains(a.Body.String(), "127.0.0.1") {
-		t.Errorf("%d %s", a.Code, a.Body)
+	if a.Code != http.StatusUnprocessableEntity || strings.Contains(a.Body.String(), "127.0.0.1") ||
+		h.counted()[0] > 0 {
+		t.Errorf("%d %s, asked %v", a.Code, a.Body, h.counted())
+	}
+}
+
+// A provider sends neither us nor a browser where it likes.
+func TestProvidersDoNotSendElsewhere(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	other := newHostile(t)
+	for name, spoil := range map[string]func(*hostile){
+		"us, to another":         func(h *hostile) { h.moved = other.URL + "/.well-known/openid-configuration" },
+		"a browser, to a script": func(h *hostile) { h.leads = "javascript:alert(1)//https://id.example.com" },
+		"a browser, by file":     func(h *hostile) { h.leads = "file:///etc/passwd" },
+	} {
+		h := newHostile(t)
+		spoil(h)
+		p := w.provider(access.CreateIdentityProviderInput{Issuer: h.URL, Domains: []string{"example.com"}})
+		a := w.browser().submit("/sign-in/oidc/"+p.ID.String(), nil)
+		if a.StatusCode != http.StatusUnprocessableEntity || other.counted()[0] > 0 || h.counted()[0] != 1 {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type world struct {
 	mu     sync.Mutex
 	post   []access.Letter
 	later  atomic.Int64 // by how much the pages' clock is ahead
+	ahead  atomic.Int64 // by how much that of package access is
 }
 
 func (w *world) send(l access.Letter) {
@@ -55,7 +56,8 @@ func setup(t *testing.T) *world {
 	w := &world{t: t, db: testenv.Client(t)}
 	log := testenv.Logger(t)
 	w.access = access.New(access.Config{DB: w.db, Send: w.send, Log: log,
-		PublicURL: func() string { return w.public }, AllowInsideWebhooks: true})
+		PublicURL: func() string { return w.public }, AllowInsideWebhooks: true,
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	var err error
 	w.org, w.desk, err = w.access.CreateOrganization(w.everywhere(), access.CreateOrganizationInput{
 		Name: "Harbour <1>", AdminName: "Front desk", AdminEmail: "desk@example.com"})
@@ -126,6 +128,10 @@ func (b *browser) do(method, path, kind, body string, headers ...string) answer 
 	text, err := io.ReadAll(got.Body)
 	must(b.t, err)
 	for _, c := range got.Cookies() {
+		if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" ||
+			c.SameSite != http.SameSiteLaxMode {
+			b.t.Errorf("%s sets %v", path, c)
+		}
 		if b.cookies[c.Name] = c; c.MaxAge < 0 {
 			delete(b.cookies, c.Name)
 		}
