@@ -2,6 +2,8 @@ package access_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -174,6 +176,23 @@ func TestCodesAreForOneUse(t *testing.T) {
 	_, err = b.refresh(c, tokens.Refresh)
 	wantError(t, err, access.ErrInvalidGrant)
 	_ = other
+}
+
+// A verifier that could be guessed, or is more than one can be, is none (RFC 7636, 4.1).
+func TestVerifiersAreLongEnough(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	app, c := b.application("Voice")
+	for length, want := range map[int]error{1: access.ErrInvalidGrant, 42: access.ErrInvalidGrant, 43: nil,
+		128: nil, 129: access.ErrInvalidGrant} {
+		verifier := strings.Repeat("v", length)
+		sum := sha256.Sum256([]byte(verifier))
+		code, err := b.access.GiveGrant(b.member, access.GiveGrantInput{ApplicationID: app.ID, RedirectURI: home,
+			Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+		must(t, err)
+		_, err = b.access.RedeemCode(t.Context(), c, code, home, verifier)
+		wantError(t, err, want)
+	}
 }
 
 func TestOfManyAtOnceOneRedeems(t *testing.T) {

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -58,6 +59,27 @@ func TestDirectoryDeactivates(t *testing.T) {
 			const whoCan = `query($d: ID!) { whoCanOpen(doorId: $d) { nodes { user { id } } } }`
 			equal(t, len(w.ask(w.admin, whoCan, vars{"d": door.ID}).ok().at("whoCanOpen.nodes").([]any)), 0)
 		})
+	}
+}
+
+// Who is activated again begins anew: neither sessions nor what applications were given comes back.
+func TestDirectoryActivatesAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	p := w.signIn(w.member)
+	app, c := w.voice("doors:read")
+	through, got := w.through(app, c, w.member)
+	for _, active := range []string{"False", "True"} {
+		w.provision(http.MethodPatch, "/Users/"+w.member.user.ID.String(),
+			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+			"Operations":[{"op":"Replace","path":"active","value":"`+active+`"}]}`)
+	}
+	const who = `{ viewer { role } }`
+	w.ask(w.member, who).ok()
+	equal(t, w.ask(p, who).status, http.StatusUnauthorized)
+	equal(t, w.ask(through, who).status, http.StatusUnauthorized)
+	if _, err := w.access.RefreshTokens(t.Context(), c, got.Refresh, nil); !errors.Is(err, access.ErrInvalidGrant) {
+		t.Errorf("got %v", err)
 	}
 }
 

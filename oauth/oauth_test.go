@@ -278,6 +278,28 @@ func TestAPublicClientOnAnyPort(t *testing.T) {
 	}
 }
 
+// The port alone may be another, and only for the addresses of one's own machine: its name may be taken by
+// another (RFC 8252, 8.3).
+func TestOnlyThePortIsFree(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.app, w.secret = w.application("Phone", application.TypePUBLIC, "http://127.0.0.1/back",
+		"http://localhost:8080/back")
+	for _, uri := range []string{
+		"http://localhost:8081/back", "http://localhost/back", "http://127.0.0.1:8081/back/",
+		"http://127.0.0.1:8081/other", "http://127.0.0.1:8081/back?x=1", "http://127.0.0.2:8081/back",
+		"http://[::1]:8081/back", "https://127.0.0.1:8081/back", "http://user@127.0.0.1:8081/back",
+		"http://127.0.0.1.evil.example:8081/back", "http://127.0.0.1:8081@evil.example/back",
+	} {
+		c := w.config()
+		c.RedirectURL = uri
+		a := w.browser(w.desk).do(http.MethodGet, c.AuthCodeURL("s", oauth2.S256ChallengeOption("v")), "")
+		if a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" {
+			t.Errorf("%q: %d to %s", uri, a.StatusCode, a.Header.Get("Location"))
+		}
+	}
+}
+
 // Nobody is sent to where nobody has registered.
 func TestRedirectsAreExact(t *testing.T) {
 	t.Parallel()
@@ -336,9 +358,11 @@ func TestWhatApplicationsAreTold(t *testing.T) {
 			t.Errorf("%s: %v", name, to)
 		}
 	}
-	denied := w.sentTo(b.decide(w.config().AuthCodeURL("the state", s256), "deny"), back)
-	if denied.Get("error") != "access_denied" || denied.Get("state") != "the state" {
-		t.Errorf("denied: %v", denied)
+	for _, decision := range []string{"deny", "", "ALLOW"} { // nothing but the one word lets it
+		denied := w.sentTo(b.decide(w.config().AuthCodeURL("the state", s256), decision), back)
+		if denied.Get("error") != "access_denied" || denied.Get("state") != "the state" || denied.Has("code") {
+			t.Errorf("denied by %q: %v", decision, denied)
+		}
 	}
 	page := w.config().AuthCodeURL("one", s256) + "&state=two"
 	if a := b.do(http.MethodGet, page, ""); a.StatusCode != http.StatusBadRequest {

@@ -267,6 +267,16 @@ func TestOtherOrigins(t *testing.T) {
 	if got := b.do(http.MethodGet, "/graphql", "", "", upgrade...); got.body != "you are " {
 		t.Errorf("a WebSocket of no origin: %s", got.body)
 	}
+	for _, said := range []string{"none", "same-origin"} { // whatever else it says, it names another origin
+		other := append([]string{"Origin", "https://elsewhere.example.com", "Sec-Fetch-Site", said}, upgrade...)
+		if got := b.do(http.MethodGet, "/graphql", "", "", other...); got.body != "you are " {
+			t.Errorf("a WebSocket of another origin, %s: %s", said, got.body)
+		}
+	}
+	stream := []string{"Accept", "text/event-stream", "Sec-Fetch-Site", "same-origin"}
+	if got := b.do(http.MethodGet, "/graphql?query=%7B%7D", "", "", stream...); got.body != "you are " {
+		t.Errorf("a stream by GET with a cookie: %s", got.body)
+	}
 	own := append([]string{"Origin", w.url, "Sec-Fetch-Site", "same-origin"}, upgrade...)
 	if got := b.do(http.MethodGet, "/graphql", "", "", own...); got.body != "you are "+w.desk.ID.String() {
 		t.Errorf("a WebSocket of ours: %s", got.body)
