@@ -370,6 +370,21 @@ func TestAddPasskeyIsRefused(t *testing.T) {
 	wantCode(t, err, access.CodeConflict)
 }
 
+// An administrator deletes no passkey of an owner's.
+func TestPasskeysOfOwners(t *testing.T) {
+	t.Parallel()
+	e := setupEntrance(t)
+	p, role := e.add(e.admin, newAuthenticator(t)), actor.RoleAdmin
+	made, err := e.nodes[0].CreateUser(e.admin, access.CreateUserInput{
+		Name: "Day shift", Email: "day@example.com", Role: &role})
+	must(t, err)
+	deputy := actor.NewContext(t.Context(), actor.User(e.org, made.User.ID, role))
+	_, err = e.nodes[1].DeletePasskey(deputy, access.DeletePasskeyInput{ID: p.ID})
+	wantCode(t, err, access.CodeForbidden)
+	_, err = e.nodes[1].DeletePasskey(e.admin, access.DeletePasskeyInput{ID: p.ID})
+	must(t, err)
+}
+
 // Where people reach an address, and not a name, browsers have no passkeys.
 func TestPasskeysNeedAName(t *testing.T) {
 	t.Parallel()

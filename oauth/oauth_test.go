@@ -453,6 +453,16 @@ func TestConsentIsNotForged(t *testing.T) {
 	if to, _ := url.Parse(a.Header.Get("Location")); to == nil || to.Path != signin.Path {
 		t.Errorf("somebody suspended: %d %s", a.StatusCode, a.Header.Get("Location"))
 	}
+	token, err := w.access.CreateAPIToken(w.admin, access.CreateAPITokenInput{Name: "CI"})
+	must(t, err)
+	program := &browser{w, map[string]string{signin.Cookie: token.Secret}}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		a := program.do(method, w.url+"/oauth/authorize?"+asked.RawQuery, "decision=allow",
+			"Sec-Fetch-Site", "same-origin")
+		if to, _ := url.Parse(a.Header.Get("Location")); a.StatusCode != http.StatusSeeOther || to.Path != signin.Path {
+			t.Errorf("a program: %s %d %s", method, a.StatusCode, a.Header.Get("Location"))
+		}
+	}
 	if n := w.db.Grant.Query().CountX(w.admin); n != 0 {
 		t.Errorf("%d grants", n)
 	}
@@ -494,6 +504,7 @@ func TestTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	nobody := &browser{w, map[string]string{}}
+	public, _ := w.application("Phone", application.TypePUBLIC, "http://127.0.0.1/back")
 	id, good := w.app.ID.String(), "&client_id="+w.app.ID.String()+"&client_secret="+w.secret
 	const (
 		own  = "grant_type=client_credentials"
@@ -506,9 +517,11 @@ func TestTokenEndpoint(t *testing.T) {
 		status     int
 		code       string
 	}{
-		"nothing":          {"token", "", nil, 400, "unsupported_grant_type"},
-		"password":         {"token", "grant_type=password&username=x&" + good, nil, 400, "unsupported_grant_type"},
-		"no client":        {"token", own, nil, 401, "invalid_client"},
+		"nothing":   {"token", "", nil, 400, "unsupported_grant_type"},
+		"password":  {"token", "grant_type=password&username=x&" + good, nil, 400, "unsupported_grant_type"},
+		"no client": {"token", own, nil, 401, "invalid_client"},
+		"a secret of none": {"token", own + "&client_secret=x&client_id=" + public.ID.String(), nil, 401,
+			"invalid_client"},
 		"wrong secret":     {"token", own + "&client_secret=x&client_id=" + id, nil, 401, "invalid_client"},
 		"acts for nobody":  {"token", own + good, nil, 400, "unauthorized_client"},
 		"no code":          {"token", code + good, nil, 400, "invalid_request"},
