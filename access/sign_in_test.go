@@ -217,6 +217,35 @@ func TestManySignInsFromOneBuilding(t *testing.T) {
 	e.ask("desk@example.com", elsewhere(1))
 }
 
+// Who signs in has their own tries forgiven, and nobody else's: or whoever has an account could guess on.
+func TestOnlyOwnTriesAreForgiven(t *testing.T) {
+	t.Parallel()
+	e := setupEntrance(t)
+	for i := range access.MaxTries {
+		e.ask("desk@example.com", elsewhere(i))
+	}
+	nonce, code := e.ask("night@example.com", fromHere)
+	_, err := e.nodes[1].ShowSignInCode(t.Context(), nonce, code, fromHere)
+	must(t, err)
+	_, err = e.nodes[2].SendSignInCode(t.Context(), "desk@example.com", elsewhere(11))
+	wantCode(t, err, access.CodeRateLimited)
+}
+
+// An IPv4 address is one, however it is written; and its network is not all that there is of IPv4.
+func TestNetworksHoweverWritten(t *testing.T) {
+	t.Parallel()
+	e := setupEntrance(t)
+	for i := range access.MaxTries {
+		from := []string{"192.0.2.%d", "::ffff:192.0.2.%d"}[i%2]
+		e.ask(fmt.Sprintf("nobody-%d@example.com", i), access.Client{Address: fmt.Sprintf(from, i)})
+	}
+	for _, from := range []string{"192.0.2.200", "::ffff:192.0.2.201"} {
+		_, err := e.nodes[1].SendSignInCode(t.Context(), "desk@example.com", access.Client{Address: from})
+		wantCode(t, err, access.CodeRateLimited)
+	}
+	e.ask("desk@example.com", access.Client{Address: "::ffff:198.51.100.1"})
+}
+
 // For an address that is nobody's, the same statements run, the same is answered, and a letter goes
 // nowhere; a guess at its code, even a right one, is like any other.
 func TestNobodyLearnsWhoIsKnown(t *testing.T) {
