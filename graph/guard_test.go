@@ -142,8 +142,10 @@ func TestNaturalQueriesFit(t *testing.T) {
 		`{ doors(first: 100) { nodes { keys(first: 10) { nodes { user { name } } } } } }`: 100 * (1 + 10*(1+1)),
 		`{ sites { nodes { name } } }`:    50,
 		`{ __schema { types { name } } }`: 1000,
-		`mutation { createSite(input: {name: "Quay", timeZone: "UTC"}) { site { id } } }`:                                                                                             10 + 1 + 1,
-		`mutation { ...on Mutation { a: createSite(input: {name: "Yard", timeZone: "UTC"}) { site { id } } b: createSite(input: {name: "Mill", timeZone: "UTC"}) { site { id } } } }`: 2 * (10 + 1 + 1),
+		`mutation { createSite(input: {name: "Quay", timeZone: "UTC"}) { site { id } } }`: 10 + 1 + 1,
+		`mutation { ...on Mutation {
+			a: createSite(input: {name: "Yard", timeZone: "UTC"}) { site { id } }
+			b: createSite(input: {name: "Mill", timeZone: "UTC"}) { site { id } } } }`: 2 * (10 + 1 + 1),
 	} {
 		equal(t, w.ask(w.admin, query).ok().cost(t), cost)
 	}

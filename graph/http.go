@@ -146,10 +146,10 @@ func (h *Handler) refuse(
 	ctx context.Context, op *graphql.OperationContext, faults gqlerror.List,
 ) *graphql.Response {
 	ctx = graphql.WithOperationContext(ctx, op)
-	own := make(gqlerror.List, min(len(faults), maxErrors))
-	for i := range own {
-		fault := *faults[i]
-		own[i] = &fault
+	var own gqlerror.List
+	for _, f := range faults[:min(len(faults), maxErrors)] {
+		fault := *f
+		own = append(own, &fault)
 	}
 	response := h.executor.DispatchError(ctx, own)
 	response.Errors = fitting(response.Errors)
@@ -215,8 +215,8 @@ func readBody(r *http.Request) (*request, *refused) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
-		return nil, &refused{status: http.StatusRequestEntityTooLarge,
-			fault: access.Error{Code: codeLongBody, Message: fmt.Sprintf("the body is longer than %d KiB", maxBody>>10)}}
+		return nil, &refused{status: http.StatusRequestEntityTooLarge, fault: access.Error{
+			Code: codeLongBody, Message: fmt.Sprintf("the body is longer than %d KiB", maxBody>>10)}}
 	}
 	if err != nil {
 		return nil, badRequest(http.StatusBadRequest, "the body could not be read")
