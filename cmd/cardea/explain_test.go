@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -53,11 +52,9 @@ type estate struct {
 func loadEstate(tb testing.TB, size bulkSize) *estate {
 	tb.Helper()
 	url := testenv.Postgres(tb)
-	db := testenv.OpenSQL(tb, url)
 	begun := time.Now()
-	if err := bulkLoad(tb.Context(), db, size, 1, io.Discard); err != nil {
-		tb.Fatal(err)
-	}
+	load(tb, url, size)
+	db := testenv.OpenSQL(tb, url)
 	tb.Logf("loaded in %.1f s", time.Since(begun).Seconds())
 	e := &estate{recorder: &recorder{Driver: entsql.OpenDB(dialect.Postgres, db), db: db}}
 	client := rule.Guard(ent.NewClient(ent.Driver(e.recorder)))

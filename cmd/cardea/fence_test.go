@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -62,9 +61,7 @@ func BenchmarkFence(b *testing.B) {
 	size := benchSize
 	size.doors, size.users, size.keys, size.events = 2000, 2000, 4000, 100_000
 	address := testenv.Postgres(b)
-	if err := bulkLoad(b.Context(), testenv.OpenSQL(b, address), size, 1, io.Discard); err != nil {
-		b.Fatal(err)
-	}
+	load(b, address, size)
 	u, err := url.Parse(address)
 	if err != nil {
 		b.Fatal(err)
