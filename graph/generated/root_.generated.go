@@ -4616,7 +4616,8 @@ type Mutation
 What happens, as it happens. Every item carries a cursor: to miss nothing after a lost connection,
 subscribe again with the last cursor as ` + "`" + `after` + "`" + `.
 
-A subscription ends with an error of the code ` + "`" + `SLOW_CONSUMER` + "`" + ` if its client falls too far behind,
+A subscription ends with an error of the code ` + "`" + `SLOW_CONSUMER` + "`" + ` if its client falls too far behind (a
+WebSocket for which more than 1 MiB waits is closed, with 1013, and so are all subscriptions on it),
 ` + "`" + `CURSOR_EXPIRED` + "`" + ` if what was missed is no longer kept, ` + "`" + `UNAUTHENTICATED` + "`" + ` or ` + "`" + `FORBIDDEN` + "`" + ` within a
 second after the viewer loses the right to it, and ` + "`" + `UNAVAILABLE` + "`" + ` if the server stops.
 """
