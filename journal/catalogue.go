@@ -212,6 +212,8 @@ var Types = []Type{
 	{"device.events_lost", "A hole in a device's log: reports data.from to data.to never came.",
 		warning, false, atDoors},
 	{"device.battery_low", "A device's battery is low. data.level is in percent.", warning, true, atDoors},
+	{"device.clock_set", "A device's clock was wrong and was set. data.skewMilliseconds is how far it was " +
+		"ahead; what it reported before keeps its time.", notice, true, atDoors},
 	{"device.tampered", "A device's casing or wiring was tampered with.", critical, true, admin},
 	{"access.granted", "Someone was let through a door.", info, true, atDoors},
 	{"access.denied", "Someone was refused at a door; reason says why.", notice, true, atDoors},

@@ -1,5 +1,6 @@
 // Command cardea is the whole of Cardea in one program: it serves the API, holds the links of
-// devices and delivers webhooks; it migrates and seeds the database; it simulates doors.
+// devices and delivers webhooks; it migrates and seeds the database; it simulates doors, and links
+// controllers on site.
 //
 // This package wires: it alone reads the environment, knows every part, starts the parts and stops
 // them in order.

@@ -22,6 +22,7 @@ const usage = `usage: cardea COMMAND [FLAGS]
   verify     prove an exported audit log, offline, with the public key alone
   seed       fill the database with a demo organization, or with many for benchmarks
   sim        run simulated devices against a server
+  agent      link controllers of others on site: cardea agent uhppote
   demo       all of it on this machine, with private Postgres and Redis under .cardea/
 
 cardea COMMAND -h shows the command's flags. Configuration is read from the environment:
@@ -41,7 +42,7 @@ func run(
 ) error {
 	p := program{env: env, stdout: stdout, stderr: stderr}
 	commands := map[string]func(context.Context, []string) error{
-		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "demo": p.demo,
+		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "agent": p.agent, "demo": p.demo,
 		"bootstrap": p.bootstrap, "export": p.export, "import": p.importArchive,
 		"export-log": p.exportLog, "verify": p.verify,
 	}
