@@ -214,6 +214,9 @@ var Types = []Type{
 	{"device.battery_low", "A device's battery is low. data.level is in percent.", warning, true, atDoors},
 	{"device.clock_set", "A device's clock was wrong and was set. data.skewMilliseconds is how far it was " +
 		"ahead; what it reported before keeps its time.", notice, true, atDoors},
+	{"device.list_applied", "A device decides by another list from now on. data.sequence is the last event " +
+		"that the list takes into account, data.notAfter its end, data.cards counts cards, data.losses says " +
+		"what the device cannot be told.", info, true, atDoors},
 	{"device.tampered", "A device's casing or wiring was tampered with.", critical, true, admin},
 	{"access.granted", "Someone was let through a door.", info, true, atDoors},
 	{"access.denied", "Someone was refused at a door; reason says why.", notice, true, atDoors},

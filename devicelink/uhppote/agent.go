@@ -13,8 +13,8 @@
 // The controllers' protocol has neither encryption nor authentication: the agent belongs in a network
 // with them alone. docs/uhppote.md is for who installs it.
 //
-// The package imports devicelink for the frames, devicelink/client for the link, Ent's enumerations
-// and typeid.
+// The package imports devicelink for the frames, devicelink/client for the link, access/verdict for
+// what lists say, Ent's enumerations and typeid.
 package uhppote
 
 import (
@@ -66,6 +66,7 @@ type Agent struct {
 	past   [ports + 1]past  // by port
 	seen   map[typeid.Command]time.Time
 	opens  []*remote
+	deals  dealing
 	skew   time.Duration // the controller's clock minus ours
 	timed  time.Time     // when that was measured
 	loaded bool          // the past was
@@ -196,7 +197,7 @@ func (a *Agent) work(ctx context.Context) error {
 // round is in the order of what must not wait: how doors are controlled comes before all.
 func (a *Agent) round(ctx context.Context) error {
 	for _, do := range []func(context.Context) error{
-		a.settle, a.catchUp, a.look, a.keepTime,
+		a.settle, a.catchUp, a.look, a.keepTime, a.deal,
 	} {
 		if err := do(ctx); err != nil {
 			return err

@@ -18,11 +18,16 @@ const (
 	fnTime          = 0x32
 	fnOpen          = 0x40
 	fnPutCard       = 0x50
+	fnDeleteCard    = 0x52
+	fnCards         = 0x58
+	fnCard          = 0x5a
+	fnCardByIndex   = 0x5c
 	fnSetDoor       = 0x80
 	fnSetProfile    = 0x88
 	fnSpecialEvents = 0x8e
 	fnSetListener   = 0x90
 	fnDevice        = 0x94
+	fnProfile       = 0x98
 	fnEvent         = 0xb0
 	fnSetEventIndex = 0xb2
 	fnEventIndex    = 0xb4

@@ -12,21 +12,23 @@ import (
 
 // The reasons of records that tell of something else than a card.
 const (
-	reasonGranted    = 1
-	reasonButton     = 20
-	reasonOpened     = 23
-	reasonClosed     = 24
-	reasonPasscode   = 25
-	reasonPowerOn    = 28
-	reasonReset      = 29
-	reasonNoButton   = 30 // to 33: the button was pressed, and the lock stayed locked
-	reasonLastButton = 33
-	reasonThreat     = 34
-	reasonHeldOpen   = 37
-	reasonForcedOpen = 38
-	reasonTamper     = 41
-	reasonRemote     = 44
-	reasonRemoteUSB  = 45
+	reasonGranted      = 1
+	reasonAlwaysClosed = 11
+	reasonNoCard       = 18
+	reasonButton       = 20
+	reasonOpened       = 23
+	reasonClosed       = 24
+	reasonPasscode     = 25
+	reasonPowerOn      = 28
+	reasonReset        = 29
+	reasonNoButton     = 30 // to 33: the button was pressed, and the lock stayed locked
+	reasonLastButton   = 33
+	reasonThreat       = 34
+	reasonHeldOpen     = 37
+	reasonForcedOpen   = 38
+	reasonTamper       = 41
+	reasonRemote       = 44
+	reasonRemoteUSB    = 45
 )
 
 // refusals are the reasons for which a controller refuses a card.
@@ -78,11 +80,13 @@ func (a *Agent) tell(r record) []devicelink.Frame {
 		}
 		told.Event, told.Method, told.LockState = "lock.unlocked", event.MethodREMOTE,
 			door.LockStateUNLOCKED
-		if r.At.After(a.began.Add(a.skew)) { // else it may be one that we asked for in an earlier life
+		if r.At.Add(time.Second).After(a.began.Add(a.skew)) { // else it may be one that we asked for in an earlier life
 			told.Data = dataOf(r, map[string]any{"commanded": false})
 		}
 		if told.Buffered {
 			told.LockState = "" // it was
+		} else if o != nil {
+			o.lock = told.LockState
 		}
 	case reasonPowerOn, reasonReset:
 		a.forgotten()
@@ -118,11 +122,19 @@ func (a *Agent) judge(r record, o *opening, told *devicelink.Report) {
 	}
 	told.Method = event.MethodCARD
 	told.Outcome, told.Reason = event.OutcomeGRANTED, schema.ReasonGranted
+	owner, known := a.deals.owners[r.Card]
 	if told.Event == "access.denied" {
 		told.Outcome, told.Reason = event.OutcomeDENIED, refusals[r.Reason]
-		if r.Reason == 11 && o != nil {
+		switch {
+		case r.Reason == reasonAlwaysClosed && o != nil:
 			told.Reason = shutReason(o.Mode)
+		case r.Reason == reasonNoCard && known:
+			told.Reason = schema.ReasonNoGrant
 		}
+	}
+	if known {
+		told.UserID = owner.User
+		told.Data = dataOf(r, map[string]any{"credentialId": owner.Credential})
 	}
 }
 
@@ -209,4 +221,5 @@ func (a *Agent) forgotten() {
 	for _, o := range a.doors {
 		o.applied = control{}
 	}
+	a.deals.cards, a.deals.fresh = nil, true
 }
