@@ -100,7 +100,7 @@ func (y *yard) link(more ...string) {
 	y.t.Helper()
 	args := append([]string{"-test.run=^TestAgentProcess$", "--", "agent", "uhppote", "-url", y.url,
 		"-state", y.state, "-listen", "127.0.0.1:0", "-poll", "200ms"}, more...)
-	y.agent = y.start(exec.CommandContext(context.Background(), os.Args[0], args...)) //nolint:gosec // ourselves
+	y.agent = y.start(exec.CommandContext(context.Background(), os.Args[0], args...))
 }
 
 func (y *yard) start(cmd *exec.Cmd) *exec.Cmd {

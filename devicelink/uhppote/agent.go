@@ -113,7 +113,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 			err = a.serve(ctx)
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end
+			return nil
 		}
 		if away, told := errors.AsType[client.GoneAwayError](err); told {
 			return away
@@ -170,11 +170,8 @@ const soon = 250 * time.Millisecond
 // work does what is to be done at the controller, again and again, until ctx ends or the controller
 // does not answer.
 func (a *Agent) work(ctx context.Context) error {
-	for {
-		if err := a.round(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was told to end
-			}
+	for ctx.Err() == nil {
+		if err := a.round(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 		wait := a.config.Poll
@@ -188,10 +185,8 @@ func (a *Agent) work(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // round is in the order of what must not wait: how doors are controlled comes before all.

@@ -28,7 +28,7 @@ func listOf(choices *rand.Rand, people int, at time.Time) List {
 	for i := range people {
 		one := Card{
 			Credential: typeid.New[typeid.Credential](), User: typeid.New[typeid.User](),
-			Format: wiegand26, Facility: 18, Number: uint64(1000 + i), //nolint:gosec // few
+			Format: wiegand26, Facility: 18, Number: uint64(1000 + i),
 		}
 		if i%10 == 0 {
 			one.Until = at.Add(time.Duration(choices.Int64N(int64(30 * time.Hour))))
@@ -102,7 +102,7 @@ func decides(list List, one Card, port int, at time.Time) bool {
 // It holds for lists that follow one another on one controller, at each step of the changes too.
 func TestPlanNeverWidens(t *testing.T) {
 	t.Parallel()
-	choices := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // a test
+	choices := rand.New(rand.NewPCG(5, 6))
 	cards, there := map[uint32]card{}, map[byte]profile{}
 	granted := 0
 	for round := range 12 {
@@ -161,7 +161,7 @@ func TestPlanNeverWidens(t *testing.T) {
 // TestSameListSamePlan: a list that says the same a little later changes nothing at the controller.
 func TestSameListSamePlan(t *testing.T) {
 	t.Parallel()
-	list := listOf(rand.New(rand.NewPCG(7, 8)), 50, monday) //nolint:gosec // a test
+	list := listOf(rand.New(rand.NewPCG(7, 8)), 50, monday)
 	first := compile(list, ports, nil, nil)
 	list.At, list.NotAfter = list.At.Add(time.Minute), list.NotAfter.Add(time.Minute)
 	for port, sheet := range list.Sheets {
@@ -219,7 +219,7 @@ func TestTimesRunOut(t *testing.T) {
 		who := typeid.New[typeid.User]()
 		from := day(monday).Add(600*time.Minute + time.Duration(i)*time.Minute)
 		list.Sheets[1].People[who] = []verdict.Span{{From: from, Until: from.Add(30 * time.Minute)}}
-		list.Cards = append(list.Cards, Card{User: who, Format: csn32, Number: uint64(1 + i)}) //nolint:gosec // few
+		list.Cards = append(list.Cards, Card{User: who, Format: csn32, Number: uint64(1 + i)})
 	}
 	p := compile(list, ports, nil, nil)
 	if len(p.cards) != 253 || !slices.Equal(p.losses, []Loss{{lossTimes, 47}}) || !p.short {

@@ -53,8 +53,8 @@ func (c controller) once(ctx context.Context, request packet) (packet, error) {
 	if err != nil {
 		return packet{}, fmt.Errorf("reach controller: %w", err)
 	}
-	defer conn.Close()                                                          //nolint:errcheck // nothing is kept
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })() //nolint:errcheck // as above
+	defer conn.Close() //nolint:errcheck // nothing is kept
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	if _, err := conn.Write(request[:]); err != nil {
 		return packet{}, fmt.Errorf("%w: %w", errSilent, err)
 	}
@@ -100,7 +100,7 @@ func (c controller) status(ctx context.Context) (status, error) {
 // opens a second time.
 func (c controller) open(ctx context.Context, port int) error {
 	request := newPacket(fnOpen, c.serial)
-	request[8] = byte(port)
+	request[8] = byte(port) //nolint:gosec // from 1 to 4
 	reply, err := c.once(ctx, request)
 	if err != nil {
 		return err
@@ -184,8 +184,8 @@ func Discover(ctx context.Context, broadcast netip.AddrPort) (all []Found, err e
 	if err != nil {
 		return nil, fmt.Errorf("discover controllers: %w", err)
 	}
-	defer conn.Close()                                                          //nolint:errcheck // nothing is kept
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })() //nolint:errcheck // as above
+	defer conn.Close() //nolint:errcheck // nothing is kept
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	request := newPacket(fnDevice, 0)
 	if _, err := conn.WriteTo(request[:], net.UDPAddrFromAddrPort(broadcast)); err != nil {
 		return nil, fmt.Errorf("discover controllers: %w", err)

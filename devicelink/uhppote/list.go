@@ -43,7 +43,7 @@ func (c Card) number() uint32 {
 	if n >= deletedCard || n == 0x00ffffff {
 		return 0
 	}
-	return uint32(n) //nolint:gosec // it is less
+	return uint32(n)
 }
 
 // Loss is something of a list that the controller cannot be told, and how often. What is lost never

@@ -37,7 +37,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	for {
 		n, err := l.conn.Read(buffer)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end
+			return nil
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("listen for controllers: %w", err)

@@ -1,6 +1,7 @@
 package uhppote
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -97,7 +98,7 @@ func (p *packet) control() control { return control{p[9], int(p[10])} }
 
 func setDoor(serial uint32, port int, c control) packet {
 	p := newPacket(fnSetDoor, serial)
-	p[8], p[9], p[10] = byte(port), c.State, byte(c.Delay)
+	p[8], p[9], p[10] = byte(port), c.State, byte(c.Delay) //nolint:gosec // from 1 to 4, and 255
 	return p
 }
 
@@ -191,7 +192,7 @@ func setListener(serial uint32, to netip.AddrPort) packet {
 	p := newPacket(fnSetListener, serial)
 	ip := to.Addr().As4()
 	copy(p[8:12], ip[:])
-	p[12], p[13] = byte(to.Port()), byte(to.Port()>>8)
+	binary.LittleEndian.PutUint16(p[12:], to.Port())
 	return p
 }
 

@@ -87,7 +87,7 @@ func (p *packet) digits(at, bytes int) (pairs []int, err error) {
 
 func (p *packet) setDigits(at int, pairs ...int) {
 	for i, pair := range pairs {
-		p[at+i] = byte(pair/10%10<<4 | pair%10)
+		p[at+i] = byte(pair/10%10<<4 | pair%10) //nolint:gosec // two digits
 	}
 }
 

@@ -46,12 +46,10 @@ func TestRequests(t *testing.T) {
 			t.Errorf("want %x\n got %x", p, got)
 		}
 	}
-	if got, err := ptr(setProfile(405419896, weekday)).profile(); err != nil || got != weekday {
+	if got, err := new(setProfile(405419896, weekday)).profile(); err != nil || got != weekday {
 		t.Errorf("read back as %+v, %v", got, err)
 	}
 }
-
-func ptr(p packet) *packet { return &p }
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
@@ -83,7 +81,7 @@ func TestRollover(t *testing.T) {
 			t.Errorf("from %d through %d: %d, want %d", c.next, c.last, got, c.want)
 		}
 	}
-	if uint32(markOf(0)) != 0 || markOf(0) == 0 || markOf(7) != 7 { //nolint:gosec // as it is read
+	if uint32(markOf(0)) != 0 || markOf(0) == 0 || markOf(7) != 7 {
 		t.Error("marks")
 	}
 }
@@ -104,12 +102,12 @@ func FuzzPacket(f *testing.F) {
 		_, _ = p.status()
 		_ = p.found()
 		if pr, err := p.profile(); err == nil && pr.ID != 0 && !pr.From.IsZero() && !pr.To.IsZero() {
-			if again, err := ptr(setProfile(p.serial(), pr)).profile(); err != nil || again != pr {
+			if again, err := new(setProfile(p.serial(), pr)).profile(); err != nil || again != pr {
 				t.Errorf("%+v is read back as %+v, %v", pr, again, err)
 			}
 		}
 		if c, err := p.card(); err == nil && c.Number != 0 && !c.From.IsZero() && !c.To.IsZero() {
-			if again, err := ptr(putCard(p.serial(), c)).card(); err != nil || again != c && c.Number != deletedCard {
+			if again, err := new(putCard(p.serial(), c)).card(); err != nil || again != c && c.Number != deletedCard {
 				t.Errorf("%+v is read back as %+v, %v", c, again, err)
 			}
 		}

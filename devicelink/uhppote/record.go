@@ -2,6 +2,7 @@ package uhppote
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/cardea/cardea/devicelink"
@@ -155,9 +156,7 @@ func dataOf(r record, more map[string]any) json.RawMessage {
 	if r.Direction == 1 || r.Direction == 2 {
 		data["reader"] = map[byte]string{1: "in", 2: "out"}[r.Direction]
 	}
-	for name, value := range more {
-		data[name] = value
-	}
+	maps.Copy(data, more)
 	text, _ := json.Marshal(data)
 	return text
 }

@@ -55,8 +55,9 @@ func newSite(t *testing.T, records string) *site {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if records != "" {
-		text := fmt.Sprintf(`{"serial-number": %d, "version": "0892", "listener": "0.0.0.0:0", "MAC": "12:34:56:78:9a:bc",
-			"address": "0.0.0.0", "subnet": "0.0.0.0", "gateway": "0.0.0.0", "offset": "0s", "events": %s}`, serial, records)
+		text := fmt.Sprintf(`{"serial-number": %d, "version": "0892", "listener": "0.0.0.0:0",
+			"MAC": "12:34:56:78:9a:bc", "address": "0.0.0.0", "subnet": "0.0.0.0", "gateway": "0.0.0.0", "offset": "0s",
+			"events": %s}`, serial, records)
 		if err := os.WriteFile(filepath.Join(s.files, "one.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +132,7 @@ func (s *site) wire(to string) netip.AddrPort {
 }
 
 func (s *site) carryOver(in net.PacketConn, from net.Addr, to string, request []byte) {
-	out, err := net.Dial("udp4", to) //nolint:noctx // of a test's wire
+	out, err := net.Dial("udp4", to)
 	if err != nil {
 		return
 	}
@@ -310,7 +311,8 @@ func TestStrangersOpening(t *testing.T) {
 func TestOverwrittenIsAHole(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, `{"size": 16, "chunk": 8, "index": 0, "events": [
-		{"index": 70, "type": 1, "door": 1, "direction": 1, "card": 9, "timestamp": "2026-01-01 00:00:00", "reason": 18}]}`)
+		{"index": 70, "type": 1, "door": 1, "direction": 1, "card": 9, "reason": 18,
+		"timestamp": "2026-01-01 00:00:00"}]}`)
 	if told := s.reports("access.denied"); len(told) != 0 {
 		t.Fatalf("what was before the agent came is told: %+v", told)
 	}
