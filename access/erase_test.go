@@ -73,7 +73,7 @@ var impersonal = map[string]string{
 		"sites.name sites.time_zone user_groups.external_id user_groups.name webhook_endpoints.description " +
 		"webhook_endpoints.secret webhook_endpoints.url",
 	"of the log, whose events hold identifiers": "checkpoints.note events.data events.leaf_hash " +
-		"journal_heads.compact_range log_tiles.hashes",
+		"journal_heads.compact_range log_tiles.hashes log_tiles.pruned",
 	"sealed or hashed, of nobody in particular, and gone within about an hour": "identity_requests.next " +
 		"identity_requests.nonce_hash identity_requests.state_hash passkey_challenges.challenge " +
 		"passkey_challenges.nonce_hash sign_in_attempts.account sign_in_attempts.network " +

@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -24,7 +25,9 @@ type LogTile struct {
 	// of the tile in its level, from 0
 	Position int64 `json:"position,omitempty"`
 	// 32 bytes each
-	Hashes       []byte `json:"hashes,omitempty"`
+	Hashes []byte `json:"hashes,omitempty"`
+	// signed notes of which of its entries retention took; of level 0 alone
+	Pruned       []string `json:"pruned,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -33,7 +36,7 @@ func (*LogTile) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case logtile.FieldHashes:
+		case logtile.FieldHashes, logtile.FieldPruned:
 			values[i] = new([]byte)
 		case logtile.FieldLevel, logtile.FieldPosition:
 			values[i] = new(sql.NullInt64)
@@ -86,6 +89,14 @@ func (_m *LogTile) assignValues(columns []string, values []any) error {
 			} else if value != nil {
 				_m.Hashes = *value
 			}
+		case logtile.FieldPruned:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field pruned", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Pruned); err != nil {
+					return fmt.Errorf("unmarshal field pruned: %w", err)
+				}
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -133,6 +144,9 @@ func (_m *LogTile) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("hashes=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Hashes))
+	builder.WriteString(", ")
+	builder.WriteString("pruned=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Pruned))
 	builder.WriteByte(')')
 	return builder.String()
 }

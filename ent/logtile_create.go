@@ -44,6 +44,12 @@ func (_c *LogTileCreate) SetHashes(v []byte) *LogTileCreate {
 	return _c
 }
 
+// SetPruned sets the "pruned" field.
+func (_c *LogTileCreate) SetPruned(v []string) *LogTileCreate {
+	_c.mutation.SetPruned(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *LogTileCreate) SetID(v typeid.LogTile) *LogTileCreate {
 	_c.mutation.SetID(v)
@@ -178,6 +184,10 @@ func (_c *LogTileCreate) createSpec() (*LogTile, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Hashes(); ok {
 		_spec.SetField(logtile.FieldHashes, field.TypeBytes, value)
 		_node.Hashes = value
+	}
+	if value, ok := _c.mutation.Pruned(); ok {
+		_spec.SetField(logtile.FieldPruned, field.TypeJSON, value)
+		_node.Pruned = value
 	}
 	return _node, _spec
 }

@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/predicate"
@@ -31,6 +32,24 @@ func (_u *LogTileUpdate) Where(ps ...predicate.LogTile) *LogTileUpdate {
 // SetHashes sets the "hashes" field.
 func (_u *LogTileUpdate) SetHashes(v []byte) *LogTileUpdate {
 	_u.mutation.SetHashes(v)
+	return _u
+}
+
+// SetPruned sets the "pruned" field.
+func (_u *LogTileUpdate) SetPruned(v []string) *LogTileUpdate {
+	_u.mutation.SetPruned(v)
+	return _u
+}
+
+// AppendPruned appends value to the "pruned" field.
+func (_u *LogTileUpdate) AppendPruned(v []string) *LogTileUpdate {
+	_u.mutation.AppendPruned(v)
+	return _u
+}
+
+// ClearPruned clears the value of the "pruned" field.
+func (_u *LogTileUpdate) ClearPruned() *LogTileUpdate {
+	_u.mutation.ClearPruned()
 	return _u
 }
 
@@ -97,6 +116,17 @@ func (_u *LogTileUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Hashes(); ok {
 		_spec.SetField(logtile.FieldHashes, field.TypeBytes, value)
 	}
+	if value, ok := _u.mutation.Pruned(); ok {
+		_spec.SetField(logtile.FieldPruned, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPruned(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, logtile.FieldPruned, value)
+		})
+	}
+	if _u.mutation.PrunedCleared() {
+		_spec.ClearField(logtile.FieldPruned, field.TypeJSON)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -122,6 +152,24 @@ type LogTileUpdateOne struct {
 // SetHashes sets the "hashes" field.
 func (_u *LogTileUpdateOne) SetHashes(v []byte) *LogTileUpdateOne {
 	_u.mutation.SetHashes(v)
+	return _u
+}
+
+// SetPruned sets the "pruned" field.
+func (_u *LogTileUpdateOne) SetPruned(v []string) *LogTileUpdateOne {
+	_u.mutation.SetPruned(v)
+	return _u
+}
+
+// AppendPruned appends value to the "pruned" field.
+func (_u *LogTileUpdateOne) AppendPruned(v []string) *LogTileUpdateOne {
+	_u.mutation.AppendPruned(v)
+	return _u
+}
+
+// ClearPruned clears the value of the "pruned" field.
+func (_u *LogTileUpdateOne) ClearPruned() *LogTileUpdateOne {
+	_u.mutation.ClearPruned()
 	return _u
 }
 
@@ -217,6 +265,17 @@ func (_u *LogTileUpdateOne) sqlSave(ctx context.Context) (_node *LogTile, err er
 	}
 	if value, ok := _u.mutation.Hashes(); ok {
 		_spec.SetField(logtile.FieldHashes, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.Pruned(); ok {
+		_spec.SetField(logtile.FieldPruned, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPruned(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, logtile.FieldPruned, value)
+		})
+	}
+	if _u.mutation.PrunedCleared() {
+		_spec.ClearField(logtile.FieldPruned, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &LogTile{config: _u.config}

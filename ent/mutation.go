@@ -24348,6 +24348,8 @@ type LogTileMutation struct {
 	position      *int64
 	addposition   *int64
 	hashes        *[]byte
+	pruned        *[]string
+	appendpruned  []string
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*LogTile, error)
@@ -24642,6 +24644,71 @@ func (m *LogTileMutation) ResetHashes() {
 	m.hashes = nil
 }
 
+// SetPruned sets the "pruned" field.
+func (m *LogTileMutation) SetPruned(s []string) {
+	m.pruned = &s
+	m.appendpruned = nil
+}
+
+// Pruned returns the value of the "pruned" field in the mutation.
+func (m *LogTileMutation) Pruned() (r []string, exists bool) {
+	v := m.pruned
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPruned returns the old "pruned" field's value of the LogTile entity.
+// If the LogTile object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LogTileMutation) OldPruned(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPruned is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPruned requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPruned: %w", err)
+	}
+	return oldValue.Pruned, nil
+}
+
+// AppendPruned adds s to the "pruned" field.
+func (m *LogTileMutation) AppendPruned(s []string) {
+	m.appendpruned = append(m.appendpruned, s...)
+}
+
+// AppendedPruned returns the list of values that were appended to the "pruned" field in this mutation.
+func (m *LogTileMutation) AppendedPruned() ([]string, bool) {
+	if len(m.appendpruned) == 0 {
+		return nil, false
+	}
+	return m.appendpruned, true
+}
+
+// ClearPruned clears the value of the "pruned" field.
+func (m *LogTileMutation) ClearPruned() {
+	m.pruned = nil
+	m.appendpruned = nil
+	m.clearedFields[logtile.FieldPruned] = struct{}{}
+}
+
+// PrunedCleared returns if the "pruned" field was cleared in this mutation.
+func (m *LogTileMutation) PrunedCleared() bool {
+	_, ok := m.clearedFields[logtile.FieldPruned]
+	return ok
+}
+
+// ResetPruned resets all changes to the "pruned" field.
+func (m *LogTileMutation) ResetPruned() {
+	m.pruned = nil
+	m.appendpruned = nil
+	delete(m.clearedFields, logtile.FieldPruned)
+}
+
 // Where appends a list predicates to the LogTileMutation builder.
 func (m *LogTileMutation) Where(ps ...predicate.LogTile) {
 	m.predicates = append(m.predicates, ps...)
@@ -24676,7 +24743,7 @@ func (m *LogTileMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *LogTileMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 5)
 	if m.org_id != nil {
 		fields = append(fields, logtile.FieldOrgID)
 	}
@@ -24688,6 +24755,9 @@ func (m *LogTileMutation) Fields() []string {
 	}
 	if m.hashes != nil {
 		fields = append(fields, logtile.FieldHashes)
+	}
+	if m.pruned != nil {
+		fields = append(fields, logtile.FieldPruned)
 	}
 	return fields
 }
@@ -24705,6 +24775,8 @@ func (m *LogTileMutation) Field(name string) (ent.Value, bool) {
 		return m.Position()
 	case logtile.FieldHashes:
 		return m.Hashes()
+	case logtile.FieldPruned:
+		return m.Pruned()
 	}
 	return nil, false
 }
@@ -24722,6 +24794,8 @@ func (m *LogTileMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldPosition(ctx)
 	case logtile.FieldHashes:
 		return m.OldHashes(ctx)
+	case logtile.FieldPruned:
+		return m.OldPruned(ctx)
 	}
 	return nil, fmt.Errorf("unknown LogTile field %s", name)
 }
@@ -24758,6 +24832,13 @@ func (m *LogTileMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetHashes(v)
+		return nil
+	case logtile.FieldPruned:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPruned(v)
 		return nil
 	}
 	return fmt.Errorf("unknown LogTile field %s", name)
@@ -24815,7 +24896,11 @@ func (m *LogTileMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *LogTileMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(logtile.FieldPruned) {
+		fields = append(fields, logtile.FieldPruned)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -24828,6 +24913,11 @@ func (m *LogTileMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *LogTileMutation) ClearField(name string) error {
+	switch name {
+	case logtile.FieldPruned:
+		m.ClearPruned()
+		return nil
+	}
 	return fmt.Errorf("unknown LogTile nullable field %s", name)
 }
 
@@ -24846,6 +24936,9 @@ func (m *LogTileMutation) ResetField(name string) error {
 		return nil
 	case logtile.FieldHashes:
 		m.ResetHashes()
+		return nil
+	case logtile.FieldPruned:
+		m.ResetPruned()
 		return nil
 	}
 	return fmt.Errorf("unknown LogTile field %s", name)

@@ -13,6 +13,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/schema"
+	"github.com/cardea/cardea/journal/signed"
 )
 
 const (
@@ -28,17 +29,28 @@ const (
 // is past retention. Any number of nodes may run one.
 type Keeper struct {
 	db     *ent.Client
+	keys   *signed.Keyring
 	now    func() time.Time
 	log    *slog.Logger
 	pruned map[span]time.Time // up to when nothing of it is left
 }
 
-// NewKeeper returns a keeper that Run starts. Now is the clock; nil means the wall clock.
-func NewKeeper(db *ent.Client, now func() time.Time, log *slog.Logger) *Keeper {
-	if now == nil {
-		now = schema.Now
+// KeeperConfig is what a Keeper needs.
+type KeeperConfig struct {
+	DB *ent.Client // carries the tenancy rule
+	// Keys sign what was pruned; without them nothing is.
+	Keys *signed.Keyring
+	Now  func() time.Time // nil: the wall clock
+	Log  *slog.Logger
+}
+
+// NewKeeper returns a keeper that Run starts.
+func NewKeeper(cfg KeeperConfig) *Keeper {
+	if cfg.Now == nil {
+		cfg.Now = schema.Now
 	}
-	return &Keeper{db: db, now: now, log: log, pruned: map[span]time.Time{}}
+	return &Keeper{
+		db: cfg.DB, keys: cfg.Keys, now: cfg.Now, log: cfg.Log, pruned: map[span]time.Time{}}
 }
 
 // Run keeps at once and every ten minutes until ctx ends.

@@ -60,7 +60,7 @@ func TestMonthsAreMadeAhead(t *testing.T) {
 		t.Fatalf("without months, events are in %v", got)
 	}
 	now := first.AddDate(0, 0, 27)
-	keeper := journal.NewKeeper(b.db, func() time.Time { return now }, testenv.Logger(t))
+	keeper := b.keeper(t, &now)
 	for range 2 { // to make them again does nothing
 		if err := keeper.MakeMonths(t.Context(), 1); err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestPagesOfManyMonths(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	now := schema.Now()
-	keeper := journal.NewKeeper(b.db, func() time.Time { return now }, testenv.Logger(t))
+	keeper := b.keeper(t, &now)
 	if err := keeper.MakeMonths(t.Context(), 6); err != nil {
 		t.Fatal(err)
 	}

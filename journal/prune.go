@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"time"
 
+	entsql "entgo.io/ent/dialect/sql"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
+	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/predicate"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -37,7 +40,13 @@ type span struct {
 // An event goes only once a signed checkpoint covers it: its leaf hash is in a tile by then, so whoever
 // has the event can prove that it was there, and the tree can be continued. Events that are left
 // among pruned ones are found by whoever looks for them; who reads by numbers gets ErrCursorExpired.
+//
+// What goes is noted beside its leaf hash, and signed: so an export tells retention from deletion. An event
+// that is not what its leaf hash is of stays, and the error wraps ErrBroken.
 func (k *Keeper) Prune(ctx context.Context) (pruned int, err error) {
+	if k.keys == nil {
+		return 0, nil
+	}
 	ctx = actor.NewContext(ctx, actor.System("keeper"))
 	orgs, err := k.db.Organization.Query().All(ctx)
 	if err != nil {
@@ -64,10 +73,10 @@ func (k *Keeper) pruneTo(ctx context.Context, s span, until time.Time) (pruned i
 	}
 	for range pruneBatches {
 		n, err := k.pruneBatch(ctx, s, from, until)
-		if err != nil {
+		if pruned += n; err != nil {
 			return pruned, err
 		}
-		if pruned += n; n < pruneBatch {
+		if n < pruneBatch {
 			break
 		}
 	}
@@ -89,45 +98,66 @@ const which = `org_id = $1 AND id >= least_uuid($2) AND id < least_uuid($3)
 // leftSQL says whether any are left: nothing covers them yet, somebody else prunes, or there were many.
 const leftSQL = `SELECT EXISTS (SELECT FROM events WHERE ` + which + `)`
 
-// pruneSQL deletes the oldest of them, as far as a checkpoint covers them.
-const pruneSQL = `
-WITH old AS (
-	SELECT id FROM events WHERE ` + which + `
-	  AND seq <= (SELECT max(size) FROM checkpoints WHERE org_id = $1)
-	ORDER BY id LIMIT $6)
-DELETE FROM events e USING old WHERE e.org_id = $1 AND e.id = old.id`
+// old is true of the same events, as far as a checkpoint covers them.
+func (s span) old(from, until time.Time) predicate.Event {
+	return func(q *entsql.Selector) {
+		q.Where(entsql.P(func(b *entsql.Builder) {
+			b.WriteString("org_id = ").Arg(s.org).WriteString(" AND id >= least_uuid(").Arg(from).
+				WriteString(") AND id < least_uuid(").Arg(until).
+				WriteString(") AND (type = ANY ((SELECT ").Arg(pq.Array(ofAccess)).
+				WriteString(")::text[])) = ").Arg(s.class == ClassAccess).
+				WriteString(" AND seq <= (SELECT max(size) FROM checkpoints WHERE org_id = ").Arg(s.org).
+				WriteString(")")
+		}))
+	}
+}
 
+// pruneBatch deletes the oldest of them.
 func (k *Keeper) pruneBatch(
 	ctx context.Context, s span, from, until time.Time,
 ) (deleted int, err error) {
+	ctx = actor.NewContext(ctx, actor.System("keeper").Within(s.org))
 	tx, err := k.db.Tx(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
-	deleted, err = pruneIn(ctx, tx, s, from, until)
+	deleted, edited, err := k.pruneIn(ctx, tx, s, from, until)
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("prune %s of %s: %w", s.class, s.org, err), tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
 		return 0, fmt.Errorf("commit: %w", err)
 	}
+	if edited > 0 {
+		return deleted, fmt.Errorf("%w: event %d of %s is not what its hash is of, and is not pruned",
+			ErrBroken, edited, s.org)
+	}
 	return deleted, nil
 }
 
-func pruneIn(
+// pruneIn also returns the first event that was edited.
+func (k *Keeper) pruneIn(
 	ctx context.Context, tx *ent.Tx, s span, from, until time.Time,
-) (int, error) {
+) (deleted int, edited int64, err error) {
 	mine, err := yes(ctx, tx, `SELECT pg_try_advisory_xact_lock($1, hashtext($2))`, pruneLock, s.org.String())
 	if err != nil || !mine {
-		return 0, err
+		return 0, 0, err
 	}
-	result, err := tx.ExecContext(ctx, pruneSQL, s.org, from, until, pq.Array(ofAccess),
-		s.class == ClassAccess, pruneBatch)
+	rows, err := tx.Event.Query().Where(s.old(from, until)).Order(event.ByID()).Limit(pruneBatch).All(ctx)
+	if err != nil || len(rows) == 0 {
+		return 0, 0, err
+	}
+	going, edited, err := k.note(ctx, tx, s.org, rows, until)
+	if err != nil || len(going) == 0 {
+		return 0, edited, err
+	}
+	result, err := tx.ExecContext(ctx, `DELETE FROM events WHERE org_id = $1 AND id = ANY ((SELECT $2)::uuid[])
+		AND id >= $3 AND id <= $4`, s.org, pq.Array(going), going[0], going[len(going)-1])
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	n, err := result.RowsAffected()
-	return int(n), err
+	return int(n), edited, err
 }
 
 // dropMonths drops partitions in which nothing is left. It does so one at a time, and leaves one that

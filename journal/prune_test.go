@@ -17,6 +17,7 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
 	"github.com/cardea/cardea/journal"
@@ -38,9 +39,18 @@ func (b bench) kept(t *testing.T) (left []int64) {
 	return left
 }
 
-// cover signs nothing, and says all the same that the tree is signed up to a sequence.
-func (b bench) cover(size int64) {
-	b.db.Checkpoint.Create().SetSize(size).SetNote("note").ExecX(b.ctx)
+// keeper has the keys of the notary.
+func (b bench) keeper(t *testing.T, now *time.Time) *journal.Keeper {
+	t.Helper()
+	return journal.NewKeeper(journal.KeeperConfig{
+		DB: b.db, Keys: newKeys(t), Now: func() time.Time { return *now }, Log: testenv.Logger(t)})
+}
+
+// cover signs a checkpoint of all that there is.
+func (b bench) cover(t *testing.T) {
+	t.Helper()
+	now := schema.Now()
+	b.sign(t, b.notary(t, &now))
 }
 
 func (b bench) prune(t *testing.T, k *journal.Keeper, want int) {
@@ -53,18 +63,17 @@ func (b bench) prune(t *testing.T, k *journal.Keeper, want int) {
 func TestEachClassHasItsRetention(t *testing.T) {
 	t.Parallel()
 	b, now := setup(t), schema.Now()
-	keeper := journal.NewKeeper(b.db, func() time.Time { return now }, testenv.Logger(t))
+	keeper := b.keeper(t, &now)
 	const access, admin = "access.granted", "site.updated"
-	b.append(t,
-		ago(now, 366, admin), ago(now, 366, access), ago(now, 364.9, admin), ago(now, 90.1, access),
-		ago(now, 89.9, access), ago(now, 89, admin), ago(now, 0, access))
+	b.append(t, ago(now, 366, admin), ago(now, 366, access), ago(now, 364.9, admin))
 	b.prune(t, keeper, 0) // nothing was signed
-	b.cover(3)
+	b.cover(t)
+	b.append(t, ago(now, 90.1, access), ago(now, 89.9, access), ago(now, 89, admin), ago(now, 0, access))
 	b.prune(t, keeper, 2)
 	if left := b.kept(t); !slices.Equal(left, []int64{3, 4, 5, 6, 7}) {
 		t.Fatalf("left are %v", left)
 	}
-	b.cover(7)
+	b.cover(t)
 	b.prune(t, keeper, 1)
 	if left := b.kept(t); !slices.Equal(left, []int64{3, 5, 6, 7}) {
 		t.Fatalf("left are %v", left)
@@ -93,9 +102,9 @@ func TestPruningStaysInside(t *testing.T) {
 	})
 	for _, one := range []bench{b, other} {
 		one.append(t, ago(now, 100, "access.granted"), ago(now, 1, "access.granted"))
-		one.cover(2)
+		one.cover(t)
 	}
-	b.prune(t, journal.NewKeeper(b.db, func() time.Time { return now }, testenv.Logger(t)), 1)
+	b.prune(t, b.keeper(t, &now), 1)
 	if left := other.kept(t); len(left) != 2 {
 		t.Errorf("of the other, %v are left", left)
 	}
@@ -135,7 +144,7 @@ func TestEmptyMonthsAreDropped(t *testing.T) {
 	b := setup(t)
 	first := time.Date(schema.Now().Year()+1, 3, 1, 0, 0, 0, 0, time.UTC)
 	now := first
-	keeper := journal.NewKeeper(b.db, func() time.Time { return now }, testenv.Logger(t))
+	keeper := b.keeper(t, &now)
 	if err := keeper.MakeMonths(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +167,7 @@ func TestEmptyMonthsAreDropped(t *testing.T) {
 	}
 	before := months()
 	b.append(t, at(first.AddDate(0, 0, 3), "access.granted"), at(first.AddDate(0, 0, 3), "site.updated"))
-	b.cover(2)
+	b.cover(t)
 	now = first.AddDate(0, 5, 0)
 	b.prune(t, keeper, 1) // and what was before the months is empty
 	if n := months(); n != before-1 {
@@ -185,11 +194,8 @@ func TestEmptyMonthsAreDropped(t *testing.T) {
 func TestPrunedEventsAreProved(t *testing.T) {
 	t.Parallel()
 	b, now := setup(t), schema.Now()
-	keys, err := signed.NewKeyring(bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	notary := journal.NewNotary(journal.NotaryConfig{DB: b.db, Keys: keys, Log: testenv.Logger(t)})
+	keys := newKeys(t)
+	notary := b.notary(t, &now)
 	var leaves [][]byte
 	for i := range 300 {
 		kind := "access.granted"
@@ -226,7 +232,7 @@ func TestPrunedEventsAreProved(t *testing.T) {
 		}
 	}
 	prove()
-	keeper := journal.NewKeeper(b.db, func() time.Time { return now }, testenv.Logger(t))
+	keeper := b.keeper(t, &now)
 	b.prune(t, keeper, 294)
 	prove()
 	for _, e := range b.append(t, journal.Event{Type: "site.updated"}) {
@@ -237,6 +243,89 @@ func TestPrunedEventsAreProved(t *testing.T) {
 		leaves = append(leaves, leaf)
 	}
 	prove()
+}
+
+// noted are the sequences that the notes of tiles say were pruned, and the instant of the newest note.
+func (b bench) noted(t *testing.T) (all []int64, before time.Time) {
+	t.Helper()
+	for _, tile := range b.db.LogTile.Query().Where(logtile.Level(0)).Order(logtile.ByPosition()).AllX(b.ctx) {
+		for _, text := range tile.Pruned {
+			said, err := signed.OpenPruned(text, newKeys(t).Public()...)
+			if err != nil || said.Position != tile.Position || said.Origin != signed.Origin(b.org) {
+				t.Fatalf("tile %d: %+v, %v", tile.Position, said, err)
+			}
+			before = said.Before
+			for i := range int64(256) {
+				if said.Has(i) {
+					all = append(all, tile.Position*256+i+1)
+				}
+			}
+		}
+	}
+	return all, before
+}
+
+// TestWhatWasPrunedIsNoted prunes over two tiles, in two rounds, and beside events that stay.
+func TestWhatWasPrunedIsNoted(t *testing.T) {
+	t.Parallel()
+	b, now := setup(t), schema.Now()
+	for n := range 300 {
+		kind, days := "access.granted", 100.0
+		if n%10 == 0 {
+			kind = "site.updated"
+		}
+		if n >= 290 {
+			days = 89.5
+		}
+		b.append(t, ago(now, days, kind))
+	}
+	b.cover(t)
+	keeper := b.keeper(t, &now)
+	b.prune(t, keeper, 261)
+	noted, before := b.noted(t)
+	if len(noted) != 261 || !before.Equal(now.AddDate(0, 0, -90).Truncate(time.Microsecond)) {
+		t.Fatalf("%d are noted, up to %s", len(noted), before)
+	}
+	now = now.Add(24 * time.Hour)
+	b.prune(t, keeper, 9)
+	noted, _ = b.noted(t)
+	both := slices.Concat(noted, b.kept(t))
+	slices.Sort(both)
+	if len(both) != 300 || both[0] != 1 || both[299] != 300 || len(slices.Compact(both)) != 300 {
+		t.Errorf("noted or left are %v", both)
+	}
+}
+
+// TestWhatWasEditedIsNotPruned keeps an edit to be found, and does not sign notes that others made.
+func TestWhatWasEditedIsNotPruned(t *testing.T) {
+	t.Parallel()
+	b, now := setup(t), schema.Now()
+	for range 5 {
+		b.append(t, ago(now, 100, "access.granted"))
+	}
+	b.cover(t)
+	do := func(statement string) {
+		t.Helper()
+		if _, err := b.db.ExecContext(b.ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(`UPDATE events SET data = '{"by": "nobody"}' WHERE seq = 3`)
+	do(`DELETE FROM events WHERE seq = 5`)
+	do(`UPDATE log_tiles SET pruned = '["of nobody"]' WHERE level = 0`)
+	keeper := b.keeper(t, &now)
+	if n, err := keeper.Prune(t.Context()); n != 3 || !errors.Is(err, journal.ErrBroken) ||
+		!strings.Contains(err.Error(), "event 3 of ") {
+		t.Fatalf("pruned %d, %v", n, err)
+	}
+	tile := b.db.LogTile.Query().OnlyX(b.ctx)
+	if len(tile.Pruned) != 2 || tile.Pruned[0] != "of nobody" {
+		t.Fatalf("notes: %q", tile.Pruned)
+	}
+	said, err := signed.OpenPruned(tile.Pruned[1], newKeys(t).Public()...)
+	if err != nil || said.Entries[0] != 0b1011 {
+		t.Errorf("%+v, %v", said, err)
+	}
 }
 
 // TestEveryTypeHasAClass keeps types from being kept for ever, or for no time.

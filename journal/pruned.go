@@ -7,12 +7,15 @@ import (
 
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/journal/signed"
 )
 
 // Gap is the leaf hashes of events that were pruned, one after the other.
 type Gap struct {
 	First  int64    `json:"first"`  // the sequence of the first of them
 	Leaves [][]byte `json:"leaves"` // of one tile at most
+	// Notes are what the tile says of its pruning, as it was signed. The tile's first gap has them.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // gapPage is how many sequences are read at once to find what was pruned.
@@ -22,6 +25,7 @@ const gapPage = 10_000
 // tiles that keep them: with these, what is left of a journal proves itself.
 func Gaps(ctx context.Context, db *ent.Client) iter.Seq2[Gap, error] {
 	return func(yield func(Gap, error) bool) {
+		noted := int64(-1)
 		head, err := db.JournalHead.Query().Only(ctx)
 		if err != nil {
 			yield(Gap{}, fmt.Errorf("read journal head: %w", err))
@@ -38,7 +42,7 @@ func Gaps(ctx context.Context, db *ent.Client) iter.Seq2[Gap, error] {
 				rows = append(rows, &ent.Event{Seq: head.Seq + 1}) // behind the last
 			}
 			for _, row := range rows {
-				if !yieldGaps(ctx, db, last+1, row.Seq-1, yield) {
+				if !yieldGaps(ctx, db, last+1, row.Seq-1, &noted, yield) {
 					return
 				}
 				last = row.Seq
@@ -47,9 +51,9 @@ func Gaps(ctx context.Context, db *ent.Client) iter.Seq2[Gap, error] {
 	}
 }
 
-// yieldGaps yields the leaves of some sequences, tile by tile.
+// yieldGaps yields the leaves of some sequences, tile by tile. Noted is the tile whose notes were yielded last.
 func yieldGaps(
-	ctx context.Context, db *ent.Client, from, to int64, yield func(Gap, error) bool,
+	ctx context.Context, db *ent.Client, from, to int64, noted *int64, yield func(Gap, error) bool,
 ) bool {
 	for from <= to {
 		at := place{0, (from - 1) / tileSize}
@@ -63,7 +67,11 @@ func yieldGaps(
 			yield(Gap{}, err)
 			return false
 		}
-		if !yield(Gap{from, split(tiles[at].Hashes[begin:stop])}, nil) {
+		gap := Gap{First: from, Leaves: split(tiles[at].Hashes[begin:stop])}
+		if *noted != at.position {
+			gap.Notes, *noted = tiles[at].Pruned, at.position
+		}
+		if !yield(gap, nil) {
 			return false
 		}
 		from = end + 1
@@ -102,6 +110,9 @@ func (l *loading) skip(ctx context.Context, tx *ent.Tx, before int64) error {
 		if gap.First != l.count+1 || len(gap.Leaves) == 0 || len(gap.Leaves) > tileSize {
 			return fmt.Errorf("%w: what was pruned is out of order", ErrInvalid)
 		}
+		if err := l.take(gap); err != nil {
+			return err
+		}
 		for _, hash := range gap.Leaves {
 			if len(hash) != hashSize {
 				return fmt.Errorf("%w: a leaf of %d bytes", ErrInvalid, len(hash))
@@ -114,6 +125,26 @@ func (l *loading) skip(ctx context.Context, tx *ent.Tx, before int64) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// maxNotes is how many notes a tile may have: one for each installation that pruned it.
+const maxNotes = 8
+
+// take takes the notes of a tile as they are, whoever signed them: whoever verifies has the key or has not.
+func (l *loading) take(gap Gap) error {
+	if len(gap.Notes) > maxNotes {
+		return fmt.Errorf("%w: too many notes of what was pruned", ErrInvalid)
+	}
+	for _, text := range gap.Notes {
+		said, err := signed.PeekPruned(text)
+		if err != nil || said.Origin != signed.Origin(l.org) || said.Position != (gap.First-1)/tileSize {
+			return fmt.Errorf("%w: a note of what was pruned is of another place", ErrInvalid)
+		}
+	}
+	if len(gap.Notes) > 0 {
+		l.edge.noted(gap.Notes)
 	}
 	return nil
 }

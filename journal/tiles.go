@@ -131,6 +131,7 @@ type tile struct {
 	place
 	row    *ent.LogTile // nil: it is new
 	hashes []byte
+	pruned []string // notes, of a new one
 }
 
 // openEdge reads the right end of the tiles of the organization of the actor of ctx.
@@ -183,6 +184,14 @@ func (e *edge) add(level int, hash []byte) {
 	}
 }
 
+// noted gives the tile of leaves that is open its notes of what was pruned.
+func (e *edge) noted(notes []string) {
+	if len(e.open) == 0 {
+		e.open = append(e.open, tile{})
+	}
+	e.open[0].pruned = notes
+}
+
 // write writes what grew.
 func (e *edge) write(ctx context.Context, tx *ent.Tx) error {
 	var fresh []*ent.LogTileCreate
@@ -190,8 +199,11 @@ func (e *edge) write(ctx context.Context, tx *ent.Tx) error {
 		switch {
 		case len(t.hashes) == 0:
 		case t.row == nil:
-			fresh = append(fresh, tx.LogTile.Create().
-				SetLevel(t.level).SetPosition(t.position).SetHashes(t.hashes))
+			create := tx.LogTile.Create().SetLevel(t.level).SetPosition(t.position).SetHashes(t.hashes)
+			if t.pruned != nil {
+				create.SetPruned(t.pruned)
+			}
+			fresh = append(fresh, create)
 		case len(t.hashes) > len(t.row.Hashes):
 			if err := tx.LogTile.UpdateOne(t.row).SetHashes(t.hashes).Exec(ctx); err != nil {
 				return fmt.Errorf("grow tile: %w", err)

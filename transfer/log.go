@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -235,7 +236,11 @@ func (p *logPlan) page(ctx context.Context, w *extract.Writer, first, last int64
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	signed, err := db.Checkpoint.Query().Where(checkpoint.SizeGTE(first), checkpoint.SizeLTE(last)).
+	least := first
+	if first == 1 {
+		least = math.MinInt64 // one that says less than an entry was edited, and is to be seen
+	}
+	signed, err := db.Checkpoint.Query().Where(checkpoint.SizeGTE(least), checkpoint.SizeLTE(last)).
 		Order(checkpoint.BySize()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read checkpoints: %w", err)
@@ -251,12 +256,13 @@ func (p *logPlan) page(ctx context.Context, w *extract.Writer, first, last int64
 		}
 		err := writeEntries(w, rows[:there], sequence == p.after)
 		rows = rows[there:]
-		for ; err == nil && len(signed) > 0 && signed[0].Size == sequence; signed = signed[1:] {
+		for ; err == nil && len(signed) > 0 && signed[0].Size <= sequence; signed = signed[1:] {
 			err = w.WriteCheckpoint(extract.Checkpoint{Size: signed[0].Size, Note: signed[0].Note})
 		}
 		for err == nil && len(tiles) > 0 && p.endOf(tiles[0].Level, tiles[0].Position) == sequence {
 			err = w.WriteTile(extract.Tile{
-				Level: tiles[0].Level, Position: tiles[0].Position, Hashes: tiles[0].Hashes})
+				Level: tiles[0].Level, Position: tiles[0].Position, Hashes: tiles[0].Hashes,
+				Pruned: tiles[0].Pruned})
 			tiles = tiles[1:]
 		}
 		if err != nil {

@@ -18,10 +18,12 @@ import (
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/event"
+	"github.com/cardea/cardea/ent/logtile"
 	"github.com/cardea/cardea/ent/schema"
 	"github.com/cardea/cardea/internal/testenv"
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/journal/extract"
+	"github.com/cardea/cardea/journal/signed"
 	"github.com/cardea/cardea/transfer"
 	"github.com/cardea/cardea/typeid"
 )
@@ -43,6 +45,7 @@ type safe struct {
 	in     context.Context //nolint:containedctx // the system within the organization
 	all    context.Context //nolint:containedctx // the system everywhere
 	kept   []*ent.Checkpoint
+	left   []int64 // the sequences of the events that retention left
 }
 
 const (
@@ -52,7 +55,7 @@ const (
 
 var logTables = []string{"events", "journal_heads", "log_tiles", "checkpoints"}
 
-func newSafe(t *testing.T) *safe {
+func newSafe(t *testing.T, pruned bool) *safe {
 	t.Helper()
 	s := &safe{t: t, url: testenv.Postgres(t), org: typeid.New[typeid.Organization]()}
 	s.sql = testenv.OpenSQL(t, s.url)
@@ -72,6 +75,16 @@ func newSafe(t *testing.T) *safe {
 		s.kept = append(s.kept, made)
 	}
 	s.kept = s.kept[:3]
+	if pruned {
+		keeper := journal.NewKeeper(journal.KeeperConfig{DB: s.db, Keys: logKeys(t), Log: slog.New(slog.DiscardHandler),
+			Now: func() time.Time { return schema.Now().AddDate(0, 0, 91) }})
+		if n, err := keeper.Prune(t.Context()); err != nil || n < safeSize/4 {
+			t.Fatalf("pruned %d, %v", n, err)
+		}
+	}
+	for _, row := range s.db.Event.Query().Order(event.BySeq()).AllX(s.in) {
+		s.left = append(s.left, row.Seq)
+	}
 	for _, table := range logTables {
 		s.do("ALTER TABLE " + table + " DISABLE TRIGGER USER")
 		s.do("CREATE TABLE saved_" + table + " AS TABLE " + table)
@@ -149,6 +162,13 @@ var edits = []edit{
 	{"delete a row beside the events", deleteBeside},
 	{"cut the tail", cutTail},
 	{"rewrite", rewrite},
+	{"edit what was pruned", editPruned},
+}
+
+// some is an event that retention left, and next the one after it.
+func (s *safe) some(random *rand.Rand) (one, next int64) {
+	i := random.IntN(len(s.left) - 1)
+	return s.left[i], s.left[i+1]
 }
 
 // try executes a statement that may run into a constraint, and says how many rows it changed.
@@ -202,7 +222,7 @@ func (s *safe) flip(table string, column [2]string, bit int, where string) (stri
 
 func flipEvent(s *safe, random *rand.Rand) (string, int64) {
 	columns := s.columns("events")
-	column, sequence := columns[random.IntN(len(columns))], random.Int64N(safeSize)+1
+	column, sequence := columns[random.IntN(len(columns))], s.left[random.IntN(len(s.left))]
 	did, ok := s.flip("events", column, random.IntN(1<<20), fmt.Sprintf("seq = %d", sequence))
 	if !ok {
 		return "", 0
@@ -244,10 +264,11 @@ func (s *safe) renumber(expression, where string) {
 }
 
 func swapEvents(s *safe, random *rand.Rand) (string, int64) {
-	one := random.Int64N(safeSize-1) + 1
-	other := one + 1
-	if random.IntN(2) == 0 {
-		other += random.Int64N(safeSize - one)
+	one, other := s.some(random)
+	for random.IntN(2) == 0 {
+		if _, later := s.some(random); later > other {
+			other = later
+		}
 	}
 	s.renumber(fmt.Sprintf("CASE seq WHEN %d THEN %d ELSE %[1]d END", one, other),
 		fmt.Sprintf("seq IN (%d, %d)", one, other))
@@ -255,12 +276,12 @@ func swapEvents(s *safe, random *rand.Rand) (string, int64) {
 }
 
 func deleteEvents(s *safe, random *rand.Rand) (string, int64) {
-	first := random.Int64N(safeSize) + 1
+	first := s.left[random.IntN(len(s.left))]
 	switch random.IntN(4) {
 	case 0:
-		first = 1
+		first = s.left[0]
 	case 1:
-		first = safeSize
+		first = s.left[len(s.left)-1]
 	}
 	last := first + random.Int64N(3)
 	s.do(`DELETE FROM events WHERE seq BETWEEN $1 AND $2`, first, last)
@@ -279,7 +300,7 @@ func insertEvent(s *safe, random *rand.Rand) (string, int64) {
 	}
 	s.renumber("seq + 1", fmt.Sprintf("seq >= %d", at))
 	s.do(`INSERT INTO events SELECT (jsonb_populate_record(e, jsonb_build_object('id', gen_random_uuid(),
-		'seq', $1::bigint))).* FROM events AS e WHERE seq = $2`, at, max(at-1, 2))
+		'seq', $1::bigint))).* FROM events AS e WHERE seq = $2`, at, s.left[random.IntN(len(s.left))])
 	if random.IntN(2) == 0 {
 		s.do(`UPDATE journal_heads SET seq = seq + 1`)
 		return fmt.Sprintf("at %d, and move the head", at), 0
@@ -336,7 +357,10 @@ func (s *safe) hide(size int64, effort int) {
 // rewrite changes an event that a kept checkpoint covers, and computes everything anew; only the key is not
 // there to sign with, and so, with the greatest effort, Cardea itself is made to sign.
 func rewrite(s *safe, random *rand.Rand) (string, int64) {
-	sequence, effort := random.Int64N(100)+1, random.IntN(4)
+	sequence, effort := int64(safeSize), random.IntN(4)
+	for sequence > 100 {
+		sequence, _ = s.some(random)
+	}
 	did := ""
 	for did == "" {
 		columns := s.columns("events")
@@ -351,6 +375,41 @@ func rewrite(s *safe, random *rand.Rand) (string, int64) {
 	}
 	s.hide(sequence-1, effort)
 	return fmt.Sprintf("%s, with effort %d", did, effort), 0
+}
+
+// editPruned edits the notes of what retention took, or hides a deletion behind them.
+func editPruned(s *safe, random *rand.Rand) (string, int64) {
+	if len(s.left) == safeSize {
+		return "", 0
+	}
+	position := random.IntN(2)
+	where := fmt.Sprintf(" WHERE level = 0 AND position = %d", position)
+	switch random.IntN(4) {
+	case 0:
+		bit := random.IntN(1 << 20)
+		s.do(`UPDATE log_tiles SET pruned = jsonb_build_array(`+
+			fmt.Sprintf(flips["character varying"], "(pruned->>0)")+`)`+where, bit)
+		return fmt.Sprintf("bit %d of the note of tile %d", bit, position), 0
+	case 1:
+		s.do(`UPDATE log_tiles SET pruned = NULL` + where)
+		return fmt.Sprintf("forget the note of tile %d", position), 0
+	case 2:
+		s.do(`UPDATE log_tiles AS t SET pruned = o.pruned FROM log_tiles AS o
+			WHERE (t.level, o.level) = (0, 0) AND o.position = 1 - t.position`)
+		return "swap the notes", 0
+	}
+	gone, _ := s.some(random)
+	row := s.db.LogTile.Query().Where(logtile.Level(0), logtile.Position((gone-1)/extract.TileSize)).OnlyX(s.in)
+	said, err := signed.PeekPruned(row.Pruned[0])
+	must(s.t, err)
+	said.Add((gone - 1) % extract.TileSize)
+	forger, err := signed.NewKeyring(bytes.Repeat([]byte{9}, 32))
+	must(s.t, err)
+	note, err := forger.SignPruned(said, schema.Now())
+	must(s.t, err)
+	s.do(`DELETE FROM events WHERE seq = $1`, gone)
+	s.do(`UPDATE log_tiles SET pruned = pruned || jsonb_build_array($1::text) WHERE id = $2`, note, row.ID)
+	return fmt.Sprintf("delete %d and forge its note", gone), gone
 }
 
 // export is the file of the log as it is now.
@@ -376,7 +435,7 @@ func TestTampering(t *testing.T) {
 	for worker := range workers {
 		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()
-			s := newSafe(t)
+			s := newSafe(t, worker == 0)
 			if clean := s.verify(s.kept[2].Note); clean.Wrong != nil {
 				t.Fatalf("before any edit: %v", clean.Wrong)
 			}

@@ -25,7 +25,7 @@ func (p program) migrate(ctx context.Context, args []string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	return journal.NewKeeper(pool.Client(db), nil, log).MakeMonths(ctx, monthsMigrated)
+	return journal.NewKeeper(journal.KeeperConfig{DB: pool.Client(db), Log: log}).MakeMonths(ctx, monthsMigrated)
 }
 
 // monthsMigrated is for how many coming months there is room in the journal after a migration, where the

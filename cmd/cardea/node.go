@@ -220,7 +220,8 @@ func (n *node) addWork() {
 	n.told = append(n.told, func(events []journal.Event) { hooks.Nudge(events[0].Organization) })
 	n.stages.work = append(n.stages.work,
 		part{"webhooks", hooks.Run}, part{"sweeper", n.access.Run},
-		part{"keeper", journal.NewKeeper(n.model, nil, n.log).Run},
+		part{"keeper", journal.NewKeeper(journal.KeeperConfig{
+			DB: n.model, Keys: n.config.LogKeys, Log: n.log}).Run},
 		part{"notary", n.notary.Run})
 }
 

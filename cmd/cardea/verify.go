@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/cardea/cardea/journal/extract"
 	"github.com/cardea/cardea/journal/signed"
@@ -23,7 +24,6 @@ func (p program) verify(_ context.Context, args []string) error {
 		func(v string) error { return readPublicKeys(&o, v) })
 	flags.Func("previous", "a file with a checkpoint that you kept, or with an earlier export: this must extend it",
 		func(v string) (err error) { o.Previous, err = readCheckpoint(v); return err })
-	flags.BoolVar(&o.Pruned, "pruned", false, "entries may be missing, as long as their hashes are there")
 	path, err := parseAround(flags, args)
 	if err != nil {
 		return err
@@ -67,13 +67,22 @@ func (p program) tell(r *extract.Report) error {
 	h := r.Header
 	_, _ = fmt.Fprintf(p.stdout, "verified: entries %d to %d of %s, under the checkpoint of %d\n",
 		h.First, h.Last, h.Origin, h.Size)
-	if r.Missing > 0 {
-		_, _ = fmt.Fprintf(p.stdout, "of these, %d are not in the file; their hashes are\n", r.Missing)
+	if r.Pruned > 0 {
+		_, _ = fmt.Fprintf(p.stdout, "retention took %d of these, all recorded before %s; %s\n",
+			r.Pruned, r.Before.Format(time.RFC3339), begin(r))
 	}
 	if r.Previous > 0 {
 		_, _ = fmt.Fprintf(p.stdout, "they extend the earlier checkpoint, of %d\n", r.Previous)
 	}
 	return nil
+}
+
+// begin says what is the first entry that is left.
+func begin(r *extract.Report) string {
+	if r.Begin == 0 {
+		return "none is left"
+	}
+	return fmt.Sprintf("the first that is left is %d", r.Begin)
 }
 
 // readPublicKeys takes a key, or each line of a file.

@@ -20,6 +20,8 @@ const (
 	FieldPosition = "position"
 	// FieldHashes holds the string denoting the hashes field in the database.
 	FieldHashes = "hashes"
+	// FieldPruned holds the string denoting the pruned field in the database.
+	FieldPruned = "pruned"
 	// Table holds the table name of the logtile in the database.
 	Table = "log_tiles"
 )
@@ -31,6 +33,7 @@ var Columns = []string{
 	FieldLevel,
 	FieldPosition,
 	FieldHashes,
+	FieldPruned,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).

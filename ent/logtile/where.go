@@ -233,6 +233,16 @@ func HashesLTE(v []byte) predicate.LogTile {
 	return predicate.LogTile(sql.FieldLTE(FieldHashes, v))
 }
 
+// PrunedIsNil applies the IsNil predicate on the "pruned" field.
+func PrunedIsNil() predicate.LogTile {
+	return predicate.LogTile(sql.FieldIsNull(FieldPruned))
+}
+
+// PrunedNotNil applies the NotNil predicate on the "pruned" field.
+func PrunedNotNil() predicate.LogTile {
+	return predicate.LogTile(sql.FieldNotNull(FieldPruned))
+}
+
 // And groups predicates with the AND operator between them.
 func And(predicates ...predicate.LogTile) predicate.LogTile {
 	return predicate.LogTile(sql.AndPredicates(predicates...))

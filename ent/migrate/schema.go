@@ -1108,6 +1108,7 @@ var (
 		{Name: "level", Type: field.TypeInt64},
 		{Name: "position", Type: field.TypeInt64},
 		{Name: "hashes", Type: field.TypeBytes, Size: 8192},
+		{Name: "pruned", Type: field.TypeJSON, Nullable: true},
 	}
 	// LogTilesTable holds the schema information for the "log_tiles" table.
 	LogTilesTable = &schema.Table{

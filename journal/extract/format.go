@@ -9,7 +9,8 @@
 //	{"checkpoint":…}  an earlier checkpoint, after the last entry that it covers
 //	{"leaf":…}        an entry's stored leaf hash, after the entry: only where it is not the entry's
 //
-// Tiles make that a wrong entry can be named, and not only that there is one. The package is pure.
+// Tiles make that a wrong entry can be named, and not only that there is one. They also say, signed, which
+// entries retention took: of these the hash alone is there. The package is pure.
 package extract
 
 import (
@@ -67,6 +68,8 @@ type Tile struct {
 	Level    int64  `json:"level"`
 	Position int64  `json:"position"`
 	Hashes   []byte `json:"hashes"` // joined
+	// Pruned are the notes, signed, of which entries of a tile of leaves retention took.
+	Pruned []string `json:"pruned,omitempty"`
 }
 
 // Checkpoint is an earlier checkpoint.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/transparency-dev/merkle/proof"
 
@@ -19,16 +20,16 @@ type Options struct {
 	Keys []signed.PublicKey
 	// Previous is the note of a checkpoint that the reader kept: the file has to extend it. "": none.
 	Previous string
-	// Pruned lets entries be missing whose hashes are there: retention took them.
-	Pruned bool
 }
 
 // Report is what a file proves. It proves all that it says if Wrong is nil.
 type Report struct {
 	Header   Header
-	Entries  int64 // that are in the file
-	Missing  int64 // that are not, with Options.Pruned
-	Previous int64 // the size of Options.Previous
+	Entries  int64     // that are in the file
+	Pruned   int64     // that are not, as retention took them
+	Before   time.Time // all that it took were recorded before
+	Begin    int64     // the first that is in the file; 0: none is
+	Previous int64     // the size of Options.Previous
 	Wrong    *Finding
 }
 
@@ -197,7 +198,9 @@ func (v *verifier) entry(line []byte) {
 		v.find(v.next, "cannot be read")
 		return
 	}
-	v.report.Entries++
+	if v.report.Entries++; v.report.Begin == 0 {
+		v.report.Begin = said.Sequence
+	}
 	switch {
 	case said.Sequence < v.next:
 		v.find(said.Sequence, "stands twice, or out of order")
@@ -209,7 +212,7 @@ func (v *verifier) entry(line []byte) {
 		v.find(said.Sequence, "is of another organization")
 	}
 	if tileOf(said.Sequence) > tileOf(v.next) {
-		v.finish(tileOf(said.Sequence), nil)
+		v.finish(tileOf(said.Sequence), nil, taken{})
 	}
 	v.next = said.Sequence + 1
 	v.tile[said.Sequence] = hasher.HashLeaf(line)
@@ -222,15 +225,15 @@ func (v *verifier) leaves(t *Tile) {
 	if t.Position < tileOf(v.own.size()+1) {
 		return // again, or out of place: entries that lack theirs are found
 	}
-	v.finish(t.Position, nil)
-	v.finish(t.Position+1, t.Hashes)
+	v.finish(t.Position, nil, taken{})
+	v.finish(t.Position+1, t.Hashes, v.taken(t))
 }
 
-// finish ends the tiles before a position, of which the last has these hashes.
-func (v *verifier) finish(position int64, hashes []byte) {
+// finish ends the tiles before a position, of which the last has these hashes, and lacks what was taken.
+func (v *verifier) finish(position int64, hashes []byte, of taken) {
 	end := min(position*TileSize, v.report.Header.Last)
 	for sequence := v.own.size() + 1; sequence <= end; sequence++ {
-		v.one(sequence, hashAt(hashes, sequence))
+		v.one(sequence, hashAt(hashes, sequence), of)
 	}
 	v.next = max(v.next, end+1)
 }
@@ -245,18 +248,22 @@ func hashAt(hashes []byte, sequence int64) []byte {
 }
 
 // one compares an entry with the hash that the file tells of it, and adds it to the trees.
-func (v *verifier) one(sequence int64, told []byte) {
+func (v *verifier) one(sequence int64, told []byte, of taken) {
 	own, there := v.tile[sequence]
 	delete(v.tile, sequence)
+	before, pruned := of.when(sequence)
 	switch {
 	case there && told == nil:
 		v.find(sequence, "has no hash in the file")
 	case there && !bytes.Equal(own, told):
 		v.find(sequence, "was changed")
-	case !there && v.o.Pruned && told != nil:
-		v.report.Missing++
+	case !there && told != nil && pruned:
+		v.report.Pruned++
+		if before.After(v.report.Before) {
+			v.report.Before = before
+		}
 	case !there:
-		v.find(sequence, "is missing")
+		v.find(sequence, "is missing%s", of.excuse)
 	}
 	if own == nil {
 		own = told
@@ -317,7 +324,7 @@ func (v *verifier) nodes(t *Tile) {
 // end concludes.
 func (v *verifier) end() {
 	h := v.report.Header
-	v.finish(tileOf(max(h.Last, 1))+1, nil)
+	v.finish(tileOf(max(h.Last, 1))+1, nil, taken{})
 	proved := bytes.Equal(v.own.root(h.After, h.Size), v.final.Root)
 	if v.bad == 0 && !proved {
 		v.bad = h.Last

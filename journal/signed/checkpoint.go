@@ -29,7 +29,7 @@ type Checkpoint struct {
 }
 
 // ErrUnverified is wrapped by the error for a note that none of the keys signed, or that is none.
-var ErrUnverified = errors.New("not a checkpoint of a known key")
+var ErrUnverified = errors.New("not a note of a known key")
 
 // Origin names an organization's journal.
 func Origin(org typeid.Organization) string { return "cardea/" + org.String() }
@@ -40,6 +40,15 @@ func (c Checkpoint) text() string {
 
 // Open returns what a note says, if one of the keys signed it.
 func Open(text string, keys ...PublicKey) (Checkpoint, error) {
+	said, err := open(text, keys)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return parse(said)
+}
+
+// open returns the text of a note, if one of the keys signed it for the journal that its first line names.
+func open(text string, keys []PublicKey) (string, error) {
 	origin, _, _ := strings.Cut(text, "\n")
 	var known []note.Verifier
 	for _, key := range keys {
@@ -48,20 +57,20 @@ func Open(text string, keys ...PublicKey) (Checkpoint, error) {
 		}
 		v, err := note.NewVerifier(key.of(origin))
 		if err != nil {
-			return Checkpoint{}, fmt.Errorf("%w: %w", ErrUnverified, err)
+			return "", fmt.Errorf("%w: %w", ErrUnverified, err)
 		}
 		known = append(known, v)
 	}
 	opened, err := note.Open([]byte(text), note.VerifierList(known...))
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: %w", ErrUnverified, err)
+		return "", fmt.Errorf("%w: %w", ErrUnverified, err)
 	}
 	for _, one := range opened.Sigs { // the bits that base64 leaves over would be anybody's to change
 		if _, err := base64.StdEncoding.Strict().DecodeString(one.Base64); err != nil {
-			return Checkpoint{}, fmt.Errorf("%w: %w", ErrUnverified, err)
+			return "", fmt.Errorf("%w: %w", ErrUnverified, err)
 		}
 	}
-	return parse(opened.Text)
+	return opened.Text, nil
 }
 
 // Peek returns what a note says, whoever signed it.

@@ -108,19 +108,27 @@ func (k *Keyring) check() error {
 
 // Sign returns the note of a checkpoint. The same checkpoint has the same note, whichever node signs.
 func (k *Keyring) Sign(org typeid.Organization, size int64, root []byte, at time.Time) (string, error) {
-	c := Checkpoint{Origin: Origin(org), Size: size, Root: root}
+	return k.sign(Origin(org), Checkpoint{Origin: Origin(org), Size: size, Root: root}.text(), at)
+}
+
+// SignPruned returns the note of what retention took.
+func (k *Keyring) SignPruned(p Pruned, at time.Time) (string, error) {
+	return k.sign(p.Origin, p.text(), at)
+}
+
+func (k *Keyring) sign(origin, text string, at time.Time) (string, error) {
 	for _, key := range k.keys {
 		if key.From.After(at) || key.private == nil {
 			continue
 		}
-		name, err := note.NewVerifier(key.of(c.Origin))
+		name, err := note.NewVerifier(key.of(origin))
 		if err != nil {
-			return "", fmt.Errorf("sign checkpoint: %w", err)
+			return "", fmt.Errorf("sign note: %w", err)
 		}
-		text, err := note.Sign(&note.Note{Text: c.text()}, signer{name, key.private})
+		text, err := note.Sign(&note.Note{Text: text}, signer{name, key.private})
 		return string(text), err
 	}
-	return "", errors.New("sign checkpoint: no key's time has come")
+	return "", errors.New("sign note: no key's time has come")
 }
 
 // Keys returns the keys, newest first, as they verify an organization's checkpoints.

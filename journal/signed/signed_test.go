@@ -159,3 +159,44 @@ func FuzzOpen(f *testing.F) {
 		_, _ = signed.Peek(text)
 	})
 }
+
+// TestPrunedIsNoCheckpoint opens a note of what was pruned as what it is, and as nothing else.
+func TestPrunedIsNoCheckpoint(t *testing.T) {
+	t.Parallel()
+	k, org := ring(t, text(first)), typeid.New[typeid.Organization]()
+	p := signed.Pruned{Origin: signed.Origin(org), Position: 3, Before: at}
+	p.Add(0)
+	p.Add(255)
+	made, err := k.SignPruned(p, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []signed.PublicKey{k.Public()[0], k.Keys(org)[0].PublicKey} {
+		if said, err := signed.OpenPruned(made, key); err != nil || said != p {
+			t.Fatalf("%+v, %v", said, err)
+		}
+	}
+	if said, err := signed.PeekPruned(made); err != nil || said != p || !said.Has(0) || said.Has(1) || !said.Has(255) {
+		t.Errorf("%+v, %v", said, err)
+	}
+	if said, err := signed.Open(made, k.Public()...); err == nil {
+		t.Errorf("it is a checkpoint: %+v", said)
+	}
+	checkpoint, _ := k.Sign(org, 7, root[:], at)
+	if said, err := signed.OpenPruned(checkpoint, k.Public()...); err == nil {
+		t.Errorf("a checkpoint says what was pruned: %+v", said)
+	}
+	other := ring(t, text(second))
+	if _, err := signed.OpenPruned(made, other.Public()...); err == nil {
+		t.Error("another key opens it")
+	}
+	for i := range len(made) {
+		for bit := range 8 {
+			flipped := []byte(made)
+			flipped[i] ^= 1 << bit
+			if said, err := signed.OpenPruned(string(flipped), k.Public()...); err == nil {
+				t.Errorf("bit %d of byte %d: %+v", bit, i, said)
+			}
+		}
+	}
+}
