@@ -131,6 +131,11 @@ tamper: $(WITH) ## Edit an audit log in the database 10,000 times at random, and
 	$(WITH) -dir .cardea/test -- go test -count=1 -v -timeout=60m -run 'TestTampering' \
 		./transfer -args -tampers=$(or $(TAMPERS),10000) -tamper-seed=$(or $(SEED),0)
 
+.PHONY: writers
+writers: $(WITH) ## Kill processes of 64 writers every 5 s until ten logs have a million entries, and verify each time; KILLS= ENTRIES=
+	$(WITH) -dir .cardea/test -- go test -count=1 -v -timeout=120m -run 'TestKilledWriters' \
+		./transfer -args -writer-kills=$(or $(KILLS),20) -writer-entries=$(or $(ENTRIES),1000000) -writer-pause=5s
+
 ## Figures and pictures
 
 .PHONY: bench
