@@ -43,6 +43,7 @@ var explained = []struct{ name, document string }{
 type estate struct {
 	at       time.Time // what the API takes for now
 	recorder *recorder
+	client   *ent.Client
 	handler  http.Handler
 	admin    actor.Actor
 	users    []typeid.User
@@ -58,6 +59,7 @@ func loadEstate(tb testing.TB, size bulkSize) *estate {
 	tb.Logf("loaded in %.1f s", time.Since(begun).Seconds())
 	e := &estate{recorder: &recorder{Driver: entsql.OpenDB(dialect.Postgres, db), db: db}}
 	client := rule.Guard(ent.NewClient(ent.Driver(e.recorder)))
+	e.client = client
 	e.at = time.Now()
 	service := access.New(access.Config{
 		DB: client, Log: testenv.Logger(tb), Now: func() time.Time { return e.at },
@@ -138,7 +140,12 @@ func (r *recorder) QueryContext(
 // plan is how Postgres would run a statement.
 func (r *recorder) plan(tb testing.TB, s statement) string {
 	tb.Helper()
-	rows, err := r.db.QueryContext(everywhere(tb), "EXPLAIN "+s.query, s.args...)
+	return r.explain(everywhere(tb), tb, "EXPLAIN ", s)
+}
+
+func (r *recorder) explain(ctx context.Context, tb testing.TB, how string, s statement) string {
+	tb.Helper()
+	rows, err := r.db.QueryContext(ctx, how+s.query, s.args...)
 	if err != nil {
 		tb.Fatalf("%v: %s", err, s.query)
 	}
