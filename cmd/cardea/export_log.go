@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cardea/cardea/access"
@@ -16,6 +17,7 @@ import (
 	"github.com/cardea/cardea/journal"
 	"github.com/cardea/cardea/journal/extract"
 	"github.com/cardea/cardea/transfer"
+	"github.com/cardea/cardea/transfer/bucket"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -23,11 +25,12 @@ import (
 func (p program) exportLog(ctx context.Context, args []string) error {
 	flags := p.flags("export-log")
 	organization := flags.String("organization", "", "its identifier, org_…")
-	out := flags.String("out", "audit-log.ndjson", "the file to write")
+	out := flags.String("out", "audit-log.ndjson", "the file to write, or in a bucket: "+
+		"s3://bucket/key?endpoint=https://…&region=…, with AWS_ACCESS_KEY_ID and so on in the environment")
 	from := flags.String("from", "", "only what came at this instant or later, such as 2026-11-01T00:00:00Z")
 	to := flags.String("to", "", "only what came before this instant")
 	previous := flags.Int64("previous", 0, "the size of a checkpoint that you have: show that this extends it")
-	resume := flags.Bool("resume", false, "go on with a file that broke off")
+	resume := flags.Bool("resume", false, "go on with what broke off")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -43,6 +46,10 @@ func (p program) exportLog(ctx context.Context, args []string) error {
 		if *at, err = time.Parse(time.RFC3339, *text); err != nil {
 			return fmt.Errorf("-from and -to are instants: %w", err)
 		}
+	}
+	write, err := p.logTo(*out, *resume)
+	if err != nil {
+		return err
 	}
 	if err := p.checkSigns(); err != nil {
 		return err
@@ -63,11 +70,54 @@ func (p program) exportLog(ctx context.Context, args []string) error {
 	}
 	notary := journal.NewNotary(journal.NotaryConfig{DB: model, Keys: c.LogKeys, Log: p.logger(c)})
 	source := transfer.LogSource{DB: model, Notary: notary, Organization: id}
-	if err := writeLog(ctx, source, want, *out, *resume); err != nil {
+	wrote, err := write(ctx, source, want)
+	if err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}
-	_, _ = fmt.Fprintln(p.stdout, "wrote", *out)
+	_, _ = fmt.Fprintln(p.stdout, "wrote", wrote)
 	return nil
+}
+
+// logWriter writes a log, and says where to.
+type logWriter func(context.Context, transfer.LogSource, transfer.LogRange) (string, error)
+
+// logTo is a writer to a file, or to a bucket.
+func (p program) logTo(out string, resume bool) (logWriter, error) {
+	if !strings.HasPrefix(out, "s3:") {
+		return func(ctx context.Context, source transfer.LogSource, want transfer.LogRange) (string, error) {
+			return out, writeLog(ctx, source, want, out, resume)
+		}, nil
+	}
+	place, err := bucket.Parse(out, p.env)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, source transfer.LogSource, want transfer.LogRange) (string, error) {
+		return place.String(), putLog(ctx, source, want, place, resume)
+	}, nil
+}
+
+// putLog writes a log into a bucket, where nothing is yet, or goes on with what broke off.
+func putLog(
+	ctx context.Context, source transfer.LogSource, want transfer.LogRange, place *bucket.Place, resume bool,
+) error {
+	begin := func() (*bucket.Upload, error) { return place.Begin(ctx, want.Previous) }
+	if resume {
+		begin = func() (*bucket.Upload, error) { return place.Resume(ctx) }
+	}
+	upload, err := begin()
+	if err != nil {
+		return err
+	}
+	if resume {
+		r := upload.Range()
+		want = transfer.LogRange{
+			First: r.First, Last: r.Last, Size: r.Size, After: r.After, Previous: r.Previous}
+	}
+	if err := transfer.WriteLog(ctx, source, want, upload); err != nil {
+		return err
+	}
+	return upload.Close()
 }
 
 // checkSigns refuses to sign with keys that were made up for the length of this run.

@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cardea/cardea/internal/testenv/bucketserver"
+	"github.com/cardea/cardea/transfer/bucket"
 )
 
 // TestVerifyAnExport exports the log of the demo organization and proves it as a stranger would: with the
@@ -76,5 +81,58 @@ func TestVerifyAnExport(t *testing.T) {
 	s.env["CARDEA_SECRETS"] = ""
 	if out, err := do("export-log", "-organization", s.organization(), "-out", path("x")); err == nil {
 		t.Error("signed with no key: ", out)
+	}
+}
+
+// TestExportIntoABucket exports a log into a bucket, gets it from there with another program's signature, and
+// proves it.
+func TestExportIntoABucket(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for name, value := range bucketserver.Start(t) {
+		s.env[name] = value
+	}
+	do := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := run(t.Context(), args, s.getenv, &out, t.Output())
+		return out.String(), err
+	}
+	const to = "s3://logs/2026/audit-log.ndjson"
+	export := []string{"export-log", "-organization", s.organization(), "-out"}
+	if out, err := do(append(export, to)...); err != nil || !strings.HasSuffix(out, "wrote "+to+"\n") {
+		t.Fatal(out, err)
+	}
+	place, err := bucket.Parse(to, s.getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := place.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = object.Close() }()
+	path := filepath.Join(t.TempDir(), "audit-log.ndjson")
+	file, err := os.Create(path)
+	if err == nil {
+		_, err = io.Copy(file, object)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := readSecrets(s.env["CARDEA_SECRETS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := readLogKeys("", secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := do("verify", path, "-key", keys.Public()[0].String()); err != nil {
+		t.Error(out, err)
+	}
+	for _, args := range [][]string{{to}, {to, "-resume"}, {"s3://none"}} {
+		if out, err := do(append(export, args...)...); err == nil {
+			t.Errorf("%v: %s, %v", args, out, err)
+		}
 	}
 }

@@ -15,6 +15,7 @@ package extract
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -89,6 +90,14 @@ type extra struct {
 	Tile       *Tile       `json:"tile,omitempty"`
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 	Leaf       *Leaf       `json:"leaf,omitempty"`
+}
+
+// others are how lines begin that are no entry; so no entry does, as its members are in order.
+var others = [][]byte{[]byte(`{"format":`), []byte(`{"tile":`), []byte(`{"checkpoint":`), []byte(`{"leaf":`)}
+
+// IsEntry says whether a line of a file is an event.
+func IsEntry(line []byte) bool {
+	return !slices.ContainsFunc(others, func(begin []byte) bool { return bytes.HasPrefix(line, begin) })
 }
 
 // CheckpointIn returns the note that a file is, or that the header of an exported log has.

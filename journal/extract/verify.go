@@ -165,8 +165,7 @@ func (v *verifier) find(sequence int64, what string, args ...any) {
 
 // line takes one line after the header.
 func (v *verifier) line(line []byte) {
-	if !bytes.HasPrefix(line, []byte(`{"tile":`)) && !bytes.HasPrefix(line, []byte(`{"checkpoint":`)) &&
-		!bytes.HasPrefix(line, []byte(`{"leaf":`)) {
+	if IsEntry(line) {
 		v.entry(line)
 		return
 	}
@@ -184,6 +183,8 @@ func (v *verifier) line(line []byte) {
 		v.earlier(*e.Checkpoint)
 	case e.Leaf != nil:
 		v.find(e.Leaf.Sequence, "is not what the hash beside it in the database is of")
+	default:
+		v.find(v.next, "follows a line that says nothing")
 	}
 }
 
