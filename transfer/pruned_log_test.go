@@ -88,9 +88,9 @@ func (l *ledger) wrong(file, want string) {
 	}
 }
 
-func (l *ledger) do(statement string, args ...any) {
+func (l *ledger) do(statement string) {
 	l.t.Helper()
-	_, err := l.db.ExecContext(l.in, statement, args...)
+	_, err := l.db.ExecContext(l.in, statement)
 	must(l.t, err)
 }
 

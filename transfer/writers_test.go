@@ -114,7 +114,8 @@ func (m *mill) start(seed int) *exec.Cmd {
 		names = append(names, org.String())
 	}
 	process := exec.CommandContext(m.t.Context(), os.Args[0], "-test.run=^TestWriters$", "-test.v")
-	process.Env = append(os.Environ(), "WRITERS="+m.url, "WRITERS_ORGS="+strings.Join(names, " "),
+	process.Env = append(os.Environ(), //nolint:forbidigo // for a process of the test
+		"WRITERS="+m.url, "WRITERS_ORGS="+strings.Join(names, " "),
 		fmt.Sprint("WRITERS_SEED=", seed))
 	out, err := process.StdoutPipe()
 	must(m.t, err)
@@ -175,12 +176,13 @@ func (m *mill) verify() (entries, pruned int64) {
 
 // TestWriters is a process of TestKilledWriters: it writes, signs and prunes until it is killed.
 func TestWriters(t *testing.T) { //nolint:paralleltest // it is alone in its process
-	url := os.Getenv("WRITERS")
+	url := os.Getenv("WRITERS") //nolint:forbidigo // what the test that started it says
 	if url == "" {
 		t.Skip("is for another test")
 	}
 	var orgs []typeid.Organization
-	for name := range strings.FieldsSeq(os.Getenv("WRITERS_ORGS")) {
+	names := os.Getenv("WRITERS_ORGS") //nolint:forbidigo // likewise
+	for name := range strings.FieldsSeq(names) {
 		org, err := typeid.Parse[typeid.Organization](name)
 		must(t, err)
 		orgs = append(orgs, org)
@@ -207,6 +209,7 @@ func TestWriters(t *testing.T) { //nolint:paralleltest // it is alone in its pro
 
 // writeOn appends to one log after the other, and says what is committed.
 func writeOn(t *testing.T, db *ent.Client, orgs []typeid.Organization, n int) {
+	t.Helper()
 	for t.Context().Err() == nil {
 		org := orgs[rand.IntN(len(orgs))]
 		ctx := actor.NewContext(t.Context(), actor.System("test").Within(org))
@@ -215,7 +218,8 @@ func writeOn(t *testing.T, db *ent.Client, orgs []typeid.Organization, n int) {
 			t.Error(err)
 			return
 		}
-		fmt.Printf("%s %d %d\n", org, recorded[len(recorded)-1].Sequence, len(recorded)) //nolint:forbidigo // to its parent
+		last := recorded[len(recorded)-1].Sequence
+		fmt.Printf("%s %d %d\n", org, last, len(recorded)) //nolint:forbidigo // to its parent
 	}
 }
 

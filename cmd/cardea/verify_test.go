@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -89,9 +90,7 @@ func TestVerifyAnExport(t *testing.T) {
 func TestExportIntoABucket(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	for name, value := range bucketserver.Start(t) {
-		s.env[name] = value
-	}
+	maps.Copy(s.env, bucketserver.Start(t))
 	do := func(args ...string) (string, error) {
 		var out bytes.Buffer
 		err := run(t.Context(), args, s.getenv, &out, t.Output())

@@ -129,7 +129,8 @@ func TestParse(t *testing.T) {
 		"s3://logs/a?endpoint=https://example.com/inside": full,
 		"s3://logs/a": {"AWS_ACCESS_KEY_ID": "gate"},
 	} {
-		if _, err := bucket.Parse(text, func(name string) string { return env[name] }); !errors.Is(err, bucket.ErrUnknown) {
+		_, err := bucket.Parse(text, func(name string) string { return env[name] })
+		if !errors.Is(err, bucket.ErrUnknown) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -158,15 +159,16 @@ func TestWrongSecretIsRefused(t *testing.T) {
 // nothing to do with parts or lines; what it leaves is gone on with until the object is whole.
 func TestKilledUploadGoesOn(t *testing.T) {
 	t.Parallel()
-	env, p := serve(t), (*bucket.Place)(nil)
+	env := serve(t)
 	const entries = 2500
 	key := "killed"
-	p = place(t, env, key)
+	p := place(t, env, key)
 	want := whole(entries)
 	var wentOn []int
 	for n, limit := range []int{parts + 5, 100, 3*parts + 77, parts * 5, 40_000, parts, len(want)} {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestUploader$")
-		child.Env = append(os.Environ(), "UPLOADER="+key, fmt.Sprint("LIMIT=", limit),
+		child.Env = append(os.Environ(), //nolint:forbidigo // for a process of the test
+			"UPLOADER="+key, fmt.Sprint("LIMIT=", limit),
 			"AWS_ACCESS_KEY_ID=gate", "AWS_SECRET_ACCESS_KEY=cellar", "AWS_ENDPOINT_URL="+env("AWS_ENDPOINT_URL"))
 		out, err := child.CombinedOutput()
 		if child.ProcessState.Exited() && err != nil {
@@ -190,11 +192,11 @@ func TestKilledUploadGoesOn(t *testing.T) {
 
 // TestUploader is the process that TestKilledUploadGoesOn kills: it kills itself after so many bytes.
 func TestUploader(t *testing.T) { //nolint:paralleltest // it is alone in its process
-	key := os.Getenv("UPLOADER")
+	key := os.Getenv("UPLOADER") //nolint:forbidigo // what the test that started it says
 	if key == "" {
 		t.Skip("is for another test")
 	}
-	p := place(t, os.Getenv, key)
+	p := place(t, os.Getenv, key) //nolint:forbidigo // likewise
 	u, err := p.Resume(t.Context())
 	if errors.Is(err, bucket.ErrNothing) { // no part was sent
 		u, err = p.Begin(t.Context(), 0)
@@ -202,8 +204,8 @@ func TestUploader(t *testing.T) { //nolint:paralleltest // it is alone in its pr
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("after", u.Range().After) //nolint:forbidigo // to its parent
-	limit, _ := strconv.Atoi(os.Getenv("LIMIT"))
+	fmt.Println("after", u.Range().After)        //nolint:forbidigo // to its parent
+	limit, _ := strconv.Atoi(os.Getenv("LIMIT")) //nolint:forbidigo // likewise
 	err = write(&mortal{u, limit}, 2500, int(u.Range().After))
 	if err = errors.Join(err, u.Close()); err != nil {
 		t.Fatal(err)

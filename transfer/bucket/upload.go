@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net/http"
 
 	"github.com/minio/minio-go/v7"
 
@@ -107,7 +108,7 @@ func (u *Upload) Range() Range { return u.state.Range }
 
 func (p *Place) has(ctx context.Context, key string) (bool, error) {
 	_, err := p.store.StatObject(ctx, p.Bucket, key, minio.StatObjectOptions{})
-	if err != nil && minio.ToErrorResponse(err).StatusCode == 404 { //nolint:mnd // not found
+	if err != nil && minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
 		return false, nil
 	}
 	if err != nil {
