@@ -2,9 +2,11 @@ package devicelink
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +27,7 @@ func (h *Hello) check() error {
 	return errors.Join(
 		versioned(h.Version), given("deviceId", h.DeviceID), drawn(h.Nonce),
 		within("logEpoch", h.LogEpoch, 1, 1<<53), text("firmware", h.Firmware), at("at", h.At),
+		within("keysVersion", h.KeysVersion, 1, 1<<53), listed("keyIds", h.KeyIDs),
 	)
 }
 
@@ -33,6 +36,7 @@ func (w *Welcome) check() error {
 		within("epoch", w.Epoch, 1, 1<<53), within("sequence", w.Sequence, 0, 1<<53),
 		at("serverTime", w.ServerTime),
 		within("heartbeatSeconds", int64(w.HeartbeatSeconds), 1, 3600), bound(w.Doors),
+		keyed("keyId", w.KeyID),
 	)
 }
 
@@ -63,16 +67,56 @@ func (r *Result) check() error {
 
 func (a *Ack) check() error { return within("sequence", a.Sequence, 0, 1<<53) }
 
-func (c *Command) check() error {
+func (s *Signed) check() error {
 	return errors.Join(
-		given("commandId", c.CommandID), given("doorId", c.DoorID),
-		required("verb", c.Verb, command.VerbValidator),
-		within("port", int64(c.Port), 1, maxPort), within("seconds", int64(c.Seconds), 0, 3600),
-		at("issuedAt", c.IssuedAt), at("notAfter", c.NotAfter),
+		within("epoch", s.Epoch, 1, 1<<53), within("sequence", s.Sequence, 1, 1<<53),
+		keyed("keyId", s.KeyID),
 	)
 }
 
-func (c *Config) check() error { return bound(c.Doors) }
+func (c *Command) check() error {
+	return errors.Join(
+		given("commandId", c.CommandID), given("organizationId", c.OrganizationID),
+		given("deviceId", c.DeviceID), given("doorId", c.DoorID),
+		required("verb", c.Verb, command.VerbValidator),
+		within("port", int64(c.Port), 1, maxPort), within("seconds", int64(c.Seconds), 0, 3600),
+		at("issuedAt", c.IssuedAt), at("notAfter", c.NotAfter), c.Signed.check(),
+	)
+}
+
+func (c *Config) check() error { return errors.Join(bound(c.Doors), c.Signed.check()) }
+
+func (k *Keys) check() error {
+	faults := []error{within("version", k.Version, 1, 1<<53), k.Signed.check(),
+		listed("serverKeys", KeyIDs(k.ServerKeys))}
+	for _, key := range k.ServerKeys {
+		if key.ID != keyID(key.PublicKey[:]) {
+			faults = append(faults, errors.New("serverKeys has a key with another's id"))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// keyed accepts what names a key.
+func keyed(field, id string) error {
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != 4 || id != strings.ToLower(id) {
+		return fmt.Errorf("%s is no key's", field)
+	}
+	return nil
+}
+
+// listed accepts what names keys, each once.
+func listed(field string, ids []string) error {
+	if len(ids) == 0 || len(ids) > maxKeys {
+		return fmt.Errorf("%s must be 1 to %d", field, maxKeys)
+	}
+	for i, id := range ids {
+		if err := keyed(field, id); err != nil || slices.Contains(ids[:i], id) {
+			return errors.Join(err, fmt.Errorf("%s has an id twice, or one that is none", field))
+		}
+	}
+	return nil
+}
 
 func versioned(version int) error {
 	if version != Version {

@@ -27,6 +27,7 @@ const (
 	CloseRemoved       CloseCode = 4502
 	CloseSuperseded    CloseCode = 4503
 	CloseStaleLog      CloseCode = 4504
+	CloseNoCommonKey   CloseCode = 4505
 )
 
 // CloseCodes lists them with their meaning, as docs/protocol.md prints it.
@@ -51,6 +52,8 @@ var CloseCodes = []struct {
 		" did not open it has lost its key to someone."},
 	{CloseStaleLog, "STALE_LOG", "The server knows a later log epoch of this device: its storage" +
 		" was put back, or its identity is used twice."},
+	{CloseNoCommonKey, "NO_COMMON_KEY", "The server has none of the keys that the device knows it" +
+		" by: the device must be enrolled anew."},
 }
 
 // Reconnect says whether the device shall open a new link, after a random delay: always, but for
@@ -84,6 +87,7 @@ var (
 	errSuperseded    = closing{CloseSuperseded, "superseded by a newer link"}
 	errStaleHello    = closing{CloseTryLater, "a newer link is open"}
 	errStaleLog      = closing{CloseStaleLog, "stale log epoch"}
+	errNoCommonKey   = closing{CloseNoCommonKey, "no common key"}
 
 	// errLost, errSilent and errSlow end links whose peer is not there to be told.
 	errLost   = errors.New("connection lost")

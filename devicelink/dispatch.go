@@ -23,8 +23,8 @@ var (
 // nothing recorded, if the link ended first.
 func (l *link) dispatch(ctx context.Context, d access.Dispatch) error {
 	err := l.write(&Command{
-		CommandID: d.Command, Verb: d.Verb, DoorID: d.Door, Port: d.Port, Seconds: d.Seconds,
-		IssuedAt: d.IssuedAt, NotAfter: d.NotAfter,
+		CommandID: d.Command, OrganizationID: d.Organization, DeviceID: d.Device, DoorID: d.Door,
+		Port: d.Port, Verb: d.Verb, Seconds: d.Seconds, IssuedAt: d.IssuedAt, NotAfter: d.NotAfter,
 	}, d.NotAfter)
 	at := schema.Now()
 	ctx, cancel := recording(ctx, d)

@@ -43,7 +43,9 @@ func TestDocument(t *testing.T) {
 	}
 	current = section(t, current, "close codes", closeCodes())
 	current = section(t, current, "values", values())
-	current = section(t, current, "transcript", transcript())
+	for _, name := range []string{"hello", "welcome", "command"} {
+		current = section(t, current, "transcript of "+name, hexadecimal(goldenTranscripts(t)[name]))
+	}
 	if current == string(text) {
 		return
 	}
@@ -108,17 +110,14 @@ func known[E ~string](valid func(E) error, candidates ...string) (values []strin
 	return values
 }
 
-// transcript is what the golden hello signs, built from the document's words.
-func transcript() string {
-	challenge := goldenFrames()["challenge"].(*devicelink.Challenge)
-	hello := goldenFrames()["hello"].(*devicelink.Hello)
-	signed := hex.EncodeToString(joined("cardea.device.v1 hello", "1", challenge.ServerName,
-		hello.DeviceID.String(), string(challenge.Nonce[:]), string(hello.Nonce[:])))
+// hexadecimal is a block of bytes.
+func hexadecimal(raw []byte) string {
+	text := hex.EncodeToString(raw)
 	var block strings.Builder
 	block.WriteString("```\n")
-	for signed != "" {
-		line := signed[:min(len(signed), 96)]
-		signed = signed[len(line):]
+	for text != "" {
+		line := text[:min(len(text), 96)]
+		text = text[len(line):]
 		block.WriteString(line + "\n")
 	}
 	block.WriteString("```\n")
@@ -134,12 +133,13 @@ func TestDocumentNamesEveryField(t *testing.T) {
 		devicelink.Enrolment{}, devicelink.Enrolled{}, devicelink.Refusal{}, devicelink.Challenge{},
 		devicelink.Hello{}, devicelink.Welcome{}, devicelink.Report{}, devicelink.Result{},
 		devicelink.Ack{}, devicelink.Command{}, devicelink.Config{}, devicelink.Door{},
+		devicelink.Keys{}, devicelink.ServerKey{},
 	}
 	for _, body := range bodies {
-		for field := range reflect.TypeOf(body).Fields() {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(body)) {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			pattern := regexp.MustCompile("(?m)^\\|.*`(doors\\[\\]\\.)?" + name + "`")
-			if name != "type" && !pattern.Match(text) {
+			pattern := regexp.MustCompile("(?m)^\\|.*`((doors|serverKeys)\\[\\]\\.)?" + name + "`")
+			if !field.Anonymous && name != "type" && !pattern.Match(text) {
 				t.Errorf("%T: no table has %s", body, name)
 			}
 		}

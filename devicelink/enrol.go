@@ -28,9 +28,11 @@ type Enrolment struct {
 
 // Enrolled answers an Enrolment: what the device keeps, with its key, for as long as it lives.
 type Enrolled struct {
-	DeviceID   typeid.Device `json:"deviceId"`
-	LinkURL    string        `json:"linkUrl"`    // a path on the host that answered
-	ServerName string        `json:"serverName"` // what every challenge must name
+	DeviceID       typeid.Device       `json:"deviceId"`
+	OrganizationID typeid.Organization `json:"organizationId"` // whose commands it takes
+	LinkURL        string              `json:"linkUrl"`        // a path on the host that answered
+	ServerName     string              `json:"serverName"`     // what every challenge must name
+	ServerKeys     []ServerKey         `json:"serverKeys"`     // what signs welcomes and orders
 }
 
 // Refusal is the body of every answer that is not a success.
@@ -70,7 +72,8 @@ func (h *Handler) enrol(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusCreated, Enrolled{
-		DeviceID: device.ID, LinkURL: LinkPath, ServerName: h.serverName,
+		DeviceID: device.ID, OrganizationID: device.OrgID, LinkURL: LinkPath,
+		ServerName: h.serverName, ServerKeys: h.keys.Public(),
 	})
 }
 

@@ -6,7 +6,10 @@
 //
 // Guarantees:
 //
-//   - A device is who it says: each link begins with a signature over a fresh challenge.
+//   - A device is who it says: each link begins with a signature over a fresh challenge. So is the
+//     server: it signs the welcome.
+//   - What moves a lock is signed, for one device and one link, and numbered: who is on the way
+//     between can hold it up, and neither make nor alter nor repeat it.
 //   - A report is acknowledged only after its commit, and recorded once however often it is sent.
 //   - A command is written to a link before its deadline or never, and is not queued for later.
 //   - A device has one link: the newest. Links are numbered by access; what an older one still says
@@ -39,6 +42,7 @@ type HandlerConfig struct {
 	Access     *access.Service
 	Router     *Router
 	ServerName string // what challenges name and devices sign: the public host, the same on all nodes
+	Keys       *Keyring
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -49,6 +53,7 @@ type Handler struct {
 	access     *access.Service
 	router     *Router
 	serverName string
+	keys       *Keyring
 	log        *slog.Logger
 	metrics    *metrics
 	mux        http.ServeMux
@@ -65,7 +70,7 @@ func NewHandler(cfg HandlerConfig) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{
-		access: cfg.Access, router: cfg.Router, serverName: cfg.ServerName,
+		access: cfg.Access, router: cfg.Router, serverName: cfg.ServerName, keys: cfg.Keys,
 		log: cfg.Log, metrics: measured,
 	}
 	h.mux.HandleFunc("POST "+EnrolPath, h.enrol)

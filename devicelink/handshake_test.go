@@ -1,6 +1,7 @@
 package devicelink_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/linktest"
+	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/typeid"
 )
@@ -94,6 +96,13 @@ func TestRefusedHellos(t *testing.T) {
 		"replayed": {identity, func(_ *linktest.Conn, h *devicelink.Hello) {
 			*h = *recorded
 		}, devicelink.CloseUnknownDevice},
+		"other keys of ours named": {identity, func(_ *linktest.Conn, h *devicelink.Hello) {
+			h.KeysVersion++
+		}, devicelink.CloseUnknownDevice},
+		"no key of ours": {identity, func(c *linktest.Conn, h *devicelink.Hello) {
+			h.KeyIDs = []string{"00000000"}
+			h.Sign(identity.Key, c.Challenge)
+		}, devicelink.CloseNoCommonKey},
 		"another version": {identity, func(c *linktest.Conn, h *devicelink.Hello) {
 			h.Version = 2
 			h.Sign(identity.Key, c.Challenge)
@@ -115,6 +124,65 @@ func TestRefusedHellos(t *testing.T) {
 	}
 	if now := b.device(identity.Device).Epoch; now != before {
 		t.Errorf("%d refused hellos opened links", now-before)
+	}
+}
+
+// TestRelayedHello: what a device answers one server's challenge with opens no link to another server,
+// nor to the same one through another connection.
+func TestRelayedHello(t *testing.T) {
+	t.Parallel()
+	b := newTown(t)
+	here, there := b.serve("here"), b.serve("there")
+	identity, _ := b.newDevice(here, "Gate")
+	for _, to := range []*node{here, there} {
+		victim, relay := linktest.Dial(t, here.url, identity), linktest.Dial(t, to.url, identity)
+		relay.Send(victim.Hello())
+		if code, _ := relay.Closed(); code != devicelink.CloseUnknownDevice {
+			t.Errorf("to %s: closed with %s", to.name, code)
+		}
+	}
+	if epoch := b.device(identity.Device).Epoch; epoch != 0 {
+		t.Errorf("%d links", epoch)
+	}
+}
+
+// TestServerKeysRotate: a device that links while an old key stands beside the new one knows the new
+// one from then on; one that does not is told that it has to be enrolled anew.
+func TestServerKeysRotate(t *testing.T) {
+	t.Parallel()
+	b := newTown(t)
+	old, fresh := bytes.Repeat([]byte{1}, ed25519.SeedSize), bytes.Repeat([]byte{2}, ed25519.SeedSize)
+	serve := func(name string, keys ...[]byte) *node {
+		b.keys = mustRing(keys...)
+		return b.serve(name)
+	}
+	before := serve("before", old)
+	identity, gate := b.newDevice(before, "Gate")
+	absent, _ := b.newDevice(before, "Cellar")
+	between := serve("between", fresh, old)
+	var kept client.Identity
+	d := linktest.Start(t, sim.DeviceConfig{
+		BaseURL: between.url, Identity: identity, Keep: func(now client.Identity) error {
+			kept = now
+			return nil
+		},
+	})
+	b.unlockThrough(between, d, gate)
+	must(t, d.Stop())
+	if kept.KeysVersion != 2 || len(kept.ServerKeys) != 2 {
+		t.Fatalf("kept %+v", kept)
+	}
+	d = linktest.Start(t, sim.DeviceConfig{BaseURL: before.url, Identity: kept}) // a node not yet changed
+	b.unlockThrough(before, d, gate)
+	must(t, d.Stop())
+
+	after := serve("after", fresh)
+	d = linktest.Start(t, sim.DeviceConfig{BaseURL: after.url, Identity: kept})
+	b.unlockThrough(after, d, gate)
+	away, _ := errors.AsType[client.GoneAwayError](
+		linktest.Launch(t, sim.DeviceConfig{BaseURL: after.url, Identity: absent}).Ended())
+	if away.Code != devicelink.CloseNoCommonKey {
+		t.Errorf("the absent one was told %s", away.Code)
 	}
 }
 

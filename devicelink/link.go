@@ -38,6 +38,8 @@ type link struct {
 	conn    *websocket.Conn
 	done    <-chan struct{}
 	end     context.CancelCauseFunc
+	signer  Signer               // of the newest key that the device knows
+	ordered int64                // the last order; with the token of writing
 	writing chan struct{}        // holds a token while a frame is written, and until the welcome is
 	telling chan struct{}        // holds a token while doors are read and told, the welcome's too
 	closed  map[typeid.Door]bool // those that it was told are in lockdown; with the token of writing
@@ -82,7 +84,7 @@ func (h *Handler) live(node context.Context, conn *websocket.Conn) {
 // serve opens the link, serves it until it ends, and takes it down. It returns why it ended.
 func (l *link) serve(ctx context.Context) error {
 	challenged := schema.Now()
-	hello, device, err := l.greet(ctx)
+	challenge, hello, device, err := l.greet(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,7 +104,10 @@ func (l *link) serve(ctx context.Context) error {
 	l.handler.router.add(ctx, l)
 	defer l.handler.router.remove(ctx, l)
 
-	if err := l.welcome(ctx, state); err != nil {
+	if err := l.welcome(ctx, state, challenge, hello); err != nil {
+		return err
+	}
+	if err := l.introduce(hello); err != nil {
 		return err
 	}
 	<-l.writing
@@ -120,18 +125,21 @@ func (l *link) serve(ctx context.Context) error {
 
 // welcome tells the device where it stands. Its doors are read now that the link can be found: who
 // changes them after that tells the device, behind the welcome.
-func (l *link) welcome(ctx context.Context, state *access.LinkState) error {
+func (l *link) welcome(
+	ctx context.Context, state *access.LinkState, challenge *Challenge, hello *Hello,
+) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	rows, err := l.handler.access.DoorsOf(ctx)
 	if err != nil {
 		return err
 	}
-	err = l.send(&Welcome{
+	welcome := &Welcome{
 		Epoch: state.Epoch, Sequence: state.Sequence, ServerTime: schema.Now(),
 		HeartbeatSeconds: int(heartbeatEvery / time.Second), Doors: frameDoors(rows),
-	})
-	if err != nil {
+	}
+	l.signer.Welcome(welcome, challenge, hello)
+	if err := l.send(welcome); err != nil {
 		return err
 	}
 	if err := l.handler.access.RecordConfigured(ctx, rows); err != nil {
@@ -141,38 +149,54 @@ func (l *link) welcome(ctx context.Context, state *access.LinkState) error {
 	return nil
 }
 
+// introduce gives the device the server's keys of now, if it has others. They are signed with one that
+// it has; what follows is signed with the newest.
+func (l *link) introduce(hello *Hello) error {
+	keys := l.handler.keys
+	if keys.areKnown(hello.KeyIDs) {
+		return nil
+	}
+	err := l.send(&Keys{Version: hello.KeysVersion + 1, ServerKeys: keys.Public()})
+	l.signer = keys.Newest()
+	return err
+}
+
 // greet challenges the device and returns its hello once it has proved its key. Who does not exist
 // and who cannot prove it get the same answer.
-func (l *link) greet(ctx context.Context) (*Hello, *ent.Device, error) {
+func (l *link) greet(ctx context.Context) (*Challenge, *Hello, *ent.Device, error) {
 	late := time.AfterFunc(helloTimeout, func() { l.end(errHelloTimeout) })
 	defer late.Stop()
 	challenge := &Challenge{
 		Version: Version, ServerName: l.handler.serverName, Nonce: NewNonce(),
 	}
 	if err := l.send(challenge); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	frame, err := l.receive()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	hello, ok := frame.(*Hello)
 	if !ok {
-		return nil, nil, closing{CloseProtocol, "want a hello"}
+		return nil, nil, nil, closing{CloseProtocol, "want a hello"}
 	}
 	l.Device, l.skew = hello.DeviceID, time.Until(hello.At)
 	ctx = actor.NewContext(ctx, actor.System("devicelink"))
 	device, err := l.handler.access.DeviceForLink(ctx, hello.DeviceID)
 	if access.IsCode(err, access.CodeNotFound) {
-		return nil, nil, errUnknownDevice
+		return nil, nil, nil, errUnknownDevice
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if !hello.SignedBy(device.PublicKey, challenge) {
-		return nil, nil, fmt.Errorf("wrong signature: %w", errUnknownDevice)
+		return nil, nil, nil, fmt.Errorf("wrong signature: %w", errUnknownDevice)
 	}
-	return hello, device, nil
+	var known bool
+	if l.signer, known = l.handler.keys.Signer(hello.KeyIDs); !known {
+		return nil, nil, nil, errNoCommonKey
+	}
+	return challenge, hello, device, nil
 }
 
 // open counts a new link of the device. An end of the link meanwhile does not undo it half-way.
@@ -285,8 +309,13 @@ func (l *link) remember(doors []Door) {
 	}
 }
 
-// send writes a frame. After an error the peer has not received it whole, and the link ends.
+// send writes a frame; an order is signed as the link's next. After an error the peer has not received
+// it whole, and the link ends.
 func (l *link) send(f Frame) error {
+	if o, ok := f.(Order); ok {
+		l.ordered++
+		l.signer.Order(o, l.Device, l.Epoch, l.ordered)
+	}
 	text, err := Encode(f)
 	if err != nil {
 		return err

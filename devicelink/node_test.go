@@ -37,11 +37,12 @@ type town struct {
 	admin     context.Context //nolint:containedctx // the actors that the tests act as
 	system    context.Context //nolint:containedctx // likewise
 	site      typeid.Site
+	keys      *devicelink.Keyring // of the nodes that are made from now on
 }
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	b := &town{t: t, db: testenv.Client(t)}
+	b := &town{t: t, db: testenv.Client(t), keys: goldenServer}
 	b.redisURL, b.namespace = testenv.Redis(t)
 	b.office = b.node("office", nil).access
 	org, admin, err := b.office.CreateOrganization(
@@ -95,7 +96,7 @@ func (b *town) node(name string, redisURL *string) *node {
 	must(b.t, err)
 	n.access = access.New(access.Config{DB: b.db, Devices: n.router, Log: log})
 	n.handler, err = devicelink.NewHandler(devicelink.HandlerConfig{
-		Access: n.access, Router: n.router, ServerName: serverName, Log: log,
+		Access: n.access, Router: n.router, ServerName: serverName, Keys: b.keys, Log: log,
 		Registerer: n.registry,
 	})
 	must(b.t, err)

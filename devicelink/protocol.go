@@ -54,17 +54,20 @@ type Challenge struct {
 
 // Hello is the device's proof, and where it stands.
 type Hello struct {
-	Type      tag[helloName] `json:"type"`
-	Version   int            `json:"version"`
-	DeviceID  typeid.Device  `json:"deviceId"`
-	Nonce     Nonce          `json:"nonce"`
-	LogEpoch  int64          `json:"logEpoch"` // grows whenever the device starts its log anew
-	Firmware  string         `json:"firmware"`
-	At        time.Time      `json:"at"`        // the device's clock
-	Signature Signature      `json:"signature"` // see Hello.Sign
+	Type     tag[helloName] `json:"type"`
+	Version  int            `json:"version"`
+	DeviceID typeid.Device  `json:"deviceId"`
+	Nonce    Nonce          `json:"nonce"`
+	LogEpoch int64          `json:"logEpoch"` // grows whenever the device starts its log anew
+	Firmware string         `json:"firmware"`
+	At       time.Time      `json:"at"` // the device's clock
+	// The server's keys that the device has, and how often it was given others.
+	KeysVersion int64     `json:"keysVersion"`
+	KeyIDs      []string  `json:"keyIds"`
+	Signature   Signature `json:"signature"` // see Hello.Sign
 }
 
-// Welcome accepts the device and tells it where the server stands.
+// Welcome accepts the device, proves the server and tells where it stands.
 type Welcome struct {
 	Type             tag[welcomeName] `json:"type"`
 	Epoch            int64            `json:"epoch"`    // counts the device's links
@@ -72,6 +75,8 @@ type Welcome struct {
 	ServerTime       time.Time        `json:"serverTime"`
 	HeartbeatSeconds int              `json:"heartbeatSeconds"`
 	Doors            []Door           `json:"doors"`
+	KeyID            string           `json:"keyId"`     // of the key that signed
+	Signature        Signature        `json:"signature"` // see Signer.Welcome
 }
 
 // Door is what a device must know of a door that is bound to one of its ports.
@@ -121,22 +126,42 @@ type Ack struct {
 	Sequence int64        `json:"sequence"`
 }
 
-// Command is an order. The device runs it before NotAfter or never, and at most once.
-type Command struct {
-	Type      tag[commandName] `json:"type"`
-	CommandID typeid.Command   `json:"commandId"`
-	Verb      command.Verb     `json:"verb"`
-	DoorID    typeid.Door      `json:"doorId"`
-	Port      int              `json:"port"`
-	Seconds   int              `json:"seconds"` // an unlocked lock locks again after
-	IssuedAt  time.Time        `json:"issuedAt"`
-	NotAfter  time.Time        `json:"notAfter"`
+// Signed is the end of an order: to which link it belongs, and who says so.
+type Signed struct {
+	Epoch     int64     `json:"epoch"`     // of the link
+	Sequence  int64     `json:"sequence"`  // of the link's orders, from 1
+	KeyID     string    `json:"keyId"`     // of the key that signed
+	Signature Signature `json:"signature"` // see Signer.Order
 }
 
-// Config replaces the doors of the welcome.
+// Command is an order. The device runs it before NotAfter or never, and at most once.
+type Command struct {
+	Type           tag[commandName]    `json:"type"`
+	CommandID      typeid.Command      `json:"commandId"`
+	OrganizationID typeid.Organization `json:"organizationId"`
+	DeviceID       typeid.Device       `json:"deviceId"`
+	DoorID         typeid.Door         `json:"doorId"`
+	Port           int                 `json:"port"`
+	Verb           command.Verb        `json:"verb"`
+	Seconds        int                 `json:"seconds"` // an unlocked lock locks again after
+	IssuedAt       time.Time           `json:"issuedAt"`
+	NotAfter       time.Time           `json:"notAfter"`
+	Signed
+}
+
+// Config is an order. It replaces the doors of the welcome: a mode opens doors too.
 type Config struct {
 	Type  tag[configName] `json:"type"`
 	Doors []Door          `json:"doors"`
+	Signed
+}
+
+// Keys is an order. It replaces the server's keys that the device has.
+type Keys struct {
+	Type       tag[keysName] `json:"type"`
+	Version    int64         `json:"version"` // only grows
+	ServerKeys []ServerKey   `json:"serverKeys"`
+	Signed
 }
 
 // tag is the type field of frame K: it is always written, and nothing else is accepted.
@@ -166,6 +191,7 @@ type (
 	ackName       struct{}
 	commandName   struct{}
 	configName    struct{}
+	keysName      struct{}
 )
 
 func (challengeName) name() string { return "challenge" }
@@ -176,6 +202,7 @@ func (resultName) name() string    { return "result" }
 func (ackName) name() string       { return "ack" }
 func (commandName) name() string   { return "command" }
 func (configName) name() string    { return "config" }
+func (keysName) name() string      { return "keys" }
 
 // shape is how a frame is made and which fields it may have.
 type shape struct {
@@ -188,9 +215,10 @@ func shapeOf[F any, P interface {
 	Frame
 }]() shape {
 	fields := map[string]bool{}
-	for field := range reflect.TypeFor[F]().Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		fields[name] = true
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[F]()) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !field.Anonymous {
+			fields[name] = true
+		}
 	}
 	return shape{make: func() Frame { return P(new(F)) }, fields: fields}
 }
@@ -204,6 +232,7 @@ var shapes = map[string]shape{
 	ackName{}.name():       shapeOf[Ack](),
 	commandName{}.name():   shapeOf[Command](),
 	configName{}.name():    shapeOf[Config](),
+	keysName{}.name():      shapeOf[Keys](),
 }
 
 // Encode returns the frame's text.

@@ -3,6 +3,7 @@ package devicelink_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,12 @@ var (
 		0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
 		0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
 	})
+	// The golden server has that of test 2.
+	goldenServer = mustRing([]byte{
+		0x4c, 0xcd, 0x08, 0x9b, 0x28, 0xff, 0x96, 0xda, 0x9d, 0xb6, 0xc3, 0x46, 0xec, 0x11, 0x4e, 0x0f,
+		0x5b, 0x8a, 0x31, 0x9f, 0x35, 0xab, 0xa6, 0x24, 0xda, 0x8c, 0xf6, 0xed, 0x4f, 0xb8, 0xa6, 0xfb,
+	})
+	goldenOrg     = mustParse[typeid.Organization]("org_01k9e6x0v19q1vmfn0dx3h8r5c")
 	goldenDevice  = mustParse[typeid.Device]("device_01k9e6x0v2e8h9rq4m7c3w5z1t")
 	goldenDoor    = mustParse[typeid.Door]("door_01k9e6x0v3f0rbn5tq8s2y6d4g")
 	goldenDoor2   = mustParse[typeid.Door]("door_01k9e6x0v3f0rbn5tq8s2y6d4h")
@@ -48,6 +56,14 @@ func mustParse[T any, P interface {
 	return v
 }
 
+func mustRing(seeds ...[]byte) *devicelink.Keyring {
+	ring, err := devicelink.NewKeyring(seeds...)
+	if err != nil {
+		panic(err)
+	}
+	return ring
+}
+
 func goldenNonce(first byte) (n devicelink.Nonce) {
 	for i := range n {
 		n[i] = first + byte(i)
@@ -62,19 +78,33 @@ func goldenFrames() map[string]devicelink.Frame {
 	hello := &devicelink.Hello{
 		Version: 1, DeviceID: goldenDevice, Nonce: goldenNonce(0x80), LogEpoch: 1,
 		Firmware: "2.4.1", At: goldenTime,
+		KeysVersion: 1, KeyIDs: devicelink.KeyIDs(goldenServer.Public()),
 	}
 	hello.Sign(goldenKey, challenge)
 	doors := []devicelink.Door{
 		{Port: 1, DoorID: goldenDoor, Mode: door.ModeCONTROLLED, RelockSeconds: 5, HeldOpenSeconds: 30},
 		{Port: 2, DoorID: goldenDoor2, Mode: door.ModeLOCKED, RelockSeconds: 3, HeldOpenSeconds: 60},
 	}
+	welcome := &devicelink.Welcome{
+		Epoch: 17, Sequence: 4710, ServerTime: goldenTime.Add(31 * time.Millisecond),
+		HeartbeatSeconds: 20, Doors: doors,
+	}
+	server := goldenServer.Newest()
+	server.Welcome(welcome, challenge, hello)
+	unlock := &devicelink.Command{
+		CommandID: goldenCommand, OrganizationID: goldenOrg, DeviceID: goldenDevice,
+		DoorID: goldenDoor, Port: 1, Verb: command.VerbUNLOCK, Seconds: 5,
+		IssuedAt: goldenTime.Add(119 * time.Second), NotAfter: goldenTime.Add(129 * time.Second),
+	}
+	config := &devicelink.Config{Doors: doors[:1]}
+	keys := &devicelink.Keys{Version: 2, ServerKeys: goldenServer.Public()}
+	for i, order := range []devicelink.Order{keys, unlock, config} {
+		server.Order(order, goldenDevice, 17, int64(i+1))
+	}
 	return map[string]devicelink.Frame{
 		"challenge": challenge,
 		"hello":     hello,
-		"welcome": &devicelink.Welcome{
-			Epoch: 17, Sequence: 4710, ServerTime: goldenTime.Add(31 * time.Millisecond),
-			HeartbeatSeconds: 20, Doors: doors,
-		},
+		"welcome":   welcome,
 		"report": &devicelink.Report{
 			Sequence: 4711, At: goldenTime.Add(time.Minute), Port: 1, Event: "access.granted",
 			UserID: goldenUser, Method: event.MethodCARD, Outcome: event.OutcomeGRANTED,
@@ -91,13 +121,10 @@ func goldenFrames() map[string]devicelink.Frame {
 			Stage: command.StageFAILED, Reason: schema.ReasonJammed,
 			LockState: door.LockStateJAMMED, Buffered: true,
 		},
-		"ack": &devicelink.Ack{Sequence: 4712},
-		"command": &devicelink.Command{
-			CommandID: goldenCommand, Verb: command.VerbUNLOCK, DoorID: goldenDoor, Port: 1,
-			Seconds: 5, IssuedAt: goldenTime.Add(119 * time.Second),
-			NotAfter: goldenTime.Add(129 * time.Second),
-		},
-		"config": &devicelink.Config{Doors: doors[:1]},
+		"ack":     &devicelink.Ack{Sequence: 4712},
+		"command": unlock,
+		"config":  config,
+		"keys":    keys,
 	}
 }
 
@@ -150,7 +177,8 @@ func TestEnrolmentIsGolden(t *testing.T) { // before the parallel tests: it may 
 	for name, body := range map[string]any{
 		"enrolment": claim,
 		"enrolled": devicelink.Enrolled{
-			DeviceID: goldenDevice, LinkURL: devicelink.LinkPath, ServerName: "doors.example.com",
+			DeviceID: goldenDevice, OrganizationID: goldenOrg, LinkURL: devicelink.LinkPath,
+			ServerName: "doors.example.com", ServerKeys: goldenServer.Public(),
 		},
 		"refusal": devicelink.Refusal{
 			Code: "NOT_FOUND", Message: "no such claim code", Field: "claimCode",
@@ -173,25 +201,66 @@ func joined(parts ...string) (bytes []byte) {
 	return bytes
 }
 
-// TestSignedBytesAreGolden rebuilds the transcripts from the words of docs/protocol.md alone.
+// goldenTranscripts are what the golden frames sign, built from the words of docs/protocol.md alone.
+func goldenTranscripts(t *testing.T) map[string][]byte {
+	t.Helper()
+	challenge := goldenFrames()["challenge"].(*devicelink.Challenge)
+	hello := goldenFrames()["hello"].(*devicelink.Hello)
+	id := goldenServer.Public()[0].ID
+	link := []string{"1", "doors.example.com", goldenDevice.String(),
+		string(challenge.Nonce[:]), string(hello.Nonce[:])}
+	hashed := func(frame, field string) string {
+		text, err := devicelink.Encode(goldenFrames()[frame])
+		must(t, err)
+		var fields map[string]json.RawMessage
+		must(t, json.Unmarshal(text, &fields))
+		sum := sha256.Sum256(fields[field])
+		return string(sum[:])
+	}
+	return map[string][]byte{
+		"hello": joined(slices.Concat([]string{"cardea.device.v1 hello"}, link, []string{"1", id})...),
+		"welcome": joined(slices.Concat([]string{"cardea.device.v1 welcome"}, link, []string{
+			"17", "4710", "2026-03-02T08:59:59.156Z", "20", hashed("welcome", "doors"), id})...),
+		"keys": joined("cardea.device.v1 keys", goldenDevice.String(), "2",
+			hashed("keys", "serverKeys"), "17", "1", id),
+		"command": joined("cardea.device.v1 command", goldenCommand.String(), goldenOrg.String(),
+			goldenDevice.String(), goldenDoor.String(), "1", "UNLOCK", "5",
+			"2026-03-02T09:01:58.125Z", "2026-03-02T09:02:08.125Z", "17", "2", id),
+		"config": joined("cardea.device.v1 config", goldenDevice.String(),
+			hashed("config", "doors"), "17", "3", id),
+	}
+}
+
 func TestSignedBytesAreGolden(t *testing.T) {
 	t.Parallel()
 	public := goldenKey.Public().(ed25519.PublicKey)
-	challenge := goldenFrames()["challenge"].(*devicelink.Challenge)
-	hello := goldenFrames()["hello"].(*devicelink.Hello)
-	signed := joined("cardea.device.v1 hello", "1", "doors.example.com", goldenDevice.String(),
-		string(challenge.Nonce[:]), string(hello.Nonce[:]))
-	if !ed25519.Verify(public, signed, hello.Signature[:]) {
+	server := goldenServer.Public()[0].PublicKey
+	transcripts, frames := goldenTranscripts(t), goldenFrames()
+	for name, signature := range map[string]devicelink.Signature{
+		"welcome": frames["welcome"].(*devicelink.Welcome).Signature,
+		"keys":    frames["keys"].(*devicelink.Keys).Signature,
+		"command": frames["command"].(*devicelink.Command).Signature,
+		"config":  frames["config"].(*devicelink.Config).Signature,
+	} {
+		if !ed25519.Verify(server[:], transcripts[name], signature[:]) {
+			t.Errorf("a %s signs something else than the document says", name)
+		}
+	}
+	hello := frames["hello"].(*devicelink.Hello)
+	if !ed25519.Verify(public, transcripts["hello"], hello.Signature[:]) {
 		t.Error("a hello signs something else than the document says")
 	}
 	claim := devicelink.Enrolment{ClaimCode: "7K2M-9QXV-0D4T-HB3R"}
 	claim.Sign(goldenKey)
-	signed = joined("cardea.device.v1 enrol", "7K2M-9QXV-0D4T-HB3R")
+	signed := joined("cardea.device.v1 enrol", "7K2M-9QXV-0D4T-HB3R")
 	if !ed25519.Verify(public, signed, claim.Proof[:]) {
 		t.Error("a proof signs something else than the document says")
 	}
 	if base64.StdEncoding.EncodeToString(public) != "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" {
 		t.Error("the key is not that of RFC 8032, test 1")
+	}
+	if base64.StdEncoding.EncodeToString(server[:]) != "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=" {
+		t.Error("the server's key is not that of RFC 8032, test 2")
 	}
 }
 
@@ -203,6 +272,8 @@ func TestHelloIsBoundToItsLink(t *testing.T) {
 		"device":       func(h *devicelink.Hello, _ *devicelink.Challenge) { h.DeviceID = typeid.New[typeid.Device]() },
 		"device nonce": func(h *devicelink.Hello, _ *devicelink.Challenge) { h.Nonce[31] ^= 1 },
 		"signature":    func(h *devicelink.Hello, _ *devicelink.Challenge) { h.Signature[0] ^= 1 },
+		"keys version": func(h *devicelink.Hello, _ *devicelink.Challenge) { h.KeysVersion++ },
+		"server key":   func(h *devicelink.Hello, _ *devicelink.Challenge) { h.KeyIDs[0] = "00000000" },
 		"server name":  func(_ *devicelink.Hello, c *devicelink.Challenge) { c.ServerName = "doors.example.org" },
 		"server nonce": func(_ *devicelink.Hello, c *devicelink.Challenge) { c.Nonce[0] ^= 1 },
 		"nonces swapped": func(h *devicelink.Hello, c *devicelink.Challenge) {
@@ -240,6 +311,7 @@ func TestDecodeIsStrict(t *testing.T) {
 		}
 		return text
 	}
+	serverID := goldenServer.Public()[0].ID
 	for name, text := range map[string]string{
 		"empty":                "",
 		"not JSON":             "unlock",
@@ -285,6 +357,13 @@ func TestDecodeIsStrict(t *testing.T) {
 		"firmware too long":    swap("hello", "2.4.1", strings.Repeat("2", 101)),
 		"firmware control":     swap("hello", "2.4.1", `2\u0007`),
 		"unknown mode":         swap("config", "CONTROLLED", "OPEN"),
+		"no keys":              swap("hello", `["`+serverID+`"]`, "[]"),
+		"keys version":         swap("hello", `"keysVersion":1`, `"keysVersion":0`),
+		"key id in capitals":   swap("command", serverID, strings.ToUpper(serverID)),
+		"key of another's id":  swap("keys", serverID, "00000000"),
+		"no order":             swap("command", `"sequence":2`, `"sequence":0`),
+		"no link":              swap("config", `"epoch":17`, `"epoch":0`),
+		"no device":            swap("command", `"deviceId":"`+goldenDevice.String()+`",`, ""),
 		"unknown verb":         swap("command", "UNLOCK", "EXPLODE"),
 		"too large":            swap("hello", "2.4.1", strings.Repeat("2", devicelink.MaxFrame)),
 	} {

@@ -3,14 +3,24 @@ package devicelink
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cardea/cardea/typeid"
 )
 
 // The contexts keep a signature from being taken for one of another purpose.
 const (
-	enrolContext = "cardea.device.v1 enrol"
-	helloContext = "cardea.device.v1 hello"
+	enrolContext   = "cardea.device.v1 enrol"
+	helloContext   = "cardea.device.v1 hello"
+	welcomeContext = "cardea.device.v1 welcome"
+	commandContext = "cardea.device.v1 command"
+	configContext  = "cardea.device.v1 config"
+	keysContext    = "cardea.device.v1 keys"
 )
 
 // transcript joins parts so that no two lists of parts give the same bytes: each part follows its
@@ -24,6 +34,18 @@ func transcript(parts ...string) []byte {
 	return joined
 }
 
+func decimal[N ~int | ~int64](n N) string { return strconv.FormatInt(int64(n), 10) }
+
+// written is an instant as a frame has it.
+func written(at time.Time) string { return at.Format(time.RFC3339Nano) }
+
+// digest is the SHA-256 of what a frame has as the value of a field.
+func digest(value any) string {
+	text, _ := json.Marshal(value) // of our own types: never fails
+	sum := sha256.Sum256(text)
+	return string(sum[:])
+}
+
 // NewNonce draws a nonce.
 func NewNonce() Nonce {
 	var n Nonce
@@ -31,11 +53,11 @@ func NewNonce() Nonce {
 	return n
 }
 
-// transcript is what a hello signs: which protocol, which server, which device, and both nonces, so
-// a signature is worth nothing on any other link.
+// transcript is what a hello signs: which protocol, which server, which device, both nonces, and which
+// of the server's keys it knows, so a signature is worth nothing on any other link.
 func (h *Hello) transcript(c *Challenge) []byte {
-	return transcript(helloContext, strconv.Itoa(h.Version), c.ServerName, h.DeviceID.String(),
-		string(c.Nonce[:]), string(h.Nonce[:]))
+	return transcript(helloContext, decimal(h.Version), c.ServerName, h.DeviceID.String(),
+		string(c.Nonce[:]), string(h.Nonce[:]), decimal(h.KeysVersion), strings.Join(h.KeyIDs, ","))
 }
 
 // Sign signs the hello as an answer to the challenge.
@@ -47,6 +69,58 @@ func (h *Hello) Sign(key ed25519.PrivateKey, c *Challenge) {
 func (h *Hello) SignedBy(key ed25519.PublicKey, c *Challenge) bool {
 	return len(key) == ed25519.PublicKeySize &&
 		ed25519.Verify(key, h.transcript(c), h.Signature[:])
+}
+
+// transcript is what a welcome signs: the hello's parts that make this link, and all of the welcome.
+func (w *Welcome) transcript(c *Challenge, h *Hello) []byte {
+	return transcript(welcomeContext, decimal(c.Version), c.ServerName, h.DeviceID.String(),
+		string(c.Nonce[:]), string(h.Nonce[:]), decimal(w.Epoch), decimal(w.Sequence),
+		written(w.ServerTime), decimal(w.HeartbeatSeconds), digest(w.Doors), w.KeyID)
+}
+
+// SignedBy says whether one of the keys signed the welcome for the link of this challenge and hello.
+func (w *Welcome) SignedBy(keys []ServerKey, c *Challenge, h *Hello) bool {
+	return verified(keys, w.KeyID, w.transcript(c, h), w.Signature)
+}
+
+// Order is a frame that a device heeds only if its server signed it for the device and this link.
+type Order interface {
+	Frame
+	signed() *Signed
+	// content is what is signed, but for what Signed has. The device is the one that it is for.
+	content(device typeid.Device) []string
+}
+
+func (s *Signed) signed() *Signed { return s }
+
+func (c *Command) content(typeid.Device) []string {
+	return []string{
+		commandContext, c.CommandID.String(), c.OrganizationID.String(), c.DeviceID.String(),
+		c.DoorID.String(), decimal(c.Port), string(c.Verb), decimal(c.Seconds),
+		written(c.IssuedAt), written(c.NotAfter),
+	}
+}
+
+func (c *Config) content(device typeid.Device) []string {
+	return []string{configContext, device.String(), digest(c.Doors)}
+}
+
+func (k *Keys) content(device typeid.Device) []string {
+	return []string{keysContext, device.String(), decimal(k.Version), digest(k.ServerKeys)}
+}
+
+func orderTranscript(o Order, device typeid.Device) []byte {
+	s := o.signed()
+	return transcript(append(o.content(device), decimal(s.Epoch), decimal(s.Sequence), s.KeyID)...)
+}
+
+// SignedOf is the end of an order.
+func SignedOf(o Order) Signed { return *o.signed() }
+
+// SignedBy says whether one of the keys signed an order to the device.
+func SignedBy(o Order, keys []ServerKey, device typeid.Device) bool {
+	s := o.signed()
+	return verified(keys, s.KeyID, orderTranscript(o, device), s.Signature)
 }
 
 // Sign proves that the enrolling device holds the private key of PublicKey, which it sets.

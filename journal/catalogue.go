@@ -211,6 +211,8 @@ var Types = []Type{
 	{"device.disconnected", "A device's link went down. data.epoch counts links.", notice, false, atDoors},
 	{"device.events_lost", "A hole in a device's log: reports data.from to data.to never came.",
 		warning, false, atDoors},
+	{"device.order_refused", "A device was sent orders that its server had not signed for it and its" +
+		" link, or that were old. data.count: how many, since it last told.", warning, true, admin},
 	{"device.battery_low", "A device's battery is low. data.level is in percent.", warning, true, atDoors},
 	{"device.clock_set", "A device's clock was wrong and was set. data.skewMilliseconds is how far it was " +
 		"ahead; what it reported before keeps its time.", notice, true, atDoors},

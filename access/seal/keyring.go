@@ -54,7 +54,7 @@ func (v version) String() string { return hex.EncodeToString(v[:]) }
 type key struct {
 	version           version
 	pin, index, token []byte
-	log               []byte
+	log, link         []byte
 	box               cipher.AEAD
 }
 
@@ -144,7 +144,8 @@ func newKey(secret []byte) (k key, err error) {
 	var name, box []byte
 	for info, to := range map[string]*[]byte{
 		"version": &name, "pin": &k.pin, "index": &k.index, "token": &k.token, "log": &k.log,
-		"box": &box,
+		"link": &k.link,
+		"box":  &box,
 	} {
 		if *to, err = hkdf.Key(sha256.New, secret, nil, "cardea/seal "+info, 32); err != nil {
 			return k, err
@@ -161,6 +162,16 @@ func (k *Keyring) LogSeeds() [][]byte {
 	seeds := make([][]byte, len(k.keys))
 	for i, key := range k.keys {
 		seeds[i] = key.log
+	}
+	return seeds
+}
+
+// LinkSeeds returns a seed for each key, newest first, to sign what devices are told with where the
+// installation has no keys of their own for that.
+func (k *Keyring) LinkSeeds() [][]byte {
+	seeds := make([][]byte, len(k.keys))
+	for i, key := range k.keys {
+		seeds[i] = key.link
 	}
 	return seeds
 }

@@ -16,6 +16,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/cardea/cardea/access/seal"
+	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/ent/pool"
 	"github.com/cardea/cardea/graph"
 	"github.com/cardea/cardea/journal/signed"
@@ -42,6 +43,7 @@ type config struct {
 	RedisNamespace string
 	Secrets        *seal.Keyring
 	LogKeys        *signed.Keyring
+	LinkKeys       *devicelink.Keyring
 	Addr           string
 	ServerName     string
 	PublicURL      string
@@ -89,6 +91,8 @@ var environment = []variable{
 		func(c *config, v string) (err error) { c.Secrets, err = readSecrets(v); return err }},
 	{"CARDEA_LOG_KEYS", "", "what signs the audit log, newest first, as CARDEA_SECRETS; without, these do",
 		func(c *config, v string) (err error) { c.LogKeys, err = readLogKeys(v, c.Secrets); return err }},
+	{"CARDEA_LINK_KEYS", "", "what signs to devices, newest first, as CARDEA_SECRETS; without, these do",
+		func(c *config, v string) (err error) { c.LinkKeys, err = readLinkKeys(v, c.Secrets); return err }},
 	{"CARDEA_ADDR", "127.0.0.1:8080", "address to listen on",
 		func(c *config, v string) error { c.Addr = v; return checkAddr(v) }},
 	{"CARDEA_SERVER_NAME", "localhost", "public host name, which devices sign when they link",
@@ -163,6 +167,7 @@ func lookUp(env func(string) string, name string) (string, error) {
 // isSecret says of a variable that it holds a secret, or a URL with a password.
 func isSecret(name string) bool {
 	return name == "CARDEA_SECRETS" || name == "CARDEA_LOG_KEYS" ||
+		name == "CARDEA_LINK_KEYS" ||
 		strings.HasSuffix(name, "_URL") && name != "CARDEA_PUBLIC_URL"
 }
 

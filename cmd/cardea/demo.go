@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cardea/cardea/access"
+	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/devicelink/client"
 	"github.com/cardea/cardea/devicelink/sim"
 	"github.com/cardea/cardea/ent/pool"
@@ -122,6 +123,11 @@ func (d demo) run(ctx context.Context) error {
 		BaseURL: d.node.url(), Devices: state.Devices, People: state.People, Pace: d.pace,
 		Seed: uint64(time.Now().UnixNano()), Log: d.node.log,
 	}
+	fleet.Keep = keepIdentities(state.Devices, func(now []client.Identity) error {
+		kept := *state
+		kept.Devices = now
+		return writeJSON(d.path, kept)
+	})
 	return fleet.Run(ctx)
 }
 
@@ -132,8 +138,9 @@ func (d demo) state(ctx context.Context) (*demoState, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", d.path, err)
 	}
-	_, err = d.node.access.Authenticate(ctx, state.Token)
+	by, err := d.node.access.Authenticate(ctx, state.Token)
 	if !access.IsCode(err, access.CodeUnauthenticated) {
+		state.introduce(by.Organization, d.node.config.LinkKeys)
 		return &state, err
 	}
 	seeded, err := seedDemo(ctx, d.node.access)
@@ -151,6 +158,15 @@ func (d demo) state(ctx context.Context) (*demoState, error) {
 		Night: seeded.People[slices.Index(demoPeople, "Night shift badge")], Plan: seeded.Plan,
 	}
 	return &state, writeJSON(d.path, state)
+}
+
+// introduce gives the server's keys to devices that enrolled before it had any.
+func (s *demoState) introduce(org typeid.Organization, keys *devicelink.Keyring) {
+	for i := range s.Devices {
+		if d := &s.Devices[i]; d.KeysVersion == 0 {
+			d.Organization, d.ServerKeys, d.KeysVersion = org, keys.Public(), 1
+		}
+	}
 }
 
 const invitation = `

@@ -203,7 +203,7 @@ func (n *node) addGraph() http.Handler {
 func (n *node) addLinks() (http.Handler, error) {
 	links, err := devicelink.NewHandler(devicelink.HandlerConfig{
 		Access: n.access, Router: n.router, ServerName: n.config.ServerName,
-		Log: n.log, Registerer: n.registry,
+		Keys: n.config.LinkKeys, Log: n.log, Registerer: n.registry,
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/cardea/cardea/access/seal"
+	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/journal/signed"
 )
 
@@ -30,6 +31,18 @@ func readLogKeys(text string, secrets *seal.Keyring) (*signed.Keyring, error) {
 		return signed.ParseKeys(text)
 	}
 	return signed.NewKeyring(secrets.LogSeeds()...)
+}
+
+// readLinkKeys makes the ring of CARDEA_LINK_KEYS, or one of the secrets.
+func readLinkKeys(text string, secrets *seal.Keyring) (*devicelink.Keyring, error) {
+	if text != "" || secrets == nil {
+		seeds, err := seal.ParseSecrets(text)
+		if err != nil {
+			return nil, err
+		}
+		return devicelink.NewKeyring(seeds...)
+	}
+	return devicelink.NewKeyring(secrets.LinkSeeds()...)
 }
 
 // newSecret is what openssl rand -base64 32 prints.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -91,5 +93,38 @@ func TestOtherCommandsNeedNoSecrets(t *testing.T) {
 				t.Errorf("%s with %q: %v", command, secrets, err)
 			}
 		}
+	}
+}
+
+// TestLinkKeys come of the secrets, or of keys of their own; never of the secrets' keys for the log.
+func TestLinkKeys(t *testing.T) {
+	t.Parallel()
+	first, second := newSecret(), newSecret()
+	secrets, err := readSecrets(first + "," + second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	derived, err := readLinkKeys("", secrets)
+	if err != nil || len(derived.Public()) != 2 {
+		t.Fatalf("%v, %v", derived, err)
+	}
+	own, err := readLinkKeys(first, secrets)
+	if err != nil || len(own.Public()) != 1 || own.Public()[0] == derived.Public()[0] {
+		t.Errorf("%v, %v", own, err)
+	}
+	log, err := readLogKeys("", secrets)
+	if err != nil || bytes.Equal(log.Public()[0].Key, derived.Public()[0].PublicKey[:]) {
+		t.Errorf("the log's key signs to devices: %v", err)
+	}
+	for text, want := range map[string]string{
+		"c2hvcnQ=": "line 1: has 5 bytes", first + "," + first: "key 2 is there twice",
+		strings.Repeat(first+"\n", 9): "1 to 8 link keys, not 9",
+	} {
+		if _, err := readLinkKeys(text, secrets); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+	if text := fmt.Sprintf("%v %+v %s %#v", own, own.Newest(), own, own); strings.Contains(text, "private") {
+		t.Errorf("a keyring prints as %s", text)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cardea/cardea/devicelink/client"
@@ -54,7 +56,24 @@ func (p program) sim(ctx context.Context, args []string) error {
 	if len(fleet.Devices) == 0 {
 		return errors.New("no devices: give claim codes with -claim")
 	}
+	fleet.Keep = keepIdentities(fleet.Devices, func(now []client.Identity) error {
+		return writeJSON(*path, now)
+	})
 	return fleet.Run(ctx)
+}
+
+// keepIdentities writes all identities again when one of them has changed.
+func keepIdentities(
+	all []client.Identity, write func([]client.Identity) error,
+) func(int, client.Identity) error {
+	var mu sync.Mutex
+	all = slices.Clone(all)
+	return func(place int, now client.Identity) error {
+		mu.Lock()
+		defer mu.Unlock()
+		all[place] = now
+		return write(all)
+	}
 }
 
 func isComma(r rune) bool { return r == ',' }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/typeid"
@@ -15,10 +16,26 @@ import (
 
 // Identity is what a device keeps for life. It can be stored as JSON; it holds the private key.
 type Identity struct {
-	Device     typeid.Device      `json:"deviceId"`
-	LinkURL    string             `json:"linkUrl"`
-	ServerName string             `json:"serverName"`
-	Key        ed25519.PrivateKey `json:"key"`
+	Device       typeid.Device          `json:"deviceId"`
+	Organization typeid.Organization    `json:"organizationId"`
+	LinkURL      string                 `json:"linkUrl"`
+	ServerName   string                 `json:"serverName"`
+	Key          ed25519.PrivateKey     `json:"key"`
+	ServerKeys   []devicelink.ServerKey `json:"serverKeys"`
+	KeysVersion  int64                  `json:"keysVersion"` // how often those were given, from 1
+}
+
+// Hello answers a challenge.
+func (i Identity) Hello(
+	c *devicelink.Challenge, logEpoch int64, firmware string, at time.Time,
+) *devicelink.Hello {
+	hello := &devicelink.Hello{
+		Version: devicelink.Version, DeviceID: i.Device, Nonce: devicelink.NewNonce(),
+		LogEpoch: logEpoch, Firmware: firmware, At: at.UTC().Truncate(time.Microsecond),
+		KeysVersion: i.KeysVersion, KeyIDs: devicelink.KeyIDs(i.ServerKeys),
+	}
+	hello.Sign(i.Key, c)
+	return hello
 }
 
 // standard is how devices reach a server; the timeout is that of the HTTP part alone.
@@ -73,6 +90,7 @@ func Enrol(ctx context.Context, baseURL, claimCode string, as Hardware) (Identit
 		return Identity{}, fmt.Errorf("read enrolment: %w", err)
 	}
 	return Identity{
-		Device: got.DeviceID, LinkURL: got.LinkURL, ServerName: got.ServerName, Key: key,
+		Device: got.DeviceID, Organization: got.OrganizationID, LinkURL: got.LinkURL,
+		ServerName: got.ServerName, Key: key, ServerKeys: got.ServerKeys, KeysVersion: 1,
 	}, nil
 }

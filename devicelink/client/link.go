@@ -6,6 +6,8 @@
 //     file keeps them without power.
 //   - The server's clock is known by time that passed since the hello, never since the welcome, so
 //     that our idea of it is never behind.
+//   - What is not signed by the device's server, for the device and this connection, or is not new,
+//     is not heeded, and not handed on.
 //   - A device that is told to go away goes.
 //
 // The package imports devicelink for the frames and their encoding, typeid and the WebSocket library.
@@ -42,6 +44,8 @@ type Config struct {
 	Firmware string
 	Log      *Log
 	Device   Device
+	// Keep, if it is set, stores what the identity has become, and returns once it is safe.
+	Keep func(Identity) error
 	// Clock is the device's own, right or wrong; nil means this machine's.
 	Clock func() time.Time
 	// Longest is the longest pause between two tries to link; zero means 30 s.
@@ -54,8 +58,10 @@ type Config struct {
 
 // Link is a device's link, through all its connections.
 type Link struct {
-	config Config
-	offset atomic.Int64 // server's clock minus this machine's
+	config   Config
+	identity Identity // as it is now; Run's alone
+	orders   orders
+	offset   atomic.Int64 // server's clock minus this machine's
 }
 
 // New returns a link that is down.
@@ -72,7 +78,7 @@ func New(cfg Config) *Link {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Link{config: cfg}
+	return &Link{config: cfg, identity: cfg.Identity}
 }
 
 const (

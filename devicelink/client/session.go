@@ -85,8 +85,8 @@ func (l *Link) lost(err error) error {
 	return err
 }
 
-// shakeHands proves the device's key to the server that it enrolled with, and to no other. It returns
-// the welcome, and when that was asked for.
+// shakeHands proves the device's key to the server that it enrolled with, and to no other, and has the
+// server prove its own. It returns the welcome, and when that was asked for.
 func (l *Link) shakeHands(
 	ctx context.Context, conn *websocket.Conn,
 ) (_ *devicelink.Welcome, asked time.Time, err error) {
@@ -99,17 +99,15 @@ func (l *Link) shakeHands(
 	if challenge.ServerName != l.config.Identity.ServerName {
 		return nil, asked, fmt.Errorf("challenged by %q", challenge.ServerName)
 	}
-	hello := &devicelink.Hello{
-		Version: devicelink.Version, DeviceID: l.config.Identity.Device,
-		Nonce: devicelink.NewNonce(), LogEpoch: l.config.Log.Epoch(), Firmware: l.config.Firmware,
-		At: l.config.Clock().UTC().Truncate(time.Microsecond),
-	}
-	hello.Sign(l.config.Identity.Key, challenge)
+	hello := l.identity.Hello(challenge, l.config.Log.Epoch(), l.config.Firmware, l.config.Clock())
 	asked = time.Now()
 	if err := write(ctx, conn, hello); err != nil {
 		return nil, asked, err
 	}
 	welcome, err := receive[*devicelink.Welcome](ctx, conn)
+	if err == nil && !welcome.SignedBy(l.identity.ServerKeys, challenge, hello) {
+		err = ErrNotOurServer
+	}
 	return welcome, asked, err
 }
 
@@ -120,6 +118,7 @@ func (l *Link) begin(w *devicelink.Welcome, asked time.Time) error {
 		return err
 	}
 	l.offset.Store(int64(w.ServerTime.Sub(asked)))
+	l.orders.begin(w.Epoch)
 	l.config.Device.Linked(w)
 	return nil
 }
@@ -155,15 +154,55 @@ func (l *Link) listen(ctx context.Context, conn *websocket.Conn) error {
 		if l.config.Lossy != nil && l.config.Lossy(frame) {
 			continue
 		}
-		switch f := frame.(type) {
-		case *devicelink.Ack:
-			l.config.Log.forget(f.Sequence)
-		case *devicelink.Command, *devicelink.Config:
-		default:
-			return fmt.Errorf("unexpected %T", f)
+		heeded, err := l.heed(ctx, frame)
+		if err != nil {
+			return err
 		}
-		l.config.Device.Heard(frame)
+		if heeded {
+			l.config.Device.Heard(frame)
+		}
 	}
+}
+
+// heed does the link's part of what a frame says, and says whether the device shall hear of it.
+func (l *Link) heed(ctx context.Context, frame devicelink.Frame) (bool, error) {
+	switch f := frame.(type) {
+	case *devicelink.Ack:
+		l.config.Log.forget(f.Sequence)
+		return true, nil
+	case devicelink.Order:
+		if err := l.orders.heed(f, l.identity, l.ServerClock()); err != nil {
+			l.config.Logger.WarnContext(ctx, "order refused",
+				"device", l.identity.Device.String(), "error", err)
+			return false, l.tellRefused()
+		}
+		if keys, ok := f.(*devicelink.Keys); ok {
+			l.identity.ServerKeys, l.identity.KeysVersion = keys.ServerKeys, keys.Version
+			return true, l.keep()
+		}
+		return true, nil
+	}
+	return false, fmt.Errorf("unexpected %T", frame)
+}
+
+// tellRefused logs now and then that orders were refused.
+func (l *Link) tellRefused() error {
+	told := l.orders.refuse(time.Now())
+	if told == nil {
+		return nil
+	}
+	told.At = l.config.Clock().UTC().Truncate(time.Microsecond)
+	return l.config.Log.Append(0, told)
+}
+
+func (l *Link) keep() error {
+	if l.config.Keep == nil {
+		return nil
+	}
+	if err := l.config.Keep(l.identity); err != nil {
+		return fmt.Errorf("keep identity: %w", err)
+	}
+	return nil
 }
 
 func receive[F devicelink.Frame](ctx context.Context, conn *websocket.Conn) (f F, err error) {

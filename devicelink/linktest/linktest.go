@@ -129,20 +129,20 @@ func Dial(tb testing.TB, baseURL string, as client.Identity) *Conn {
 
 // Hello returns a hello that answers the challenge, signed.
 func (c *Conn) Hello() *devicelink.Hello {
-	hello := &devicelink.Hello{
-		Version: devicelink.Version, DeviceID: c.Identity.Device, Nonce: devicelink.NewNonce(),
-		LogEpoch: 1, Firmware: sim.Firmware, At: time.Now().UTC(),
-	}
-	hello.Sign(c.Identity.Key, c.Challenge)
-	return hello
+	return c.Identity.Hello(c.Challenge, 1, sim.Firmware, time.Now())
 }
 
 // Link opens a link as far as the welcome, for the device's first log.
 func Link(tb testing.TB, baseURL string, as client.Identity) (*Conn, *devicelink.Welcome) {
 	tb.Helper()
 	c := Dial(tb, baseURL, as)
-	c.Send(c.Hello())
-	return c, Receive[*devicelink.Welcome](c)
+	hello := c.Hello()
+	c.Send(hello)
+	welcome := Receive[*devicelink.Welcome](c)
+	if !welcome.SignedBy(as.ServerKeys, c.Challenge, hello) {
+		tb.Error("the welcome is not signed by the server")
+	}
+	return c, welcome
 }
 
 // Welcomed waits for the welcome; false if the server closes the link instead.
@@ -176,6 +176,24 @@ func (c *Conn) SendText(text []byte) {
 	c.tb.Helper()
 	if err := c.conn.Write(c.tb.Context(), websocket.MessageText, text); err != nil {
 		c.tb.Fatal(err)
+	}
+}
+
+// TrySend writes a frame, if the link has not ended.
+func (c *Conn) TrySend(f devicelink.Frame) error {
+	text, err := devicelink.Encode(f)
+	if err != nil {
+		return err
+	}
+	return c.conn.Write(c.tb.Context(), websocket.MessageText, text)
+}
+
+// Drain reads what comes until the link ends, however it does.
+func (c *Conn) Drain() {
+	for {
+		if _, err := c.read(); err != nil {
+			return
+		}
 	}
 }
 

@@ -40,7 +40,9 @@ type DeviceConfig struct {
 	// Commanded, if it is set, is told of each command that comes, and whether the device acts on it. It
 	// must not call the device.
 	Commanded func(c devicelink.Command, acts bool)
-	Log       *slog.Logger
+	// Keep, if it is set, is client.Config's.
+	Keep func(client.Identity) error
+	Log  *slog.Logger
 }
 
 // Device is a simulated controller. Its doors are those that the server binds to it.
@@ -90,7 +92,7 @@ func NewDevice(cfg DeviceConfig) *Device {
 	d.link = client.New(client.Config{
 		BaseURL: cfg.BaseURL, Identity: cfg.Identity, Firmware: Firmware, Log: d.log,
 		Device: panel{d}, Clock: d.Clock, Longest: cfg.Longest, Client: cfg.Client, Lossy: d.loses,
-		Logger: cfg.Log,
+		Keep: cfg.Keep, Logger: cfg.Log,
 	})
 	return d
 }

@@ -24,6 +24,8 @@ type Fleet struct {
 	Pace time.Duration
 	// Seed decides who comes where and does what; the same seed, the same choices.
 	Seed uint64
+	// Keep, if it is set, stores what the identity of a device, by its place in Devices, has become.
+	Keep func(place int, now client.Identity) error
 	Log  *slog.Logger
 }
 
@@ -32,7 +34,11 @@ type Fleet struct {
 func (f *Fleet) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	for i, identity := range f.Devices {
-		d := NewDevice(DeviceConfig{BaseURL: f.BaseURL, Identity: identity, Log: f.Log})
+		cfg := DeviceConfig{BaseURL: f.BaseURL, Identity: identity, Log: f.Log}
+		if f.Keep != nil {
+			cfg.Keep = func(now client.Identity) error { return f.Keep(i, now) }
+		}
+		d := NewDevice(cfg)
 		choices := rand.New(rand.NewPCG(f.Seed, uint64(i))) //nolint:gosec // a simulation
 		parts.Go(func() error { return f.run(ctx, d, choices) })
 	}

@@ -32,6 +32,7 @@ type world struct {
 	Doors        []typeid.Door       `json:"doorIds"` // each bound to the device of its place
 	Many         []typeid.Door       `json:"manyIds"` // of the same devices, at their further ports
 	Devices      int                 `json:"devices"` // how many devices.json holds
+	LinkKey      string              `json:"linkKey"` // that those know the server by
 }
 
 const (
@@ -72,7 +73,8 @@ func (b *bench) findWorld(ctx context.Context, s *access.Service) (bool, error) 
 	if err := json.Unmarshal(text, &b.world); err != nil {
 		return false, fmt.Errorf("read the world: %w", err)
 	}
-	if b.world.Devices < b.scale.connections || len(b.world.Many) != reporters*ports {
+	if b.world.Devices < b.scale.connections || len(b.world.Many) != reporters*ports ||
+		b.world.LinkKey != benchKeys[0].ID {
 		return false, nil
 	}
 	if _, err := b.db.ExecContext(ctx, `SELECT FROM api_tokens LIMIT 0`); err != nil {
@@ -140,7 +142,7 @@ func (b *bench) makeWorld(ctx context.Context, s *access.Service) error {
 	b.world = world{
 		Organization: first.organization, Site: first.site, Admin: first.admin, Token: token.Secret,
 		Doors: make([]typeid.Door, reporters), Many: make([]typeid.Door, reporters*ports),
-		Devices: b.scale.connections,
+		Devices: b.scale.connections, LinkKey: benchKeys[0].ID,
 	}
 	devices := make([]client.Identity, b.world.Devices)
 	group, together := errgroup.WithContext(ctx)
@@ -201,7 +203,8 @@ func enrol(ctx context.Context, s *access.Service, t tenant, n int) (client.Iden
 		Firmware: sim.Firmware, PublicKey: public,
 	})
 	return client.Identity{
-		Device: place.Device.ID, LinkURL: devicelink.LinkPath, ServerName: "localhost", Key: private,
+		Device: place.Device.ID, Organization: t.organization, LinkURL: devicelink.LinkPath,
+		ServerName: "localhost", Key: private, ServerKeys: benchKeys, KeysVersion: 1,
 	}, err
 }
 

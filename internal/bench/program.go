@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cardea/cardea/access/seal"
+	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/internal/bench/tally"
 )
 
@@ -34,6 +35,19 @@ func (b *bench) startCardea(ctx context.Context) (*program, error) {
 
 // benchSecret seals what is in a database of the bench alone.
 var benchSecret = base64.StdEncoding.EncodeToString(make([]byte, seal.SecretSize))
+
+// benchKeys are what a server with that secret signs to devices with.
+var benchKeys = func() []devicelink.ServerKey {
+	secrets, err := seal.NewKeyring(make([]byte, seal.SecretSize))
+	if err != nil {
+		panic(err) // the secret is as NewKeyring wants it
+	}
+	keys, err := devicelink.NewKeyring(secrets.LinkSeeds()...)
+	if err != nil {
+		panic(err) // likewise
+	}
+	return keys.Public()
+}()
 
 // environment is Cardea's as it comes, but for the line that it would log for each request, and for
 // how much one user may ask for, since one asks for all: it is counted all the same.

@@ -24,6 +24,19 @@ import (
 // secret seals what is in a database that lasts as long as a run.
 var secret = base64.StdEncoding.EncodeToString(make([]byte, seal.SecretSize))
 
+// serverKeys are what the nodes sign to devices with.
+func serverKeys() ([]devicelink.ServerKey, error) {
+	secrets, err := seal.NewKeyring(make([]byte, seal.SecretSize))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := devicelink.NewKeyring(secrets.LinkSeeds()...)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Public(), nil
+}
+
 // organization is a tenant with its doors and its people.
 type organization struct {
 	id      typeid.Organization
@@ -115,10 +128,15 @@ func (o *organization) fit(ctx context.Context, s *access.Service, number int) e
 	if err != nil {
 		return err
 	}
+	keys, err := serverKeys()
+	if err != nil {
+		return err
+	}
 	d := &device{
 		org: o.id, site: site,
 		identity: client.Identity{
-			Device: place.Device.ID, LinkURL: devicelink.LinkPath, ServerName: "localhost", Key: private,
+			Device: place.Device.ID, Organization: o.id, LinkURL: devicelink.LinkPath,
+			ServerName: "localhost", Key: private, ServerKeys: keys, KeysVersion: 1,
 		},
 	}
 	for port := range ports {

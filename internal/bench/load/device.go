@@ -58,11 +58,7 @@ func (d *device) shakeHands(ctx context.Context, as client.Identity) error {
 		return errors.Join(fmt.Errorf("want a challenge, got %T", first), err)
 	}
 	now := time.Now().UTC()
-	hello := &devicelink.Hello{
-		Version: devicelink.Version, DeviceID: as.Device, Nonce: devicelink.NewNonce(),
-		LogEpoch: now.UnixMilli(), Firmware: sim.Firmware, At: now,
-	}
-	hello.Sign(as.Key, challenge)
+	hello := as.Hello(challenge, now.UnixMilli(), sim.Firmware, now)
 	if err := d.write(ctx, hello); err != nil {
 		return err
 	}
