@@ -46,7 +46,7 @@ func shaken(name string, ring *devicelink.Keyring, as typeid.Device, key ed25519
 // other handshakes, in random mixtures of their parts: none proves anybody.
 func TestHandshakesAreWorthNothingElsewhere(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(32, 1)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(32, 1))
 	ours := goldenServer.Public()
 	public := goldenKey.Public().(ed25519.PublicKey)
 	_, otherKey, err := ed25519.GenerateKey(nil)
@@ -99,7 +99,7 @@ func TestHandshakesAreWorthNothingElsewhere(t *testing.T) {
 // TestNothingSignedCanBeAltered alters what servers sign, field by field, at random.
 func TestNothingSignedCanBeAltered(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(32, 2)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(32, 2))
 	frames := goldenFrames()
 	challenge, hello := frames["challenge"].(*devicelink.Challenge), frames["hello"].(*devicelink.Hello)
 	proves := func(f devicelink.Frame) bool {

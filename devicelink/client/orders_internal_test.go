@@ -156,7 +156,7 @@ func unlockOn(server *devicelink.Keyring, to Identity, epoch, sequence int64) *d
 // TestNoAlterationIsHeeded flips bits of honest frames, and splices two of them, 10,000 times.
 func TestNoAlterationIsHeeded(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(32, 3)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(32, 3))
 	server := ring(t, 1)
 	us := enrolled(server)
 	config := &devicelink.Config{Doors: []devicelink.Door{{
