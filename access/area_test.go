@@ -336,16 +336,14 @@ func TestPassThatNeverHappenedIsTakenBack(t *testing.T) {
 	y.pass(ctx, y.wicket)
 	y.wantState(y.hall, who, presence.StateIN)
 	y.hardware.offline = false
-	y.pass(ctx, y.wicket)
-	y.clock.Advance(access.CommandDeadline + 3*time.Second)
-	_, err := y.access.ExpireCommands(t.Context())
-	must(t, err)
+	late := y.pass(ctx, y.wicket)
+	must(t, y.access.RecordUndelivered(y.system, late.ID, schema.ReasonExpiredBeforeDelivery))
 	y.wantState(y.hall, who, presence.StateIN)
 
 	out = y.pass(ctx, y.wicket)
 	must(t, y.access.RecordDispatched(y.system, out.ID, y.clock.Now()))
 	y.clock.Advance(access.CommandDeadline + access.ConfirmationWindow)
-	_, err = y.access.ExpireCommands(t.Context())
+	_, err := y.access.ExpireCommands(t.Context())
 	must(t, err)
 	y.wantState(y.hall, who, presence.StateOUT) // unconfirmed is not undone
 }

@@ -22,7 +22,7 @@ import (
 const (
 	// CommandDeadline is how long after it was asked for a command may still run.
 	CommandDeadline = 10 * time.Second
-	// ConfirmationWindow is how long after its deadline a command that reached its device may still
+	// ConfirmationWindow is how long after its deadline a command that may have reached its device may still
 	// be confirmed.
 	ConfirmationWindow = 15 * time.Second
 	// IdempotencyWindow is how long an idempotency key returns the same command.

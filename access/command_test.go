@@ -258,30 +258,32 @@ func TestStagesOnlyMoveForward(t *testing.T) {
 	}
 }
 
+// TestCommandsExpire: a command of which nobody knows whether it reached its device, or what it did there,
+// is not said to be undone.
 func TestCommandsExpire(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	waiting, written := b.unlock(b.admin), b.unlock(b.admin)
+	unknown, written, late := b.unlock(b.admin), b.unlock(b.admin), b.unlock(b.admin)
 	must(t, b.access.RecordDispatched(b.system, written.ID, b.clock.Now()))
+	must(t, b.access.RecordUndelivered(b.system, late.ID, schema.ReasonExpiredBeforeDelivery))
 	everywhere := context.Background()
 
-	b.clock.Advance(access.CommandDeadline + time.Second)
+	b.clock.Advance(access.CommandDeadline + access.ConfirmationWindow - time.Second)
 	if n, err := b.access.ExpireCommands(everywhere); n != 0 || err != nil {
 		t.Fatalf("too early: %d, %v", n, err)
 	}
-	b.clock.Advance(2 * time.Second)
-	if n, err := b.access.ExpireCommands(everywhere); n != 1 || err != nil {
-		t.Fatalf("expired %d, %v", n, err)
-	}
-	b.clock.Advance(access.ConfirmationWindow)
-	if n, err := b.access.ExpireCommands(everywhere); n != 1 || err != nil {
+	b.clock.Advance(time.Second)
+	if n, err := b.access.ExpireCommands(everywhere); n != 2 || err != nil {
 		t.Fatalf("unconfirmed %d, %v", n, err)
 	}
-	waiting, written = b.db.Command.GetX(b.system, waiting.ID), b.db.Command.GetX(b.system, written.ID)
-	if waiting.Stage != command.StageEXPIRED || *waiting.Reason != schema.ReasonExpiredBeforeDelivery {
-		t.Errorf("never written: %v", waiting)
+	for _, id := range []typeid.Command{unknown.ID, written.ID} {
+		c := b.db.Command.GetX(b.system, id)
+		if c.Stage != command.StageUNCONFIRMED || *c.Reason != schema.ReasonNotConfirmed {
+			t.Errorf("ended as %v", c)
+		}
 	}
-	if written.Stage != command.StageUNCONFIRMED || *written.Reason != schema.ReasonNotConfirmed {
-		t.Errorf("written: %v", written)
+	c := b.db.Command.GetX(b.system, late.ID)
+	if c.Stage != command.StageEXPIRED || *c.Reason != schema.ReasonExpiredBeforeDelivery {
+		t.Errorf("never written: %v", c)
 	}
 }

@@ -233,9 +233,11 @@ func overdue(dispatched bool) func(*bench) {
 	return func(b *bench) {
 		b.always()
 		c := b.unlock(b.member)
-		if dispatched {
-			must(b.t, b.access.RecordDispatched(b.system, c.ID, b.clock.Now()))
+		if !dispatched {
+			must(b.t, b.access.RecordUndelivered(b.system, c.ID, schema.ReasonExpiredBeforeDelivery))
+			return
 		}
+		must(b.t, b.access.RecordDispatched(b.system, c.ID, b.clock.Now()))
 		b.clock.Advance(access.CommandDeadline + access.ConfirmationWindow)
 		_, err := b.access.ExpireCommands(context.Background())
 		must(b.t, err)

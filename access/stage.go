@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/cardea/cardea/actor"
 	"github.com/cardea/cardea/ent"
 	"github.com/cardea/cardea/ent/command"
@@ -24,8 +22,7 @@ type step struct {
 	stage        command.Stage
 	reason       schema.Reason
 	confirmation command.Confirmation
-	at           time.Time     // zero: now
-	from         command.Stage // if set, the step is void once the command has left this stage
+	at           time.Time // zero: now
 }
 
 // rank of the stages: a command only moves to a higher one, and an end is final. So it does not
@@ -93,9 +90,6 @@ func (s *Service) move(
 	}
 	if to.at.IsZero() {
 		to.at = s.now()
-	}
-	if to.from != "" && to.from != c.Stage {
-		return c, nil, nil
 	}
 	ahead := rank[to.stage] > rank[c.Stage]
 	if !ahead && (to.stage != command.StageDISPATCHED || c.DispatchedAt != nil) {
@@ -165,23 +159,17 @@ func update(tx *ent.Tx, c *ent.Command, to step, ahead bool) *ent.CommandUpdateO
 	return u
 }
 
-// deliveryGrace is how long after its deadline the news may take that a command was written in time.
-const deliveryGrace = 2 * time.Second
-
 // expireBatch bounds how many commands one round of ExpireCommands ends.
 const expireBatch = 500
 
-// ExpireCommands ends the commands of all organizations whose time has passed: EXPIRED if they never
-// reached their device, UNCONFIRMED if they did and nothing shows what came of it. It returns how
-// many. Many nodes may call it at once.
+// ExpireCommands ends the commands of all organizations of which nobody has said in time what came of
+// them: UNCONFIRMED. That they were written to a link is not always recorded: the node that did so may
+// have died, or lost its database. Whoever knows that one was not written says so (RecordUndelivered).
+// It returns how many. Many nodes may call it at once.
 func (s *Service) ExpireCommands(ctx context.Context) (int, error) {
 	sweeper := actor.System("sweeper")
-	now := s.now()
 	due, err := s.db.Command.Query().
-		Where(command.EndedAtIsNil(), command.ExpiresAtLTE(now.Add(-deliveryGrace)), func(q *sql.Selector) {
-			q.Where(sql.Or(sql.EQ(q.C(command.FieldStage), command.StageCREATED),
-				sql.LTE(q.C(command.FieldExpiresAt), now.Add(-ConfirmationWindow))))
-		}).
+		Where(command.EndedAtIsNil(), command.ExpiresAtLTE(s.now().Add(-ConfirmationWindow))).
 		Order(command.ByExpiresAt()).Limit(expireBatch).All(actor.NewContext(ctx, sweeper))
 	if err != nil {
 		return 0, fmt.Errorf("find open commands: %w", err)
@@ -189,21 +177,11 @@ func (s *Service) ExpireCommands(ctx context.Context) (int, error) {
 	var failed error
 	for _, c := range due {
 		within := actor.NewContext(ctx, sweeper.Within(c.OrgID))
-		_, err := s.advance(within, c.ID, overdue(c))
+		_, err := s.advance(within, c.ID,
+			step{stage: command.StageUNCONFIRMED, reason: schema.ReasonNotConfirmed})
 		failed = errors.Join(failed, err)
 	}
 	return len(due), failed
-}
-
-func overdue(c *ent.Command) step {
-	if c.Stage == command.StageCREATED {
-		return step{
-			stage: command.StageEXPIRED, reason: schema.ReasonExpiredBeforeDelivery, from: c.Stage,
-		}
-	}
-	return step{
-		stage: command.StageUNCONFIRMED, reason: schema.ReasonNotConfirmed, from: c.Stage,
-	}
 }
 
 // Run ends overdue commands, visits and lockdowns, turns the modes of doors, and tells devices of

@@ -1119,7 +1119,7 @@ enum CommandStage {
   FAILED
   "The end: its time ran out before it reached the device."
   EXPIRED
-  "The end: it reached the device, and nothing shows what came of it."
+  "The end: it reached the device, or may have, and nothing shows what came of it."
   UNCONFIRMED
   "The end: it was called off."
   CANCELLED
