@@ -12,6 +12,7 @@ import (
 	"github.com/cardea/cardea/devicelink/linktest"
 	"github.com/cardea/cardea/ent/command"
 	"github.com/cardea/cardea/ent/device"
+	"github.com/cardea/cardea/typeid"
 )
 
 // TestOlderLinkIsFenced races two links of a device on two nodes, while the older one says what came of
@@ -40,17 +41,9 @@ func TestOlderLinkIsFenced(t *testing.T) {
 		newer.Send(hello)
 		now := linktest.Receive[*devicelink.Welcome](newer)
 		<-raced
-		settled := func() bool { // whoever waited for the row has had it
-			tx, err := b.db.Tx(b.system)
-			must(t, err)
-			defer func() { _ = tx.Rollback() }()
-			_, err = tx.Device.Query().Where(device.ID(identity.Device), func(q *sql.Selector) {
-				q.ForUpdate()
-			}).Only(b.system)
-			return err == nil
-		}
 		older.Drain()
-		if !settled() || b.device(identity.Device).LastSequence != now.Sequence {
+		b.settle(identity.Device)
+		if b.device(identity.Device).LastSequence != now.Sequence {
 			t.Fatalf("round %d: the welcome said %d, and %d are taken",
 				round, now.Sequence, b.device(identity.Device).LastSequence)
 		}
@@ -95,12 +88,24 @@ func TestReadAndNotCommitted(t *testing.T) {
 	if code, _ := older.Closed(); code != devicelink.CloseSuperseded {
 		t.Errorf("closed with %s", code)
 	}
+	b.settle(identity.Device)
 	if now := b.db.Command.GetX(b.system, c.ID); now.Stage == command.StageCONFIRMED {
 		t.Error("the older link's result is taken")
 	}
 	if last := b.device(identity.Device).LastSequence; last != 0 {
 		t.Errorf("%d entries are taken", last)
 	}
+}
+
+// settle returns when whoever waited for a device's row has had it.
+func (b *town) settle(id typeid.Device) {
+	b.t.Helper()
+	tx, err := b.db.Tx(b.system)
+	must(b.t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.Device.Query().Where(device.ID(id), func(q *sql.Selector) { q.ForUpdate() }).
+		Only(b.system)
+	must(b.t, err)
 }
 
 // waiting waits until so many statements of this test's database wait for a lock.
