@@ -161,6 +161,7 @@ func (y *yard) until(what string, is func() bool) {
 		if time.Since(begun) > limit {
 			y.t.Fatalf("not within %v: %s", limit, what)
 		}
+		<-time.After(50 * time.Millisecond) // whoever asks all the time is refused
 	}
 }
 
