@@ -214,28 +214,28 @@ func TestControllerOpens(t *testing.T) {
 	if c.Stage != "CONFIRMED" || c.Confirmation != "RELAY" {
 		t.Fatalf("got %+v", c)
 	}
-	y.until("the door is locked again", func() bool { return y.is(0).LockState == "LOCKED" })
+	y.until("the door is locked again", func() bool { return y.first().LockState == "LOCKED" })
 	opened := y.log("lock.unlocked")
 	if len(opened) != 1 || opened[0].Command == nil || opened[0].Command.ID != c.ID {
 		t.Errorf("opened by %+v", opened)
 	}
 	y.ask(y.url, fmt.Sprintf(`mutation { updateDoor(input: {id: %q, mode: UNLOCKED}) { door { id } } }`,
 		y.doors[0]), new(any))
-	y.until("the door stands unlocked", func() bool { return y.is(0).LockState == "UNLOCKED" })
+	y.until("the door stands unlocked", func() bool { return y.first().LockState == "UNLOCKED" })
 	y.site(http.MethodPost, "/door/1", map[string]any{"action": "open"})
-	y.until("the door is open", func() bool { return y.is(0).Position == "OPEN" })
+	y.until("the door is open", func() bool { return y.first().Position == "OPEN" })
 	y.site(http.MethodPost, "/door/1", map[string]any{"action": "close"})
-	y.until("the door is closed", func() bool { return y.is(0).Position == "CLOSED" })
+	y.until("the door is closed", func() bool { return y.first().Position == "CLOSED" })
 	if forced := y.log("door.forced_open"); len(forced) != 0 {
 		t.Errorf("told as forced: %+v", forced)
 	}
 }
 
-// is a door of the controller, as the graph shows it.
-func (y *yard) is(door int) boundDoor {
+// first is the first door of the controller, as the graph shows it.
+func (y *yard) first() boundDoor {
 	y.t.Helper()
 	for _, d := range y.bound() {
-		if d.ID == y.doors[door] {
+		if d.ID == y.doors[0] {
 			return d
 		}
 	}
