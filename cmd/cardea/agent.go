@@ -22,6 +22,10 @@ type place struct {
 	Identity client.Identity `json:"identity"`
 }
 
+func (at place) write(dir string) error {
+	return writeJSON(filepath.Join(dir, fmt.Sprintf("%d.json", at.Serial)), at)
+}
+
 // agent runs an agent on site, which links controllers that know nothing of Cardea.
 func (p program) agent(ctx context.Context, args []string) error {
 	if len(args) == 0 || args[0] != "uhppote" {
@@ -68,7 +72,10 @@ func (p program) agent(ctx context.Context, args []string) error {
 		a, err := uhppote.New(uhppote.Config{
 			BaseURL: *url, Identity: at.Identity, Serial: at.Serial, Address: at.Address,
 			LogPath: filepath.Join(*dir, fmt.Sprintf("%d.log", at.Serial)), Listener: listener,
-			Poll: *poll, Logger: p.logger(c),
+			Poll: *poll, Logger: p.logger(c), Keep: func(now client.Identity) error {
+				at.Identity = now
+				return at.write(*dir)
+			},
 		})
 		if err != nil {
 			return err
@@ -111,7 +118,7 @@ func enrolController(
 	if err != nil {
 		return fmt.Errorf("enrol controller %d: %w", at.Serial, err)
 	}
-	return writeJSON(filepath.Join(dir, fmt.Sprintf("%d.json", at.Serial)), at)
+	return at.write(dir)
 }
 
 func findController(

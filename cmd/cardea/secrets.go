@@ -70,7 +70,13 @@ func writePrivate(path string, text []byte) error {
 		return err
 	}
 	fresh := path + ".new"
-	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+	file, err := os.OpenFile(fresh, //nolint:gosec // G304: a path of the operator's
+		os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(fresh, path)

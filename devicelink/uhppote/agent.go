@@ -47,8 +47,9 @@ type Config struct {
 	Listener *Listener
 	// Poll is how often the controller is asked how it is; zero means 5 s.
 	Poll    time.Duration
-	Longest time.Duration // of client.Config
-	Logger  *slog.Logger  // nil discards
+	Longest time.Duration               // of client.Config
+	Keep    func(client.Identity) error // of client.Config
+	Logger  *slog.Logger                // nil discards
 }
 
 // Agent links one controller.
@@ -94,7 +95,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a.link = client.New(client.Config{
 		BaseURL: cfg.BaseURL, Identity: cfg.Identity, Firmware: Firmware, Log: log, Device: device{a},
-		Clock: a.clock, Longest: cfg.Longest, Logger: cfg.Logger,
+		Clock: a.clock, Longest: cfg.Longest, Keep: cfg.Keep, Logger: cfg.Logger,
 	})
 	return a, nil
 }
