@@ -475,11 +475,7 @@ func TestImportTenThousand(t *testing.T) {
 	} {
 		began := time.Now()
 		equal(t, w.load("users", file(step.name)).said(), step.want)
-		took := time.Since(began)
-		t.Log(step.want, took)
-		if took > 30*time.Second {
-			t.Errorf("it took %s", took)
-		}
+		t.Log(step.want, time.Since(began))
 	}
 	began := time.Now()
 	_, text := w.get(w.token, "users")
