@@ -347,6 +347,7 @@ func (_q *DoorGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Do
 		nodes = append(nodes, node)
 		return node.assignValues(columns, values)
 	}
+	_spec.ScanValues = holders((*DoorGroup).scanValues)
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
@@ -364,6 +365,7 @@ func (_q *DoorGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Do
 
 func (_q *DoorGroupQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
+	_spec.ScanValues = holders((*DoorGroup).scanValues)
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}

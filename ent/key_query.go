@@ -347,6 +347,7 @@ func (_q *KeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Key, err
 		nodes = append(nodes, node)
 		return node.assignValues(columns, values)
 	}
+	_spec.ScanValues = holders((*Key).scanValues)
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
@@ -364,6 +365,7 @@ func (_q *KeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Key, err
 
 func (_q *KeyQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
+	_spec.ScanValues = holders((*Key).scanValues)
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}

@@ -347,6 +347,7 @@ func (_q *LockdownDoorQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 		nodes = append(nodes, node)
 		return node.assignValues(columns, values)
 	}
+	_spec.ScanValues = holders((*LockdownDoor).scanValues)
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
@@ -364,6 +365,7 @@ func (_q *LockdownDoorQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 
 func (_q *LockdownDoorQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
+	_spec.ScanValues = holders((*LockdownDoor).scanValues)
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}

@@ -278,7 +278,8 @@ func (r *resolver) listEvents(
 	if err != nil {
 		return nil, err
 	}
-	rows, err := paginate(ctx, events, p, q.Where(matching(f)))
+	q.Where(matching(f)).Modify(columnsAsked(ctx).only)
+	rows, err := paginate(ctx, events, p, q)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/cardea/cardea/graph/answer"
 )
@@ -25,8 +26,9 @@ type loader[K comparable, V any] struct {
 // loaded is what one response has loaded.
 type loaded struct {
 	*loaders
-	mu sync.Mutex
-	by map[any]any // *loader[K, V]: *loads[K, V]
+	mu      sync.Mutex
+	by      map[any]any            // *loader[K, V]: *loads[K, V]
+	columns map[*ast.Field]columns // that lists of events are asked for
 }
 
 // loads gathers what is asked of a loader into batches.

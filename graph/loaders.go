@@ -380,10 +380,12 @@ func (r *resolver) eventsOfDoors(
 		return nil, err
 	}
 	var filter shape.EventFilter
-	if err := json.Unmarshal([]byte(asked.filter), &filter); err != nil {
-		return nil, fmt.Errorf("read filter: %w", err)
+	if asked.filter != "" {
+		if err := json.Unmarshal([]byte(asked.filter), &filter); err != nil {
+			return nil, fmt.Errorf("read filter: %w", err)
+		}
 	}
-	q.Where(matching(&filter))
+	q.Where(matching(&filter)).Modify(asked.columns.only)
 	rows, err := paginateEach(ctx, events, asked.page, q, of, childOf(event.FieldDoorID))
 	pages := make(map[typeid.Door]*shape.EventConnection, len(rows))
 	for id, page := range rows {

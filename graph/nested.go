@@ -16,9 +16,10 @@ import (
 // nested asks for one parent's page of a list. Filter is whatever else narrows the list, written so
 // that equal filters are equal.
 type nested[K comparable] struct {
-	parent K
-	page   page
-	filter string
+	parent  K
+	page    page
+	filter  string
+	columns columns // of events
 }
 
 // parent is an identifier of a noun with lists of its own.
@@ -43,7 +44,8 @@ func newNested[K parent, T any](
 	) (map[nested[K]]*shape.Connection[T], error) {
 		groups := map[nested[K]][]K{}
 		for _, a := range asked {
-			same := nested[K]{page: a.page, filter: a.filter}
+			same := a
+			same.parent = *new(K)
 			groups[same] = append(groups[same], a.parent)
 		}
 		found := make(map[nested[K]]*shape.Connection[T], len(asked))
@@ -53,7 +55,8 @@ func newNested[K parent, T any](
 				return nil, err
 			}
 			for id, page := range pages {
-				found[nested[K]{parent: id, page: same.page, filter: same.filter}] = page
+				same.parent = id
+				found[same] = page
 			}
 		}
 		return found, nil

@@ -313,15 +313,17 @@ func (r *resolver) keysOf(
 func (r *resolver) eventsOf(
 	ctx context.Context, where typeid.Door, filter *shape.EventFilter, p page,
 ) (*shape.EventConnection, error) {
-	f, err := checkFilter(filter)
-	if err != nil {
-		return nil, err
+	key := ""
+	if filter != nil {
+		f, err := checkFilter(filter)
+		if err != nil {
+			return nil, err
+		}
+		if key, err = filterKey(f); err != nil {
+			return nil, err
+		}
 	}
-	key, err := filterKey(f)
-	if err != nil {
-		return nil, err
-	}
-	asked := nested[typeid.Door]{parent: where, page: p, filter: key}
+	asked := nested[typeid.Door]{parent: where, page: p, filter: key, columns: columnsAsked(ctx)}
 	return loadersOf(ctx).doorEvents.load(ctx, asked)
 }
 

@@ -12,12 +12,12 @@
 package typeid
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -328,11 +328,28 @@ func (a Any) String() string {
 	if a.raw == uuid.Nil {
 		return ""
 	}
-	return a.prefix + "_" + encode(a.raw)
+	digits := encode(a.raw)
+	return a.prefix + "_" + string(digits[:])
 }
 
 // MarshalGQL implements gqlgen's Marshaler.
-func (a Any) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(a.String())) }
+func (a Any) MarshalGQL(w io.Writer) {
+	if buffer, ok := w.(*bytes.Buffer); ok {
+		_, _ = buffer.Write(a.quoted(buffer.AvailableBuffer()))
+		return
+	}
+	_, _ = w.Write(a.quoted(nil))
+}
+
+// quoted appends the text between quotation marks.
+func (a Any) quoted(to []byte) []byte {
+	to = append(to, '"')
+	if a.raw != uuid.Nil {
+		digits := encode(a.raw)
+		to = append(append(append(to, a.prefix...), '_'), digits[:]...)
+	}
+	return append(to, '"')
+}
 
 // UnmarshalGQL implements gqlgen's Unmarshaler.
 func (a *Any) UnmarshalGQL(v any) (err error) {
@@ -357,8 +374,7 @@ var digit = func() (table [256]byte) {
 }()
 
 // encode writes 128 bits as 26 digits of 5; the first digit holds the topmost 3.
-func encode(raw uuid.UUID) string {
-	var out [26]byte
+func encode(raw uuid.UUID) (out [26]byte) {
 	var acc uint32
 	bits, at := 0, len(out)
 	for i := len(raw) - 1; i >= 0; i-- {
@@ -370,7 +386,7 @@ func encode(raw uuid.UUID) string {
 		}
 	}
 	out[0] = alphabet[acc&31]
-	return string(out[:])
+	return out
 }
 
 func parse(s string) (prefix string, raw uuid.UUID, err error) {

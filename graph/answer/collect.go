@@ -37,7 +37,10 @@ func (e *execution) selection(object *Object, set ast.SelectionSet) *selection {
 			CollectedField: field, key: key(field.Alias), def: object.Fields[field.Name], part: -1,
 		})
 		f := &s.fields[len(s.fields)-1]
-		if f.def != nil && e.isPart(f) {
+		switch {
+		case f.def == nil && f.Name != "__typename":
+			panic("no table has " + object.Name + "." + f.Name + ": go generate ./graph")
+		case f.def != nil && e.isPart(f):
 			f.part = s.parts
 			s.parts++
 		}

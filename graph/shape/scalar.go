@@ -26,7 +26,19 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 	if t.IsZero() {
 		return graphql.Null
 	}
-	return text(t.UTC().Format(dateTime))
+	return instant(t)
+}
+
+// instant writes itself.
+type instant time.Time
+
+// MarshalGQL implements graphql.Marshaler.
+func (t instant) MarshalGQL(w io.Writer) {
+	if b, ok := w.(*bytes.Buffer); ok {
+		b.Write(time.Time(t).UTC().AppendFormat(b.AvailableBuffer(), `"`+dateTime+`"`))
+		return
+	}
+	_, _ = io.WriteString(w, time.Time(t).UTC().Format(`"`+dateTime+`"`))
 }
 
 // UnmarshalDateTime reads RFC 3339 with an offset. What is finer than a microsecond is cut off.
@@ -111,6 +123,14 @@ func name[T ~string](v any) (T, error) {
 	return T(s), err
 }
 
-func text(s string) graphql.Marshaler {
-	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(s)) })
+// text is what has nothing in it that needs care.
+type text string
+
+// MarshalGQL implements graphql.Marshaler.
+func (s text) MarshalGQL(w io.Writer) {
+	if b, ok := w.(*bytes.Buffer); ok {
+		b.Write(strconv.AppendQuote(b.AvailableBuffer(), string(s)))
+		return
+	}
+	_, _ = io.WriteString(w, strconv.Quote(string(s)))
 }
