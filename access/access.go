@@ -14,7 +14,7 @@
 //     drops what is late or seen, and a repeated idempotency key returns the first command.
 //   - To a stranger, what exists elsewhere is NOT_FOUND.
 //
-// The package imports journal, ent, actor and typeid.
+// The package imports journal, ent, actor, together and typeid.
 package access
 
 import (

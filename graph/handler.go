@@ -18,7 +18,7 @@
 //   - The transports are our own (http.go, sse.go, websocket.go): strict, bounded, every write with a
 //     deadline, and Run returns only when every socket and every stream is gone.
 //
-// The package imports access, ent, stream, journal, actor and typeid. It alone imports gqlgen, and
+// The package imports access, ent, stream, journal, actor, together and typeid. It alone imports gqlgen, and
 // it and devicelink alone the WebSocket library.
 package graph
 
