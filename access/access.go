@@ -100,6 +100,8 @@ type Service struct {
 	allowInside bool
 	log         *slog.Logger
 	timetables  timetables
+	tokens      bearers[*ent.APIToken]
+	sessions    bearers[*ent.Session]
 }
 
 // New returns the use cases over a database.
@@ -125,7 +127,7 @@ func New(cfg Config) *Service {
 	if cfg.Committed == nil {
 		cfg.Committed = func([]journal.Event) {}
 	}
-	return &Service{
+	s := &Service{
 		db: cfg.DB, reserve: cfg.Reserve, devices: cfg.Devices, secrets: cfg.Secrets,
 		publicURL:   cfg.PublicURL,
 		send:        cfg.Send,
@@ -133,6 +135,8 @@ func New(cfg Config) *Service {
 		now:         func() time.Time { return cfg.Now().UTC().Truncate(time.Microsecond) },
 		allowInside: cfg.AllowInsideWebhooks, log: cfg.Log,
 	}
+	s.tokens, s.sessions = bearersBy(s.tokensBy), bearersBy(s.sessionsBy)
+	return s
 }
 
 // nowhere is where no device can be reached.

@@ -236,35 +236,28 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (actor.Actor,
 
 func (s *Service) authenticateToken(ctx context.Context, secret string) (actor.Actor, error) {
 	hash, now := hashSecret(secret), s.now()
-	token, err := s.reserve.APIToken.Query().Where(apitoken.Or(apitoken.Hash(hash),
-		apitoken.And(apitoken.PreviousHash(hash), apitoken.PreviousUntilGT(now)))).Only(ctx)
-	if ent.IsNotFound(err) {
-		return actor.Actor{}, errUnauthenticated
-	}
+	by, err := s.tokens.of(ctx, hash)
 	if err != nil {
 		return actor.Actor{}, fmt.Errorf("load token: %w", err)
 	}
-	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) ||
-		!mayComeFrom(token, actor.Address(ctx)) {
+	token := by.is
+	if !by.mayAct() || token.RevokedAt != nil ||
+		token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) || !mayComeFrom(token, actor.Address(ctx)) {
 		return actor.Actor{}, errUnauthenticated
 	}
-	u, err := s.activeUser(ctx, token.UserID)
-	if err != nil {
-		return actor.Actor{}, err
-	}
-	who := actor.Token(token.OrgID, token.ID, u.ID, u.Role)
+	who := actor.Token(token.OrgID, token.ID, token.UserID, by.role)
 	if token.GrantID != nil {
 		who = who.By(*token.ApplicationID, *token.GrantID)
 	}
-	by, err := s.as(ctx, who)
+	who, err = s.as(ctx, who)
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	by = by.WithScopes(token.Scopes).Ending(endOf(token, hash))
+	who = who.WithScopes(token.Scopes).Ending(endOf(token, hash))
 	if token.SiteIds != nil {
-		by = by.ConfinedTo(token.SiteIds)
+		who = who.ConfinedTo(token.SiteIds)
 	}
-	return by, s.noteUse(actor.NewContext(ctx, by), token)
+	return who, s.noteUse(actor.NewContext(ctx, who), token)
 }
 
 // endOf is when a secret of a token ends by itself: with the token or, of one from before a rotation,
@@ -278,16 +271,4 @@ func endOf(token *ent.APIToken, hash []byte) time.Time {
 		until = overlap
 	}
 	return until
-}
-
-// activeUser is whom a token or a session acts for.
-func (s *Service) activeUser(ctx context.Context, id typeid.User) (*ent.User, error) {
-	u, err := s.reserve.User.Query().Where(user.ID(id)).Only(ctx)
-	if ent.IsNotFound(err) || err == nil && u.Status != user.StatusACTIVE {
-		return nil, errUnauthenticated
-	}
-	if err != nil {
-		return nil, fmt.Errorf("load user: %w", err)
-	}
-	return u, nil
 }

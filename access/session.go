@@ -223,18 +223,14 @@ func sessionEvent(kind string, of *ent.Session) journal.Event {
 
 // authenticateSession is Authenticate for the secret of a session.
 func (s *Service) authenticateSession(ctx context.Context, secret string) (actor.Actor, error) {
-	one, err := s.reserve.Session.Query().
-		Where(session.Hash(hashSecret(secret)), s.Running()).Only(ctx)
-	if ent.IsNotFound(err) {
-		return actor.Actor{}, errUnauthenticated
-	}
+	by, err := s.sessions.of(ctx, hashSecret(secret))
 	if err != nil {
 		return actor.Actor{}, fmt.Errorf("load session: %w", err)
 	}
-	u, err := s.activeUser(ctx, one.UserID)
-	if err != nil {
-		return actor.Actor{}, err
+	if !by.mayAct() {
+		return actor.Actor{}, errUnauthenticated
 	}
+	one := by.is
 	if now := s.now(); now.Sub(one.LastSeenAt) >= lastUsedStep {
 		err := s.reserve.Session.Update().SetLastSeenAt(now).
 			Where(session.ID(one.ID), session.LastSeenAtLT(now)).Exec(ctx)
@@ -242,7 +238,7 @@ func (s *Service) authenticateSession(ctx context.Context, secret string) (actor
 			return actor.Actor{}, fmt.Errorf("note use of session: %w", err)
 		}
 	}
-	return s.as(ctx, actor.User(one.OrgID, u.ID, u.Role).WithSession(one.ID).Ending(one.ExpiresAt))
+	return s.as(ctx, actor.User(one.OrgID, one.UserID, by.role).WithSession(one.ID).Ending(one.ExpiresAt))
 }
 
 // clip is the beginning of a text from outside, as valid UTF-8 of at most so many bytes, that Postgres
