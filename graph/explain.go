@@ -36,7 +36,7 @@ func (r *resolver) effectiveAccess(
 ) (*access.AccessDecision, error) {
 	who, errUser := narrow("userId", &userID, typeid.As[typeid.User])
 	where, errDoor := narrow("doorId", &doorID, typeid.As[typeid.Door])
-	if err := together(errUser, errDoor); err != nil {
+	if err := joined(errUser, errDoor); err != nil {
 		return nil, err
 	}
 	return r.access.EffectiveAccess(ctx,
@@ -48,7 +48,7 @@ func (r *resolver) whoCanOpen(
 ) (*shape.UserAccessConnection, error) {
 	where, errDoor := narrow("doorId", &doorID, typeid.As[typeid.Door])
 	p, last, errPage := forward[typeid.User](ctx, whoCanOpen, first, after)
-	if err := together(errDoor, errPage); err != nil {
+	if err := joined(errDoor, errPage); err != nil {
 		return nil, err
 	}
 	found, mode, err := r.access.WhoCanOpen(ctx, *where, at, last, p.limit)
@@ -64,7 +64,7 @@ func (r *resolver) doorsFor(
 ) (*shape.DoorAccessConnection, error) {
 	who, errUser := narrow("userId", &userID, typeid.As[typeid.User])
 	p, last, errPage := forward[typeid.Door](ctx, doorsFor, first, after)
-	if err := together(errUser, errPage); err != nil {
+	if err := joined(errUser, errPage); err != nil {
 		return nil, err
 	}
 	found, err := r.access.DoorsFor(ctx, *who, at, last, p.limit)
@@ -91,7 +91,7 @@ func forward[K, T any, P interface {
 		return p, last, errOrg
 	}
 	values, faults := l.decode(org, "after", value(after))
-	if err := together(err, faults); err != nil || values == nil {
+	if err := joined(err, faults); err != nil || values == nil {
 		return p, last, err
 	}
 	id, _ := values[0].(uuid.UUID)
@@ -116,8 +116,8 @@ func decided[K interface{ UUID() [16]byte }, T any](
 	return c, nil
 }
 
-// together makes one error of the faults of several arguments.
-func together(errs ...error) error {
+// joined makes one error of the faults of several arguments.
+func joined(errs ...error) error {
 	var all access.Errors
 	for _, err := range errs {
 		var one access.Error

@@ -34,7 +34,7 @@ func (r *resolver) policyReplay(
 		return nil, errOrg
 	}
 	place, faults := replayPlace(replays.decode(org, "after", value(after)))
-	if err := together(err, faults); err != nil {
+	if err := joined(err, faults); err != nil {
 		return nil, err
 	}
 	found, err := r.access.PolicyReplay(ctx, change, from, to, place, p.limit)
@@ -55,7 +55,7 @@ func (r *resolver) policyReplay(
 // replayPlace reads what replayKey wrote.
 func replayPlace(values []any, faults access.Errors) (*access.ReplayPlace, error) {
 	if len(faults) > 0 || values == nil {
-		return nil, together(faults)
+		return nil, joined(faults)
 	}
 	text, _ := values[0].(string)
 	at, err := time.Parse(time.RFC3339Nano, text)

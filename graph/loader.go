@@ -12,20 +12,24 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/cardea/cardea/graph/answer"
+	"github.com/cardea/cardea/together"
 )
 
 // quiet is how long no sibling may ask before a batch is fetched.
 const quiet = 50 * time.Microsecond
 
 // loader is a way from keys to values. What is loaded belongs to one response, which never reads it
-// again.
+// again; what several responses to the same viewer ask for at the same time is fetched together, and
+// nobody changes it.
 type loader[K comparable, V any] struct {
-	fetch func(context.Context, []K) (map[K]V, error)
+	fetch    func(context.Context, []K) (map[K]V, error)
+	together *together.Fetches[viewer, K, V]
 }
 
 // loaded is what one response has loaded.
 type loaded struct {
 	*loaders
+	viewer  viewer
 	mu      sync.Mutex
 	by      map[any]any            // *loader[K, V]: *loads[K, V]
 	columns map[*ast.Field]columns // that lists of events are asked for
@@ -58,7 +62,7 @@ type batch[K comparable, V any] struct {
 func newLoader[K comparable, V any](
 	fetch func(context.Context, []K) (map[K]V, error),
 ) *loader[K, V] {
-	return &loader[K, V]{fetch: fetch}
+	return &loader[K, V]{fetch: fetch, together: together.New[viewer](fetch)}
 }
 
 // in is what the response of ctx has loaded this way.
@@ -144,7 +148,7 @@ func (l *loads[K, V]) run(ctx context.Context, b *batch[K, V]) {
 		}
 	}()
 	if len(b.keys) > 0 {
-		b.values, b.err = l.fetch(ctx, b.keys)
+		b.values, b.err = l.together.Get(ctx, loadedOf(ctx).viewer, b.keys)
 	}
 }
 

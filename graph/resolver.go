@@ -39,7 +39,8 @@ const (
 func (r *resolver) withLoaders(
 	ctx context.Context, next graphql.ResponseHandler,
 ) *graphql.Response {
-	return next(context.WithValue(ctx, loadersKey, &loaded{loaders: r.readerOf(ctx).loaders}))
+	return next(context.WithValue(ctx, loadersKey,
+		&loaded{loaders: r.readerOf(ctx).loaders, viewer: viewerOf(ctx)}))
 }
 
 func loadedOf(ctx context.Context) *loaded { return ctx.Value(loadersKey).(*loaded) }
