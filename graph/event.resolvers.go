@@ -23,7 +23,7 @@ func (r *eventResolver) Device(ctx context.Context, obj *journal.Event) (*ent.De
 }
 
 func (r *eventResolver) User(ctx context.Context, obj *journal.Event) (*ent.User, error) {
-	return loadNonZero(ctx, obj.User, loadersOf(ctx).users)
+	return loadNonZero(ctx, obj.User, usersAsked(ctx))
 }
 
 func (r *eventResolver) Key(ctx context.Context, obj *journal.Event) (*ent.Key, error) {

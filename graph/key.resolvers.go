@@ -12,7 +12,7 @@ import (
 )
 
 func (r *keyResolver) User(ctx context.Context, obj *ent.Key) (*ent.User, error) {
-	return load(ctx, obj.UserID, loadersOf(ctx).users)
+	return load(ctx, obj.UserID, usersAsked(ctx))
 }
 
 func (r *keyResolver) Group(ctx context.Context, obj *ent.Key) (*ent.UserGroup, error) {

@@ -278,7 +278,7 @@ func (r *resolver) listEvents(
 	if err != nil {
 		return nil, err
 	}
-	q.Where(matching(f)).Modify(columnsAsked(ctx).only)
+	q.Where(matching(f)).Modify(eventReading.of(eventReading.forList(ctx)))
 	rows, err := paginate(ctx, events, p, q)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/cardea/cardea/graph/answer"
 	"github.com/cardea/cardea/together"
@@ -31,8 +30,8 @@ type loaded struct {
 	*loaders
 	viewer  viewer
 	mu      sync.Mutex
-	by      map[any]any            // *loader[K, V]: *loads[K, V]
-	columns map[*ast.Field]columns // that lists of events are asked for
+	by      map[any]any      // *loader[K, V]: *loads[K, V]
+	columns map[spot]columns // that are asked for
 }
 
 // loads gathers what is asked of a loader into batches.

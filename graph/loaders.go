@@ -35,6 +35,7 @@ type loaders struct {
 	doors         *loader[typeid.Door, *ent.Door]
 	devices       *loader[typeid.Device, *ent.Device]
 	users         *loader[typeid.User, *ent.User]
+	names         *loader[typeid.User, *ent.User] // of users, and nothing else
 	keys          *loader[typeid.Key, *ent.Key]
 	schedules     *loader[typeid.Schedule, *ent.Schedule]
 	calendars     *loader[typeid.HolidayCalendar, *ent.HolidayCalendar]
@@ -110,6 +111,7 @@ func (r *resolver) newLoaders() *loaders {
 		doors:   byID(r.readDoors, func(d *ent.Door) typeid.Door { return d.ID }),
 		devices: byID(r.readDevices, func(d *ent.Device) typeid.Device { return d.ID }),
 		users:   byID(r.readUsers, func(u *ent.User) typeid.User { return u.ID }),
+		names:   byID(r.readNames, func(u *ent.User) typeid.User { return u.ID }),
 		keys:    byID(r.readKeys, func(k *ent.Key) typeid.Key { return k.ID }),
 		schedules: byID(r.readSchedules,
 			func(s *ent.Schedule) typeid.Schedule { return s.ID }),
@@ -235,6 +237,7 @@ func (r *resolver) doorsOfSites(
 	if err != nil {
 		return nil, err
 	}
+	q.Modify(doorReading.of(asked.columns))
 	return paginateEach(ctx, doors, asked.page, q, of, childOf(door.FieldSiteID))
 }
 
@@ -385,7 +388,7 @@ func (r *resolver) eventsOfDoors(
 			return nil, fmt.Errorf("read filter: %w", err)
 		}
 	}
-	q.Where(matching(&filter)).Modify(asked.columns.only)
+	q.Where(matching(&filter)).Modify(eventReading.of(asked.columns))
 	rows, err := paginateEach(ctx, events, asked.page, q, of, childOf(event.FieldDoorID))
 	pages := make(map[typeid.Door]*shape.EventConnection, len(rows))
 	for id, page := range rows {

@@ -19,7 +19,7 @@ type nested[K comparable] struct {
 	parent  K
 	page    page
 	filter  string
-	columns columns // of events
+	columns columns // of events, and of the doors of sites
 }
 
 // parent is an identifier of a noun with lists of its own.

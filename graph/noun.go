@@ -323,7 +323,7 @@ func (r *resolver) eventsOf(
 			return nil, err
 		}
 	}
-	asked := nested[typeid.Door]{parent: where, page: p, filter: key, columns: columnsAsked(ctx)}
+	asked := nested[typeid.Door]{parent: where, page: p, filter: key, columns: eventReading.forList(ctx)}
 	return loadersOf(ctx).doorEvents.load(ctx, asked)
 }
 

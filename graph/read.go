@@ -24,6 +24,15 @@ func (r *resolver) readUsers(ctx context.Context) (*ent.UserQuery, error) {
 	return r.db.User.Query().Where(visible), err
 }
 
+// readNames is readUsers for those who are asked for no more than that.
+func (r *resolver) readNames(ctx context.Context) (*ent.UserQuery, error) {
+	q, err := r.readUsers(ctx)
+	if err == nil {
+		q.Modify(userReading.of(0))
+	}
+	return q, err
+}
+
 func (r *resolver) readKeys(ctx context.Context) (*ent.KeyQuery, error) {
 	visible, err := r.access.VisibleKeys(ctx)
 	return r.db.Key.Query().Where(visible), err

@@ -43,7 +43,7 @@ func (r *siteResolver) Doors(ctx context.Context, obj *ent.Site, first *int, aft
 	if err != nil {
 		return nil, err
 	}
-	return loadersOf(ctx).siteDoors.load(ctx, nested[typeid.Site]{parent: obj.ID, page: p})
+	return loadersOf(ctx).siteDoors.load(ctx, nested[typeid.Site]{parent: obj.ID, page: p, columns: doorReading.forList(ctx)})
 }
 
 func (r *siteResolver) Devices(ctx context.Context, obj *ent.Site, first *int, after *string, last *int, before *string) (*shape.Connection[*ent.Device], error) {
