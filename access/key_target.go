@@ -74,19 +74,23 @@ func (t targets) exist(ctx context.Context, tx *ent.Tx, action Action) error {
 			return found(err, "site", "siteId")
 		}
 	}
-	groups, err := tx.DoorGroup.Query().Where(doorgroup.IDIn(t.groups...), groupThere).Count(ctx)
-	if err != nil {
-		return fmt.Errorf("count groups: %w", err)
+	if len(t.groups) > 0 {
+		groups, err := tx.DoorGroup.Query().Where(whose(doorgroup.FieldID, t.groups), groupThere).Count(ctx)
+		if err != nil {
+			return fmt.Errorf("count groups: %w", err)
+		}
+		if groups != len(t.groups) {
+			return notFound("group", "doorGroupIds")
+		}
 	}
-	if groups != len(t.groups) {
-		return notFound("group", "doorGroupIds")
-	}
-	doors, err := tx.Door.Query().Where(door.IDIn(t.doors...), doorThere).Count(ctx)
-	if err != nil {
-		return fmt.Errorf("count doors: %w", err)
-	}
-	if doors != len(t.doors) {
-		return notFound("door", "doorIds")
+	if len(t.doors) > 0 {
+		doors, err := tx.Door.Query().Where(whose(door.FieldID, t.doors), doorThere).Count(ctx)
+		if err != nil {
+			return fmt.Errorf("count doors: %w", err)
+		}
+		if doors != len(t.doors) {
+			return notFound("door", "doorIds")
+		}
 	}
 	return nil
 }

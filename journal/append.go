@@ -66,7 +66,8 @@ func Append(
 			return nil, fmt.Errorf("append to journal: %w", err)
 		}
 	}
-	err = tx.JournalHead.UpdateOneID(org).
+	// Not UpdateOne, which reads the row again.
+	err = tx.JournalHead.Update().Where(journalhead.ID(org)).
 		SetSeq(chain.Sequence()).SetCompactRange(chain.CompactRange()).Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("move journal head: %w", err)
