@@ -2,6 +2,8 @@ package access_test
 
 import (
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +57,42 @@ func TestTokenIsRefused(t *testing.T) {
 			_, err = b.access.Authenticate(t.Context(), p.Secret)
 			wantCode(t, err, access.CodeUnauthenticated)
 		})
+	}
+}
+
+// TestRevokedIsRefusedAtOnce has many ask at the same time whom tokens stand for, which is found out for
+// several of them at once: each gets their own, and nobody by a token that was revoked before they asked.
+func TestRevokedIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other, err := b.access.CreateAPIToken(b.admin, access.CreateAPITokenInput{Name: "portal"})
+	must(t, err)
+	for range 5 {
+		p, err := b.access.CreateAPIToken(b.member, access.CreateAPITokenInput{Name: "phone"})
+		must(t, err)
+		var revoked atomic.Bool
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() {
+				for over := false; !over; {
+					over = revoked.Load()
+					who, err := b.access.Authenticate(t.Context(), p.Secret)
+					if good := err == nil && who.Token == p.Token.ID && who.User == b.memberID; good && over {
+						t.Error("a token is good that was revoked")
+					} else if !good && !access.IsCode(err, access.CodeUnauthenticated) {
+						t.Errorf("%+v, %v", who, err)
+					}
+					who, err = b.access.Authenticate(t.Context(), other.Secret)
+					if err != nil || who.Token != other.Token.ID || who.User != b.adminID {
+						t.Errorf("the other is %+v, %v", who, err)
+					}
+				}
+			})
+		}
+		_, err = b.access.RevokeAPIToken(b.admin, access.RevokeAPITokenInput{ID: p.Token.ID})
+		must(t, err)
+		revoked.Store(true)
+		all.Wait()
 	}
 }
 

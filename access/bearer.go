@@ -120,20 +120,25 @@ func withUser(q *entsql.Selector) {
 	q.AppendSelectAs(of.C(user.FieldStatus), userStatus)
 }
 
-func bearerOf[T interface{ Value(string) (ent.Value, error) }](row T) (bearer[T], error) {
-	b := bearer[T]{is: row, found: true}
-	role, err := textIn(row, userRole)
+// row is a noun of Ent, with columns that were added to it.
+type row interface {
+	Value(string) (ent.Value, error)
+}
+
+func bearerOf[T row](of T) (bearer[T], error) {
+	b := bearer[T]{is: of, found: true}
+	role, err := textIn(of, userRole)
 	if err != nil {
 		return b, err
 	}
-	status, err := textIn(row, userStatus)
+	status, err := textIn(of, userStatus)
 	b.role, b.status = actor.Role(role), user.Status(status)
 	return b, err
 }
 
 // textIn is what a column holds that was added to a row.
-func textIn(row interface{ Value(string) (ent.Value, error) }, column string) (string, error) {
-	v, err := row.Value(column)
+func textIn(of row, column string) (string, error) {
+	v, err := of.Value(column)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", column, err)
 	}
