@@ -9,7 +9,7 @@ import (
 
 const (
 	// room is how much garbage may gather, at least, before it is collected.
-	room = 24 << 20
+	room = 16 << 20
 	// usual is how much Go lets gather: as much as there is in use.
 	usual = 100
 	most  = 1000
