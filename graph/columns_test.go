@@ -18,7 +18,8 @@ func TestFieldsAloneAreAsWithAll(t *testing.T) {
 	for _, c := range []struct{ noun, query string }{
 		{"Event", `{ auditLog(first: 20) { nodes { %s } } }`},
 		{"Event", `{ auditLog(first: 20) { edges { node { %s } } } }`},
-		{"Event", `query($s: ID!) { at: site(id: $s) { doors(first: 2) { nodes { events(first: 9) { nodes { %s } } } } } }`},
+		{"Event", `query($s: ID!) { at: site(id: $s) { doors(first: 2) { nodes {
+			events(first: 9) { nodes { %s } } } } } }`},
 		{"Door", `query($s: ID!) { at: site(id: $s) { doors(first: 2) { nodes { %s } } } }`},
 		{"User", `{ auditLog(first: 20) { nodes { user { %s } } } }`},
 	} {

@@ -40,5 +40,5 @@ func spareWork(ctx context.Context) error {
 
 // percentFor is how much garbage there may be to what is in use.
 func percentFor(inUse uint64) int {
-	return int(min(max(room*usual/max(inUse, 1), usual), most)) //nolint:gosec // at most most
+	return int(min(max(room*usual/max(inUse, 1), usual), most))
 }
