@@ -42,6 +42,8 @@ type Devices interface {
 	// that (RecordConfigured). It returns ErrDeviceOffline if no node holds the link: then its next
 	// welcome tells it.
 	Configure(ctx context.Context, device typeid.Device) error
+	// Renew orders a device to make a new key. It returns ErrDeviceOffline if no node holds the link.
+	Renew(ctx context.Context, device typeid.Device) error
 	// Disconnect ends the link of a device that was removed.
 	Disconnect(ctx context.Context, device typeid.Device) error
 }
@@ -144,4 +146,5 @@ type nowhere struct{}
 
 func (nowhere) Dispatch(context.Context, Dispatch) error        { return ErrDeviceOffline }
 func (nowhere) Configure(context.Context, typeid.Device) error  { return ErrDeviceOffline }
+func (nowhere) Renew(context.Context, typeid.Device) error      { return ErrDeviceOffline }
 func (nowhere) Disconnect(context.Context, typeid.Device) error { return nil }

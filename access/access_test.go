@@ -21,6 +21,7 @@ type hardware struct {
 	offline    bool
 	dispatched []access.Dispatch
 	configured []typeid.Device
+	renewed    []typeid.Device
 	ended      []typeid.Device
 	access     *access.Service
 	broken     error
@@ -81,6 +82,13 @@ func (h *hardware) ignore(devices map[typeid.Device]bool) (end func()) {
 		}
 		h.deaf, h.stuck = nil, nil
 	}
+}
+
+func (h *hardware) Renew(_ context.Context, id typeid.Device) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.renewed = append(h.renewed, id)
+	return nil
 }
 
 func (h *hardware) Disconnect(_ context.Context, id typeid.Device) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cardea/cardea/actor"
@@ -23,6 +24,8 @@ var (
 	ErrStaleHello = errors.New("the device has a newer link")
 	// ErrStaleLog says that the device presents an older log than it once had.
 	ErrStaleLog = errors.New("the device's log is older than one it had")
+	// ErrStaleKey says that the device has another key by now than it has proved.
+	ErrStaleKey = errors.New("the device has another key")
 )
 
 // EnrolInput is what a device claims its place with. Whoever calls has checked that the device holds
@@ -83,8 +86,8 @@ func (s *Service) claim(ctx context.Context, in EnrolInput) (*ent.Device, error)
 	return dev, err
 }
 
-// DeviceForLink loads an enrolled device by the identifier that it claims, with the public key that
-// it must prove. It is NOT_FOUND if it was removed or has not enrolled.
+// DeviceForLink loads an enrolled device by the identifier that it claims, with the public keys of which
+// it must prove one (DeviceKeys). It is NOT_FOUND if it was removed or has not enrolled.
 func (s *Service) DeviceForLink(ctx context.Context, id typeid.Device) (*ent.Device, error) {
 	dev, err := s.db.Device.Query().Where(device.ID(id), device.PublicKeyNotNil()).Only(ctx)
 	return dev, found(err, "device", "deviceId")
@@ -94,7 +97,10 @@ func (s *Service) DeviceForLink(ctx context.Context, id typeid.Device) (*ent.Dev
 type OpenLinkInput struct {
 	LogEpoch   int64 // counts the lives of the device's log; sequences start anew in each
 	Firmware   string
-	Challenged time.Time // when the device was, by the node's clock
+	Challenged time.Time         // when the device was, by the node's clock
+	Key        ed25519.PublicKey // which it has proved: one of DeviceKeys
+	// How far its clock is ahead.
+	ClockOffset time.Duration
 }
 
 // LinkState is what a fresh link begins with.
@@ -124,6 +130,11 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 		update := tx.Device.UpdateOne(dev).AddEpoch(1).SetLogEpoch(in.LogEpoch).
 			SetFirmware(in.Firmware).SetConnectivity(schema.ConnectivityOnline).
 			SetLastSeenAt(s.now()).SetChallengedAt(challenged)
+		events := setClock(update.Mutation(), dev, in.ClockOffset)
+		rotated, err := s.useKey(update, dev, in.Key)
+		if err != nil {
+			return nil, err
+		}
 		if in.LogEpoch > dev.LogEpoch {
 			update.SetLastSequence(0)
 		}
@@ -134,7 +145,8 @@ func (s *Service) OpenLink(ctx context.Context, in OpenLinkInput) (*LinkState, e
 		if err := reachable(ctx, tx, dev.ID, schema.ConnectivityOnline); err != nil {
 			return nil, err
 		}
-		return []journal.Event{linkEvent("device.connected", dev)}, nil
+		connected := []journal.Event{linkEvent("device.connected", dev)}
+		return slices.Concat(rotated, connected, events), nil
 	})
 	return &state, err
 }

@@ -97,6 +97,20 @@ func (k *Keys) check() error {
 	return errors.Join(faults...)
 }
 
+func (t *Time) check() error {
+	return errors.Join(at("serverTime", t.ServerTime), t.Signed.check())
+}
+
+func (c *Clock) check() error {
+	return errors.Join(within("answers", c.Answers, 1, 1<<53), at("at", c.At))
+}
+
+func (r *Renew) check() error { return r.Signed.check() }
+
+func (r *Rotate) check() error { return nil }
+
+func (r *Rotated) check() error { return r.Signed.check() }
+
 // keyed accepts what names a key.
 func keyed(field, id string) error {
 	if raw, err := hex.DecodeString(id); err != nil || len(raw) != 4 || id != strings.ToLower(id) {

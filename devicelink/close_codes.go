@@ -109,6 +109,8 @@ func toldDevice(err error) (closing, bool) {
 		return closing{}, false
 	case errors.Is(err, access.ErrStaleEpoch):
 		return errSuperseded, true
+	case errors.Is(err, access.ErrStaleKey):
+		return errUnknownDevice, true
 	case errors.Is(err, access.ErrStaleHello):
 		return errStaleHello, true
 	case errors.Is(err, access.ErrStaleLog):

@@ -16,11 +16,13 @@ var (
 	errExpired = errors.New("expired before delivery")
 	// errLockdown says that the device has been told that the command's door is in lockdown.
 	errLockdown = errors.New("the door is in lockdown")
+	// errClock says that an unlock was for a device whose clock is far off.
+	errClock = errors.New("the device's clock is far off")
 )
 
-// dispatch writes a command unless its deadline has passed or its door is in lockdown, and records
-// which. It returns errExpired or errLockdown after recording that, and access.ErrDeviceOffline, with
-// nothing recorded, if the link ended first.
+// dispatch writes a command unless its deadline has passed, its door is in lockdown or its device's
+// clock is far off, and records which. It returns errExpired, errLockdown or errClock after recording
+// that, and access.ErrDeviceOffline, with nothing recorded, if the link ended first.
 func (l *link) dispatch(ctx context.Context, d access.Dispatch) error {
 	err := l.write(&Command{
 		CommandID: d.Command, OrganizationID: d.Organization, DeviceID: d.Device, DoorID: d.Door,
@@ -39,6 +41,8 @@ func (l *link) dispatch(ctx context.Context, d access.Dispatch) error {
 		return l.undelivered(ctx, d, schema.ReasonExpiredBeforeDelivery, err)
 	case errors.Is(err, errLockdown):
 		return l.undelivered(ctx, d, schema.ReasonLockdown, err)
+	case errors.Is(err, errClock):
+		return l.undelivered(ctx, d, schema.ReasonHardwareFault, err)
 	}
 	return access.ErrDeviceOffline
 }

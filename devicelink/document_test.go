@@ -133,13 +133,14 @@ func TestDocumentNamesEveryField(t *testing.T) {
 		devicelink.Enrolment{}, devicelink.Enrolled{}, devicelink.Refusal{}, devicelink.Challenge{},
 		devicelink.Hello{}, devicelink.Welcome{}, devicelink.Report{}, devicelink.Result{},
 		devicelink.Ack{}, devicelink.Command{}, devicelink.Config{}, devicelink.Door{},
-		devicelink.Keys{}, devicelink.ServerKey{},
+		devicelink.Keys{}, devicelink.ServerKey{}, devicelink.Time{}, devicelink.Clock{},
+		devicelink.Renew{}, devicelink.Rotate{}, devicelink.Rotated{},
 	}
 	for _, body := range bodies {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(body)) {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			pattern := regexp.MustCompile("(?m)^\\|.*`((doors|serverKeys)\\[\\]\\.)?" + name + "`")
-			if !field.Anonymous && name != "type" && !pattern.Match(text) {
+			if !field.Anonymous && field.IsExported() && name != "type" && !pattern.Match(text) {
 				t.Errorf("%T: no table has %s", body, name)
 			}
 		}

@@ -56,7 +56,7 @@ func (h *Handler) enrol(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, access.Error{Code: access.CodeBadUserInput, Message: err.Error()})
 		return
 	}
-	if !claim.proven() {
+	if !claim.Proven() {
 		h.refuse(w, r, access.Error{
 			Code: access.CodeBadUserInput, Field: "proof", Message: "not signed with publicKey",
 		})

@@ -39,6 +39,8 @@ func (h *Handler) do(ctx context.Context, m message) error {
 		return nil
 	case m.Ask == askConfigure:
 		return l.configure(ctx)
+	case m.Ask == askRenew:
+		return l.renew()
 	case m.Ask == askDisconnect:
 		l.end(errRemoved)
 	case m.Ask == askSupersede && l.Epoch < m.Epoch:

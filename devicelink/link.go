@@ -2,6 +2,7 @@ package devicelink
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,7 @@ type link struct {
 	conn    *websocket.Conn
 	done    <-chan struct{}
 	end     context.CancelCauseFunc
+	key     ed25519.PublicKey    // which the device has proved
 	signer  Signer               // of the newest key that the device knows
 	ordered int64                // the last order; with the token of writing
 	writing chan struct{}        // holds a token while a frame is written, and until the welcome is
@@ -45,7 +47,7 @@ type link struct {
 	closed  map[typeid.Door]bool // those that it was told are in lockdown; with the token of writing
 	reports chan *access.Report
 	stalls  atomic.Int64 // how often reading began or ceased to wait for the recorder: odd, it waits
-	skew    time.Duration
+	clock   clock
 	counted atomic.Int64 // reports committed
 }
 
@@ -77,7 +79,7 @@ func (h *Handler) live(node context.Context, conn *websocket.Conn) {
 		slog.String("organization", l.Organization.String()),
 		slog.String("device", l.Device.String()), slog.Int64("epoch", l.Epoch),
 		slog.String("cause", causeLabel(cause)), slog.Any("error", cause),
-		slog.Int64("reports", l.counted.Load()), slog.Duration("clock_skew", l.skew),
+		slog.Int64("reports", l.counted.Load()), slog.Duration("clock_offset", l.clock.now()),
 		slog.Duration("lasted", time.Since(began)))
 }
 
@@ -88,6 +90,7 @@ func (l *link) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.clock.begin(aheadBy(hello.At, challenged, schema.Now()))
 	ctx = actor.NewContext(ctx, actor.Device(device.OrgID, device.ID))
 	state, err := l.open(ctx, hello, challenged)
 	if err != nil {
@@ -109,6 +112,11 @@ func (l *link) serve(ctx context.Context) error {
 	}
 	if err := l.introduce(hello); err != nil {
 		return err
+	}
+	if access.ClockWrong(l.clock.now()) { // which the welcome may have mended
+		if err := l.send(&Time{}); err != nil {
+			return err
+		}
 	}
 	<-l.writing
 	<-l.telling
@@ -180,7 +188,7 @@ func (l *link) greet(ctx context.Context) (*Challenge, *Hello, *ent.Device, erro
 	if !ok {
 		return nil, nil, nil, closing{CloseProtocol, "want a hello"}
 	}
-	l.Device, l.skew = hello.DeviceID, time.Until(hello.At)
+	l.Device = hello.DeviceID
 	ctx = actor.NewContext(ctx, actor.System("devicelink"))
 	device, err := l.handler.access.DeviceForLink(ctx, hello.DeviceID)
 	if access.IsCode(err, access.CodeNotFound) {
@@ -189,10 +197,10 @@ func (l *link) greet(ctx context.Context) (*Challenge, *Hello, *ent.Device, erro
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if !hello.SignedBy(device.PublicKey, challenge) {
+	var known bool
+	if l.key, known = proven(l.handler.access.DeviceKeys(device), hello, challenge); !known {
 		return nil, nil, nil, fmt.Errorf("wrong signature: %w", errUnknownDevice)
 	}
-	var known bool
 	if l.signer, known = l.handler.keys.Signer(hello.KeyIDs); !known {
 		return nil, nil, nil, errNoCommonKey
 	}
@@ -207,6 +215,7 @@ func (l *link) open(
 	defer cancel()
 	return l.handler.access.OpenLink(ctx, access.OpenLinkInput{
 		LogEpoch: hello.LogEpoch, Firmware: hello.Firmware, Challenged: challenged,
+		Key: l.key, ClockOffset: l.clock.now(),
 	})
 }
 
@@ -217,11 +226,17 @@ func (l *link) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		entry, ok := frame.(logEntry)
-		if !ok {
-			return closing{CloseProtocol, "only report and result follow a hello"}
+		switch f := frame.(type) {
+		case logEntry:
+			err = l.hand(ctx, f.report())
+		case *Clock:
+			err = l.heardClock(ctx, f)
+		case *Rotate:
+			err = l.rotate(ctx, f)
+		default:
+			err = closing{CloseProtocol, "only report, result, clock and rotate follow a hello"}
 		}
-		if err := l.hand(ctx, entry.report()); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -245,15 +260,18 @@ func (l *link) hand(ctx context.Context, r *access.Report) error {
 	}
 }
 
-// heartbeat ends the link when the peer is gone without a word.
+// heartbeat ends the link when the peer is gone without a word, and tells it the time.
 func (l *link) heartbeat(ctx context.Context) {
 	beat := time.NewTicker(heartbeatEvery)
 	defer beat.Stop()
-	for {
+	for beats := 1; ; beats++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
+		}
+		if beats%timeEvery == 0 {
+			_ = l.tellTime() // it has ended the link, if it could not
 		}
 		stalls := l.stalls.Load()
 		answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatWait)
@@ -282,7 +300,8 @@ func (l *link) receive() (Frame, error) {
 }
 
 // write sends a frame in its turn, unless notAfter, if it is not zero, has come by then. It sends no
-// unlock of a door after the device was told that the door is in lockdown.
+// unlock of a door after the device was told that the door is in lockdown, and none to a device whose
+// clock is far off.
 func (l *link) write(f Frame, notAfter time.Time) error {
 	select {
 	case l.writing <- struct{}{}:
@@ -293,10 +312,22 @@ func (l *link) write(f Frame, notAfter time.Time) error {
 	if !notAfter.IsZero() && !schema.Now().Before(notAfter) {
 		return errExpired
 	}
-	if c, ok := f.(*Command); ok && c.Verb == command.VerbUNLOCK && l.closed[c.DoorID] {
-		return errLockdown
+	if c, ok := f.(*Command); ok && c.Verb == command.VerbUNLOCK {
+		if err := l.mayUnlock(c.DoorID); err != nil {
+			return err
+		}
 	}
 	return l.send(f)
+}
+
+func (l *link) mayUnlock(id typeid.Door) error {
+	if l.closed[id] {
+		return errLockdown
+	}
+	if l.clock.now().Abs() > farOff {
+		return errClock
+	}
+	return nil
 }
 
 // remember takes note of the doors that the device is about to be told are in lockdown.
@@ -314,6 +345,9 @@ func (l *link) remember(doors []Door) {
 func (l *link) send(f Frame) error {
 	if o, ok := f.(Order); ok {
 		l.ordered++
+		if t, ok := f.(*Time); ok {
+			l.clock.ask(t, l.ordered)
+		}
 		l.signer.Order(o, l.Device, l.Epoch, l.ordered)
 	}
 	text, err := Encode(f)

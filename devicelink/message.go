@@ -28,6 +28,7 @@ type ask string
 const (
 	askDispatch   ask = "DISPATCH"   // write a command
 	askConfigure  ask = "CONFIGURE"  // tell the device what its doors are
+	askRenew      ask = "RENEW"      // have the device make a new key
 	askDisconnect ask = "DISCONNECT" // the device was removed
 	askSupersede  ask = "SUPERSEDE"  // the device opened a newer link elsewhere
 )

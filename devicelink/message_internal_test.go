@@ -27,6 +27,7 @@ func TestMessagesAreGolden(t *testing.T) {
 			NotAfter: issued.Add(10 * time.Second),
 		}},
 		"configure":  {Ask: askConfigure, Device: device},
+		"renew":      {Ask: askRenew, Device: device},
 		"disconnect": {Ask: askDisconnect, Device: device},
 		"supersede":  {Ask: askSupersede, Device: device, Epoch: 18},
 	} {

@@ -174,6 +174,11 @@ func (b *town) device(id typeid.Device) *ent.Device {
 	return b.db.Device.GetX(b.system, id)
 }
 
+// asDevice is the context of what a device does.
+func (b *town) asDevice(as client.Identity) context.Context {
+	return actor.NewContext(b.t.Context(), actor.Device(b.org, as.Device))
+}
+
 func (b *town) online(id typeid.Device) bool {
 	return b.device(id).Connectivity == schema.ConnectivityOnline
 }

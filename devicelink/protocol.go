@@ -77,6 +77,8 @@ type Welcome struct {
 	Doors            []Door           `json:"doors"`
 	KeyID            string           `json:"keyId"`     // of the key that signed
 	Signature        Signature        `json:"signature"` // see Signer.Welcome
+
+	doors asSent
 }
 
 // Door is what a device must know of a door that is bound to one of its ports.
@@ -154,6 +156,8 @@ type Config struct {
 	Type  tag[configName] `json:"type"`
 	Doors []Door          `json:"doors"`
 	Signed
+
+	doors asSent
 }
 
 // Keys is an order. It replaces the server's keys that the device has.
@@ -161,6 +165,45 @@ type Keys struct {
 	Type       tag[keysName] `json:"type"`
 	Version    int64         `json:"version"` // only grows
 	ServerKeys []ServerKey   `json:"serverKeys"`
+	Signed
+
+	keys asSent
+}
+
+// Time is an order. It tells what the server's clock shows, and asks for the device's.
+type Time struct {
+	Type       tag[timeName] `json:"type"`
+	ServerTime time.Time     `json:"serverTime"`
+	// When the answer to the Time before this one came; zero if none has.
+	HeardAt time.Time `json:"heardAt,omitzero"`
+	Signed
+}
+
+// Clock answers a Time.
+type Clock struct {
+	Type    tag[clockName] `json:"type"`
+	Answers int64          `json:"answers"` // the sequence of the Time
+	At      time.Time      `json:"at"`      // the device's clock
+}
+
+// Renew is an order: the device makes a new key, and offers it.
+type Renew struct {
+	Type tag[renewName] `json:"type"`
+	Signed
+}
+
+// Rotate offers the device's next key, signed with both its keys.
+type Rotate struct {
+	Type      tag[rotateName] `json:"type"`
+	PublicKey PublicKey       `json:"publicKey"`
+	Proof     Signature       `json:"proof"`     // by the next key: see Rotate.Sign
+	Signature Signature       `json:"signature"` // by the key that signed the hello
+}
+
+// Rotated is an order. It says that the server has the device's next key.
+type Rotated struct {
+	Type      tag[rotatedName] `json:"type"`
+	PublicKey PublicKey        `json:"publicKey"`
 	Signed
 }
 
@@ -192,6 +235,11 @@ type (
 	commandName   struct{}
 	configName    struct{}
 	keysName      struct{}
+	timeName      struct{}
+	clockName     struct{}
+	renewName     struct{}
+	rotateName    struct{}
+	rotatedName   struct{}
 )
 
 func (challengeName) name() string { return "challenge" }
@@ -203,6 +251,11 @@ func (ackName) name() string       { return "ack" }
 func (commandName) name() string   { return "command" }
 func (configName) name() string    { return "config" }
 func (keysName) name() string      { return "keys" }
+func (timeName) name() string      { return "time" }
+func (clockName) name() string     { return "clock" }
+func (renewName) name() string     { return "renew" }
+func (rotateName) name() string    { return "rotate" }
+func (rotatedName) name() string   { return "rotated" }
 
 // shape is how a frame is made and which fields it may have.
 type shape struct {
@@ -216,7 +269,8 @@ func shapeOf[F any, P interface {
 }]() shape {
 	fields := map[string]bool{}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[F]()) {
-		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !field.Anonymous {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !field.Anonymous && field.IsExported() {
 			fields[name] = true
 		}
 	}
@@ -233,6 +287,11 @@ var shapes = map[string]shape{
 	commandName{}.name():   shapeOf[Command](),
 	configName{}.name():    shapeOf[Config](),
 	keysName{}.name():      shapeOf[Keys](),
+	timeName{}.name():      shapeOf[Time](),
+	clockName{}.name():     shapeOf[Clock](),
+	renewName{}.name():     shapeOf[Renew](),
+	rotateName{}.name():    shapeOf[Rotate](),
+	rotatedName{}.name():   shapeOf[Rotated](),
 }
 
 // Encode returns the frame's text.

@@ -37,6 +37,11 @@ var (
 		0x4c, 0xcd, 0x08, 0x9b, 0x28, 0xff, 0x96, 0xda, 0x9d, 0xb6, 0xc3, 0x46, 0xec, 0x11, 0x4e, 0x0f,
 		0x5b, 0x8a, 0x31, 0x9f, 0x35, 0xab, 0xa6, 0x24, 0xda, 0x8c, 0xf6, 0xed, 0x4f, 0xb8, 0xa6, 0xfb,
 	})
+	// The golden device's next key is that of test 3.
+	goldenNextKey = ed25519.NewKeyFromSeed([]byte{
+		0xc5, 0xaa, 0x8d, 0xf4, 0x3f, 0x9f, 0x83, 0x7b, 0xed, 0xb7, 0x44, 0x2f, 0x31, 0xdc, 0xb7, 0xb1,
+		0x66, 0xd3, 0x85, 0x35, 0x07, 0x6f, 0x09, 0x4b, 0x85, 0xce, 0x3a, 0x2e, 0x0b, 0x44, 0x58, 0xf7,
+	})
 	goldenOrg     = mustParse[typeid.Organization]("org_01k9e6x0v19q1vmfn0dx3h8r5c")
 	goldenDevice  = mustParse[typeid.Device]("device_01k9e6x0v2e8h9rq4m7c3w5z1t")
 	goldenDoor    = mustParse[typeid.Door]("door_01k9e6x0v3f0rbn5tq8s2y6d4g")
@@ -98,7 +103,13 @@ func goldenFrames() map[string]devicelink.Frame {
 	}
 	config := &devicelink.Config{Doors: doors[:1]}
 	keys := &devicelink.Keys{Version: 2, ServerKeys: goldenServer.Public()}
-	for i, order := range []devicelink.Order{keys, unlock, config} {
+	told := &devicelink.Time{
+		ServerTime: goldenTime.Add(61 * time.Second), HeardAt: goldenTime.Add(1100 * time.Millisecond),
+	}
+	rotate := &devicelink.Rotate{}
+	rotate.Sign(goldenKey, goldenNextKey, goldenDevice, 17)
+	renew, rotated := &devicelink.Renew{}, &devicelink.Rotated{PublicKey: rotate.PublicKey}
+	for i, order := range []devicelink.Order{keys, unlock, config, told, renew, rotated} {
 		server.Order(order, goldenDevice, 17, int64(i+1))
 	}
 	return map[string]devicelink.Frame{
@@ -125,6 +136,11 @@ func goldenFrames() map[string]devicelink.Frame {
 		"command": unlock,
 		"config":  config,
 		"keys":    keys,
+		"time":    told,
+		"clock":   &devicelink.Clock{Answers: 4, At: goldenTime.Add(61 * time.Second)},
+		"renew":   renew,
+		"rotate":  rotate,
+		"rotated": rotated,
 	}
 }
 
@@ -228,6 +244,13 @@ func goldenTranscripts(t *testing.T) map[string][]byte {
 			"2026-03-02T09:01:58.125Z", "2026-03-02T09:02:08.125Z", "17", "2", id),
 		"config": joined("cardea.device.v1 config", goldenDevice.String(),
 			hashed("config", "doors"), "17", "3", id),
+		"time": joined("cardea.device.v1 time", goldenDevice.String(),
+			"2026-03-02T09:01:00.125Z", "2026-03-02T09:00:00.225Z", "17", "4", id),
+		"renew": joined("cardea.device.v1 renew", goldenDevice.String(), "17", "5", id),
+		"rotate": joined("cardea.device.v1 rotate", goldenDevice.String(), "17",
+			string(goldenNextKey.Public().(ed25519.PublicKey))),
+		"rotated": joined("cardea.device.v1 rotated", goldenDevice.String(),
+			string(goldenNextKey.Public().(ed25519.PublicKey)), "17", "6", id),
 	}
 }
 
@@ -241,6 +264,9 @@ func TestSignedBytesAreGolden(t *testing.T) {
 		"keys":    frames["keys"].(*devicelink.Keys).Signature,
 		"command": frames["command"].(*devicelink.Command).Signature,
 		"config":  frames["config"].(*devicelink.Config).Signature,
+		"time":    frames["time"].(*devicelink.Time).Signature,
+		"renew":   frames["renew"].(*devicelink.Renew).Signature,
+		"rotated": frames["rotated"].(*devicelink.Rotated).Signature,
 	} {
 		if !ed25519.Verify(server[:], transcripts[name], signature[:]) {
 			t.Errorf("a %s signs something else than the document says", name)

@@ -47,7 +47,7 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 		stream: cfg.Stream, node: cfg.Node, log: cfg.Log, links: map[typeid.Device]*link{},
 		dispatches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cardea_device_dispatches_total",
-			Help: "Commands by what this node did: wrote, forwarded, expired, lockdown, offline, failed.",
+			Help: "Commands by what this node did: wrote, forwarded, expired, lockdown, clock, offline, failed.",
 		}, []string{"outcome"}),
 	}
 	if err := cfg.Registerer.Register(r.dispatches); err != nil {
@@ -68,8 +68,8 @@ func (r *Router) Dispatch(ctx context.Context, d access.Dispatch) error {
 		message{Ask: askDispatch, Device: d.Device, Dispatch: &d}))
 }
 
-// count counts what became of a dispatch. That it was not written, because it expired or its door is
-// in lockdown, has been recorded and is no error.
+// count counts what became of a dispatch. That it was not written, because it expired, its door is
+// in lockdown or the device's clock far off, has been recorded and is no error.
 func (r *Router) count(success string, err error) error {
 	outcome := success
 	switch {
@@ -79,6 +79,8 @@ func (r *Router) count(success string, err error) error {
 		outcome, err = "expired", nil
 	case errors.Is(err, errLockdown):
 		outcome, err = "lockdown", nil
+	case errors.Is(err, errClock):
+		outcome, err = "clock", nil
 	case err != nil:
 		outcome = "failed"
 	}
@@ -94,6 +96,16 @@ func (r *Router) Configure(ctx context.Context, device typeid.Device) error {
 	}
 	by, _ := actor.FromContext(ctx)
 	return r.ask(ctx, by.Organization, message{Ask: askConfigure, Device: device})
+}
+
+// Renew implements access.Devices: the device is ordered to make a new key, here or by the node that
+// holds its link.
+func (r *Router) Renew(ctx context.Context, device typeid.Device) error {
+	if l := r.find(device); l != nil {
+		return l.renew()
+	}
+	by, _ := actor.FromContext(ctx)
+	return r.ask(ctx, by.Organization, message{Ask: askRenew, Device: device})
 }
 
 // Disconnect implements access.Devices: the device was removed, its link ends.

@@ -21,6 +21,10 @@ const (
 	commandContext = "cardea.device.v1 command"
 	configContext  = "cardea.device.v1 config"
 	keysContext    = "cardea.device.v1 keys"
+	timeContext    = "cardea.device.v1 time"
+	renewContext   = "cardea.device.v1 renew"
+	rotateContext  = "cardea.device.v1 rotate"
+	rotatedContext = "cardea.device.v1 rotated"
 )
 
 // transcript joins parts so that no two lists of parts give the same bytes: each part follows its
@@ -40,8 +44,10 @@ func decimal[N ~int | ~int64](n N) string { return strconv.FormatInt(int64(n), 1
 func written(at time.Time) string { return at.Format(time.RFC3339Nano) }
 
 // digest is the SHA-256 of what a frame has as the value of a field.
-func digest(value any) string {
-	text, _ := json.Marshal(value) // of our own types: never fails
+func digest(value any, text asSent) string {
+	if text == nil {
+		text, _ = json.Marshal(value) // of our own types: never fails
+	}
 	sum := sha256.Sum256(text)
 	return string(sum[:])
 }
@@ -75,7 +81,7 @@ func (h *Hello) SignedBy(key ed25519.PublicKey, c *Challenge) bool {
 func (w *Welcome) transcript(c *Challenge, h *Hello) []byte {
 	return transcript(welcomeContext, decimal(c.Version), c.ServerName, h.DeviceID.String(),
 		string(c.Nonce[:]), string(h.Nonce[:]), decimal(w.Epoch), decimal(w.Sequence),
-		written(w.ServerTime), decimal(w.HeartbeatSeconds), digest(w.Doors), w.KeyID)
+		written(w.ServerTime), decimal(w.HeartbeatSeconds), digest(w.Doors, w.doors), w.KeyID)
 }
 
 // SignedBy says whether one of the keys signed the welcome for the link of this challenge and hello.
@@ -102,11 +108,27 @@ func (c *Command) content(typeid.Device) []string {
 }
 
 func (c *Config) content(device typeid.Device) []string {
-	return []string{configContext, device.String(), digest(c.Doors)}
+	return []string{configContext, device.String(), digest(c.Doors, c.doors)}
 }
 
 func (k *Keys) content(device typeid.Device) []string {
-	return []string{keysContext, device.String(), decimal(k.Version), digest(k.ServerKeys)}
+	return []string{keysContext, device.String(), decimal(k.Version), digest(k.ServerKeys, k.keys)}
+}
+
+func (t *Time) content(device typeid.Device) []string {
+	heard := ""
+	if !t.HeardAt.IsZero() {
+		heard = written(t.HeardAt)
+	}
+	return []string{timeContext, device.String(), written(t.ServerTime), heard}
+}
+
+func (r *Renew) content(device typeid.Device) []string {
+	return []string{renewContext, device.String()}
+}
+
+func (r *Rotated) content(device typeid.Device) []string {
+	return []string{rotatedContext, device.String(), string(r.PublicKey[:])}
 }
 
 func orderTranscript(o Order, device typeid.Device) []byte {
@@ -123,12 +145,34 @@ func SignedBy(o Order, keys []ServerKey, device typeid.Device) bool {
 	return verified(keys, s.KeyID, orderTranscript(o, device), s.Signature)
 }
 
+// transcript is what both keys of a device sign, for one of its links.
+func (r *Rotate) transcript(device typeid.Device, epoch int64) []byte {
+	return transcript(rotateContext, device.String(), decimal(epoch), string(r.PublicKey[:]))
+}
+
+// Sign offers next, which it sets, over a link that was opened with present.
+func (r *Rotate) Sign(present, next ed25519.PrivateKey, device typeid.Device, epoch int64) {
+	r.PublicKey = PublicKey(next.Public().(ed25519.PublicKey)) //nolint:forcetypeassert // documented
+	offer := r.transcript(device, epoch)
+	r.Proof = Signature(ed25519.Sign(next, offer))
+	r.Signature = Signature(ed25519.Sign(present, offer))
+}
+
+// SignedBy says whether both keys have signed the offer, the present one being another one than next.
+func (r *Rotate) SignedBy(present ed25519.PublicKey, device typeid.Device, epoch int64) bool {
+	offer := r.transcript(device, epoch)
+	return !present.Equal(ed25519.PublicKey(r.PublicKey[:])) &&
+		ed25519.Verify(present, offer, r.Signature[:]) &&
+		ed25519.Verify(r.PublicKey[:], offer, r.Proof[:])
+}
+
 // Sign proves that the enrolling device holds the private key of PublicKey, which it sets.
 func (e *Enrolment) Sign(key ed25519.PrivateKey) {
 	e.PublicKey = PublicKey(key.Public().(ed25519.PublicKey)) //nolint:forcetypeassert // documented
 	e.Proof = Signature(ed25519.Sign(key, transcript(enrolContext, e.ClaimCode)))
 }
 
-func (e *Enrolment) proven() bool {
+// Proven says whether the private half of PublicKey signed the claim.
+func (e *Enrolment) Proven() bool {
 	return ed25519.Verify(e.PublicKey[:], transcript(enrolContext, e.ClaimCode), e.Proof[:])
 }

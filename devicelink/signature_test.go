@@ -109,13 +109,13 @@ func TestNothingSignedCanBeAltered(t *testing.T) {
 		return devicelink.SignedBy(f.(devicelink.Order), goldenServer.Public(), goldenDevice)
 	}
 	read := 0
-	for _, name := range []string{"welcome", "command", "config", "keys"} {
+	for _, name := range []string{"welcome", "command", "config", "keys", "time", "rotated"} {
 		honest, err := devicelink.Encode(frames[name])
 		must(t, err)
 		if !proves(frames[name]) {
 			t.Fatalf("an honest %s is refused", name)
 		}
-		for range attempts / 4 {
+		for range attempts / 5 {
 			text := altered(t, random, honest)
 			f, err := devicelink.Decode(text)
 			if err != nil {

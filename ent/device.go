@@ -37,6 +37,10 @@ type Device struct {
 	Firmware string `json:"firmware,omitempty"`
 	// Ed25519; empty until enrolled
 	PublicKey []byte `json:"public_key,omitempty"`
+	// Ed25519; takes public_key's place when a hello is signed with it
+	NextKey []byte `json:"next_key,omitempty"`
+	// when the device offered next_key
+	NextKeyAt *time.Time `json:"next_key_at,omitempty"`
 	// SHA-256 of the claim code; empty once used
 	ClaimCodeHash []byte `json:"-"`
 	// ClaimExpiresAt holds the value of the "claim_expires_at" field.
@@ -49,6 +53,8 @@ type Device struct {
 	LastSeenAt *time.Time `json:"last_seen_at,omitempty"`
 	// counts links; a frame from an older epoch's link is dropped
 	Epoch int64 `json:"epoch,omitempty"`
+	// how far its clock is ahead, in milliseconds; empty until it has linked
+	ClockOffset *int `json:"clock_offset,omitempty"`
 	// when the newest link was; a hello to an older challenge comes too late
 	ChallengedAt *time.Time `json:"challenged_at,omitempty"`
 	// the device's own count of its log's lives; sequences start anew in each
@@ -63,13 +69,13 @@ func (*Device) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case device.FieldPublicKey, device.FieldClaimCodeHash:
+		case device.FieldPublicKey, device.FieldNextKey, device.FieldClaimCodeHash:
 			values[i] = new([]byte)
-		case device.FieldEpoch, device.FieldLogEpoch, device.FieldLastSequence:
+		case device.FieldEpoch, device.FieldClockOffset, device.FieldLogEpoch, device.FieldLastSequence:
 			values[i] = new(sql.NullInt64)
 		case device.FieldName, device.FieldSerial, device.FieldModel, device.FieldFirmware, device.FieldConnectivity:
 			values[i] = new(sql.NullString)
-		case device.FieldCreatedAt, device.FieldUpdatedAt, device.FieldClaimExpiresAt, device.FieldEnrolledAt, device.FieldLastSeenAt, device.FieldChallengedAt:
+		case device.FieldCreatedAt, device.FieldUpdatedAt, device.FieldNextKeyAt, device.FieldClaimExpiresAt, device.FieldEnrolledAt, device.FieldLastSeenAt, device.FieldChallengedAt:
 			values[i] = new(sql.NullTime)
 		case device.FieldID:
 			values[i] = new(typeid.Device)
@@ -152,6 +158,19 @@ func (_m *Device) assignValues(columns []string, values []any) error {
 			} else if value != nil {
 				_m.PublicKey = *value
 			}
+		case device.FieldNextKey:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field next_key", values[i])
+			} else if value != nil {
+				_m.NextKey = *value
+			}
+		case device.FieldNextKeyAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field next_key_at", values[i])
+			} else if value.Valid {
+				_m.NextKeyAt = new(time.Time)
+				*_m.NextKeyAt = value.Time
+			}
 		case device.FieldClaimCodeHash:
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field claim_code_hash", values[i])
@@ -190,6 +209,13 @@ func (_m *Device) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field epoch", values[i])
 			} else if value.Valid {
 				_m.Epoch = value.Int64
+			}
+		case device.FieldClockOffset:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field clock_offset", values[i])
+			} else if value.Valid {
+				_m.ClockOffset = new(int)
+				*_m.ClockOffset = int(value.Int64)
 			}
 		case device.FieldChallengedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -273,6 +299,14 @@ func (_m *Device) String() string {
 	builder.WriteString("public_key=")
 	builder.WriteString(fmt.Sprintf("%v", _m.PublicKey))
 	builder.WriteString(", ")
+	builder.WriteString("next_key=")
+	builder.WriteString(fmt.Sprintf("%v", _m.NextKey))
+	builder.WriteString(", ")
+	if v := _m.NextKeyAt; v != nil {
+		builder.WriteString("next_key_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
 	builder.WriteString("claim_code_hash=<sensitive>")
 	builder.WriteString(", ")
 	if v := _m.ClaimExpiresAt; v != nil {
@@ -295,6 +329,11 @@ func (_m *Device) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("epoch=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Epoch))
+	builder.WriteString(", ")
+	if v := _m.ClockOffset; v != nil {
+		builder.WriteString("clock_offset=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	if v := _m.ChallengedAt; v != nil {
 		builder.WriteString("challenged_at=")

@@ -116,6 +116,26 @@ func (_c *DeviceCreate) SetPublicKey(v []byte) *DeviceCreate {
 	return _c
 }
 
+// SetNextKey sets the "next_key" field.
+func (_c *DeviceCreate) SetNextKey(v []byte) *DeviceCreate {
+	_c.mutation.SetNextKey(v)
+	return _c
+}
+
+// SetNextKeyAt sets the "next_key_at" field.
+func (_c *DeviceCreate) SetNextKeyAt(v time.Time) *DeviceCreate {
+	_c.mutation.SetNextKeyAt(v)
+	return _c
+}
+
+// SetNillableNextKeyAt sets the "next_key_at" field if the given value is not nil.
+func (_c *DeviceCreate) SetNillableNextKeyAt(v *time.Time) *DeviceCreate {
+	if v != nil {
+		_c.SetNextKeyAt(*v)
+	}
+	return _c
+}
+
 // SetClaimCodeHash sets the "claim_code_hash" field.
 func (_c *DeviceCreate) SetClaimCodeHash(v []byte) *DeviceCreate {
 	_c.mutation.SetClaimCodeHash(v)
@@ -188,6 +208,20 @@ func (_c *DeviceCreate) SetEpoch(v int64) *DeviceCreate {
 func (_c *DeviceCreate) SetNillableEpoch(v *int64) *DeviceCreate {
 	if v != nil {
 		_c.SetEpoch(*v)
+	}
+	return _c
+}
+
+// SetClockOffset sets the "clock_offset" field.
+func (_c *DeviceCreate) SetClockOffset(v int) *DeviceCreate {
+	_c.mutation.SetClockOffset(v)
+	return _c
+}
+
+// SetNillableClockOffset sets the "clock_offset" field if the given value is not nil.
+func (_c *DeviceCreate) SetNillableClockOffset(v *int) *DeviceCreate {
+	if v != nil {
+		_c.SetClockOffset(*v)
 	}
 	return _c
 }
@@ -355,6 +389,11 @@ func (_c *DeviceCreate) check() error {
 			return &ValidationError{Name: "public_key", err: fmt.Errorf(`ent: validator failed for field "Device.public_key": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.NextKey(); ok {
+		if err := device.NextKeyValidator(v); err != nil {
+			return &ValidationError{Name: "next_key", err: fmt.Errorf(`ent: validator failed for field "Device.next_key": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.Connectivity(); !ok {
 		return &ValidationError{Name: "connectivity", err: errors.New(`ent: missing required field "Device.connectivity"`)}
 	}
@@ -443,6 +482,14 @@ func (_c *DeviceCreate) createSpec() (*Device, *sqlgraph.CreateSpec) {
 		_spec.SetField(device.FieldPublicKey, field.TypeBytes, value)
 		_node.PublicKey = value
 	}
+	if value, ok := _c.mutation.NextKey(); ok {
+		_spec.SetField(device.FieldNextKey, field.TypeBytes, value)
+		_node.NextKey = value
+	}
+	if value, ok := _c.mutation.NextKeyAt(); ok {
+		_spec.SetField(device.FieldNextKeyAt, field.TypeTime, value)
+		_node.NextKeyAt = &value
+	}
 	if value, ok := _c.mutation.ClaimCodeHash(); ok {
 		_spec.SetField(device.FieldClaimCodeHash, field.TypeBytes, value)
 		_node.ClaimCodeHash = value
@@ -466,6 +513,10 @@ func (_c *DeviceCreate) createSpec() (*Device, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Epoch(); ok {
 		_spec.SetField(device.FieldEpoch, field.TypeInt64, value)
 		_node.Epoch = value
+	}
+	if value, ok := _c.mutation.ClockOffset(); ok {
+		_spec.SetField(device.FieldClockOffset, field.TypeInt, value)
+		_node.ClockOffset = &value
 	}
 	if value, ok := _c.mutation.ChallengedAt(); ok {
 		_spec.SetField(device.FieldChallengedAt, field.TypeTime, value)

@@ -137,6 +137,38 @@ func (_u *DeviceUpdate) ClearPublicKey() *DeviceUpdate {
 	return _u
 }
 
+// SetNextKey sets the "next_key" field.
+func (_u *DeviceUpdate) SetNextKey(v []byte) *DeviceUpdate {
+	_u.mutation.SetNextKey(v)
+	return _u
+}
+
+// ClearNextKey clears the value of the "next_key" field.
+func (_u *DeviceUpdate) ClearNextKey() *DeviceUpdate {
+	_u.mutation.ClearNextKey()
+	return _u
+}
+
+// SetNextKeyAt sets the "next_key_at" field.
+func (_u *DeviceUpdate) SetNextKeyAt(v time.Time) *DeviceUpdate {
+	_u.mutation.SetNextKeyAt(v)
+	return _u
+}
+
+// SetNillableNextKeyAt sets the "next_key_at" field if the given value is not nil.
+func (_u *DeviceUpdate) SetNillableNextKeyAt(v *time.Time) *DeviceUpdate {
+	if v != nil {
+		_u.SetNextKeyAt(*v)
+	}
+	return _u
+}
+
+// ClearNextKeyAt clears the value of the "next_key_at" field.
+func (_u *DeviceUpdate) ClearNextKeyAt() *DeviceUpdate {
+	_u.mutation.ClearNextKeyAt()
+	return _u
+}
+
 // SetClaimCodeHash sets the "claim_code_hash" field.
 func (_u *DeviceUpdate) SetClaimCodeHash(v []byte) *DeviceUpdate {
 	_u.mutation.SetClaimCodeHash(v)
@@ -241,6 +273,33 @@ func (_u *DeviceUpdate) SetNillableEpoch(v *int64) *DeviceUpdate {
 // AddEpoch adds value to the "epoch" field.
 func (_u *DeviceUpdate) AddEpoch(v int64) *DeviceUpdate {
 	_u.mutation.AddEpoch(v)
+	return _u
+}
+
+// SetClockOffset sets the "clock_offset" field.
+func (_u *DeviceUpdate) SetClockOffset(v int) *DeviceUpdate {
+	_u.mutation.ResetClockOffset()
+	_u.mutation.SetClockOffset(v)
+	return _u
+}
+
+// SetNillableClockOffset sets the "clock_offset" field if the given value is not nil.
+func (_u *DeviceUpdate) SetNillableClockOffset(v *int) *DeviceUpdate {
+	if v != nil {
+		_u.SetClockOffset(*v)
+	}
+	return _u
+}
+
+// AddClockOffset adds value to the "clock_offset" field.
+func (_u *DeviceUpdate) AddClockOffset(v int) *DeviceUpdate {
+	_u.mutation.AddClockOffset(v)
+	return _u
+}
+
+// ClearClockOffset clears the value of the "clock_offset" field.
+func (_u *DeviceUpdate) ClearClockOffset() *DeviceUpdate {
+	_u.mutation.ClearClockOffset()
 	return _u
 }
 
@@ -374,6 +433,11 @@ func (_u *DeviceUpdate) check() error {
 			return &ValidationError{Name: "public_key", err: fmt.Errorf(`ent: validator failed for field "Device.public_key": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.NextKey(); ok {
+		if err := device.NextKeyValidator(v); err != nil {
+			return &ValidationError{Name: "next_key", err: fmt.Errorf(`ent: validator failed for field "Device.next_key": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Connectivity(); ok {
 		if err := device.ConnectivityValidator(v); err != nil {
 			return &ValidationError{Name: "connectivity", err: fmt.Errorf(`ent: validator failed for field "Device.connectivity": %w`, err)}
@@ -433,6 +497,18 @@ func (_u *DeviceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.PublicKeyCleared() {
 		_spec.ClearField(device.FieldPublicKey, field.TypeBytes)
 	}
+	if value, ok := _u.mutation.NextKey(); ok {
+		_spec.SetField(device.FieldNextKey, field.TypeBytes, value)
+	}
+	if _u.mutation.NextKeyCleared() {
+		_spec.ClearField(device.FieldNextKey, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.NextKeyAt(); ok {
+		_spec.SetField(device.FieldNextKeyAt, field.TypeTime, value)
+	}
+	if _u.mutation.NextKeyAtCleared() {
+		_spec.ClearField(device.FieldNextKeyAt, field.TypeTime)
+	}
 	if value, ok := _u.mutation.ClaimCodeHash(); ok {
 		_spec.SetField(device.FieldClaimCodeHash, field.TypeBytes, value)
 	}
@@ -465,6 +541,15 @@ func (_u *DeviceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedEpoch(); ok {
 		_spec.AddField(device.FieldEpoch, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ClockOffset(); ok {
+		_spec.SetField(device.FieldClockOffset, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedClockOffset(); ok {
+		_spec.AddField(device.FieldClockOffset, field.TypeInt, value)
+	}
+	if _u.mutation.ClockOffsetCleared() {
+		_spec.ClearField(device.FieldClockOffset, field.TypeInt)
 	}
 	if value, ok := _u.mutation.ChallengedAt(); ok {
 		_spec.SetField(device.FieldChallengedAt, field.TypeTime, value)
@@ -612,6 +697,38 @@ func (_u *DeviceUpdateOne) ClearPublicKey() *DeviceUpdateOne {
 	return _u
 }
 
+// SetNextKey sets the "next_key" field.
+func (_u *DeviceUpdateOne) SetNextKey(v []byte) *DeviceUpdateOne {
+	_u.mutation.SetNextKey(v)
+	return _u
+}
+
+// ClearNextKey clears the value of the "next_key" field.
+func (_u *DeviceUpdateOne) ClearNextKey() *DeviceUpdateOne {
+	_u.mutation.ClearNextKey()
+	return _u
+}
+
+// SetNextKeyAt sets the "next_key_at" field.
+func (_u *DeviceUpdateOne) SetNextKeyAt(v time.Time) *DeviceUpdateOne {
+	_u.mutation.SetNextKeyAt(v)
+	return _u
+}
+
+// SetNillableNextKeyAt sets the "next_key_at" field if the given value is not nil.
+func (_u *DeviceUpdateOne) SetNillableNextKeyAt(v *time.Time) *DeviceUpdateOne {
+	if v != nil {
+		_u.SetNextKeyAt(*v)
+	}
+	return _u
+}
+
+// ClearNextKeyAt clears the value of the "next_key_at" field.
+func (_u *DeviceUpdateOne) ClearNextKeyAt() *DeviceUpdateOne {
+	_u.mutation.ClearNextKeyAt()
+	return _u
+}
+
 // SetClaimCodeHash sets the "claim_code_hash" field.
 func (_u *DeviceUpdateOne) SetClaimCodeHash(v []byte) *DeviceUpdateOne {
 	_u.mutation.SetClaimCodeHash(v)
@@ -716,6 +833,33 @@ func (_u *DeviceUpdateOne) SetNillableEpoch(v *int64) *DeviceUpdateOne {
 // AddEpoch adds value to the "epoch" field.
 func (_u *DeviceUpdateOne) AddEpoch(v int64) *DeviceUpdateOne {
 	_u.mutation.AddEpoch(v)
+	return _u
+}
+
+// SetClockOffset sets the "clock_offset" field.
+func (_u *DeviceUpdateOne) SetClockOffset(v int) *DeviceUpdateOne {
+	_u.mutation.ResetClockOffset()
+	_u.mutation.SetClockOffset(v)
+	return _u
+}
+
+// SetNillableClockOffset sets the "clock_offset" field if the given value is not nil.
+func (_u *DeviceUpdateOne) SetNillableClockOffset(v *int) *DeviceUpdateOne {
+	if v != nil {
+		_u.SetClockOffset(*v)
+	}
+	return _u
+}
+
+// AddClockOffset adds value to the "clock_offset" field.
+func (_u *DeviceUpdateOne) AddClockOffset(v int) *DeviceUpdateOne {
+	_u.mutation.AddClockOffset(v)
+	return _u
+}
+
+// ClearClockOffset clears the value of the "clock_offset" field.
+func (_u *DeviceUpdateOne) ClearClockOffset() *DeviceUpdateOne {
+	_u.mutation.ClearClockOffset()
 	return _u
 }
 
@@ -862,6 +1006,11 @@ func (_u *DeviceUpdateOne) check() error {
 			return &ValidationError{Name: "public_key", err: fmt.Errorf(`ent: validator failed for field "Device.public_key": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.NextKey(); ok {
+		if err := device.NextKeyValidator(v); err != nil {
+			return &ValidationError{Name: "next_key", err: fmt.Errorf(`ent: validator failed for field "Device.next_key": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Connectivity(); ok {
 		if err := device.ConnectivityValidator(v); err != nil {
 			return &ValidationError{Name: "connectivity", err: fmt.Errorf(`ent: validator failed for field "Device.connectivity": %w`, err)}
@@ -938,6 +1087,18 @@ func (_u *DeviceUpdateOne) sqlSave(ctx context.Context) (_node *Device, err erro
 	if _u.mutation.PublicKeyCleared() {
 		_spec.ClearField(device.FieldPublicKey, field.TypeBytes)
 	}
+	if value, ok := _u.mutation.NextKey(); ok {
+		_spec.SetField(device.FieldNextKey, field.TypeBytes, value)
+	}
+	if _u.mutation.NextKeyCleared() {
+		_spec.ClearField(device.FieldNextKey, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.NextKeyAt(); ok {
+		_spec.SetField(device.FieldNextKeyAt, field.TypeTime, value)
+	}
+	if _u.mutation.NextKeyAtCleared() {
+		_spec.ClearField(device.FieldNextKeyAt, field.TypeTime)
+	}
 	if value, ok := _u.mutation.ClaimCodeHash(); ok {
 		_spec.SetField(device.FieldClaimCodeHash, field.TypeBytes, value)
 	}
@@ -970,6 +1131,15 @@ func (_u *DeviceUpdateOne) sqlSave(ctx context.Context) (_node *Device, err erro
 	}
 	if value, ok := _u.mutation.AddedEpoch(); ok {
 		_spec.AddField(device.FieldEpoch, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ClockOffset(); ok {
+		_spec.SetField(device.FieldClockOffset, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedClockOffset(); ok {
+		_spec.AddField(device.FieldClockOffset, field.TypeInt, value)
+	}
+	if _u.mutation.ClockOffsetCleared() {
+		_spec.ClearField(device.FieldClockOffset, field.TypeInt)
 	}
 	if value, ok := _u.mutation.ChallengedAt(); ok {
 		_spec.SetField(device.FieldChallengedAt, field.TypeTime, value)

@@ -8143,6 +8143,8 @@ type DeviceMutation struct {
 	model            *string
 	firmware         *string
 	public_key       *[]byte
+	next_key         *[]byte
+	next_key_at      *time.Time
 	claim_code_hash  *[]byte
 	claim_expires_at *time.Time
 	enrolled_at      *time.Time
@@ -8150,6 +8152,8 @@ type DeviceMutation struct {
 	last_seen_at     *time.Time
 	epoch            *int64
 	addepoch         *int64
+	clock_offset     *int
+	addclock_offset  *int
 	challenged_at    *time.Time
 	log_epoch        *int64
 	addlog_epoch     *int64
@@ -8641,6 +8645,104 @@ func (m *DeviceMutation) ResetPublicKey() {
 	delete(m.clearedFields, device.FieldPublicKey)
 }
 
+// SetNextKey sets the "next_key" field.
+func (m *DeviceMutation) SetNextKey(b []byte) {
+	m.next_key = &b
+}
+
+// NextKey returns the value of the "next_key" field in the mutation.
+func (m *DeviceMutation) NextKey() (r []byte, exists bool) {
+	v := m.next_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNextKey returns the old "next_key" field's value of the Device entity.
+// If the Device object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeviceMutation) OldNextKey(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNextKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNextKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNextKey: %w", err)
+	}
+	return oldValue.NextKey, nil
+}
+
+// ClearNextKey clears the value of the "next_key" field.
+func (m *DeviceMutation) ClearNextKey() {
+	m.next_key = nil
+	m.clearedFields[device.FieldNextKey] = struct{}{}
+}
+
+// NextKeyCleared returns if the "next_key" field was cleared in this mutation.
+func (m *DeviceMutation) NextKeyCleared() bool {
+	_, ok := m.clearedFields[device.FieldNextKey]
+	return ok
+}
+
+// ResetNextKey resets all changes to the "next_key" field.
+func (m *DeviceMutation) ResetNextKey() {
+	m.next_key = nil
+	delete(m.clearedFields, device.FieldNextKey)
+}
+
+// SetNextKeyAt sets the "next_key_at" field.
+func (m *DeviceMutation) SetNextKeyAt(t time.Time) {
+	m.next_key_at = &t
+}
+
+// NextKeyAt returns the value of the "next_key_at" field in the mutation.
+func (m *DeviceMutation) NextKeyAt() (r time.Time, exists bool) {
+	v := m.next_key_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNextKeyAt returns the old "next_key_at" field's value of the Device entity.
+// If the Device object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeviceMutation) OldNextKeyAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNextKeyAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNextKeyAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNextKeyAt: %w", err)
+	}
+	return oldValue.NextKeyAt, nil
+}
+
+// ClearNextKeyAt clears the value of the "next_key_at" field.
+func (m *DeviceMutation) ClearNextKeyAt() {
+	m.next_key_at = nil
+	m.clearedFields[device.FieldNextKeyAt] = struct{}{}
+}
+
+// NextKeyAtCleared returns if the "next_key_at" field was cleared in this mutation.
+func (m *DeviceMutation) NextKeyAtCleared() bool {
+	_, ok := m.clearedFields[device.FieldNextKeyAt]
+	return ok
+}
+
+// ResetNextKeyAt resets all changes to the "next_key_at" field.
+func (m *DeviceMutation) ResetNextKeyAt() {
+	m.next_key_at = nil
+	delete(m.clearedFields, device.FieldNextKeyAt)
+}
+
 // SetClaimCodeHash sets the "claim_code_hash" field.
 func (m *DeviceMutation) SetClaimCodeHash(b []byte) {
 	m.claim_code_hash = &b
@@ -8929,6 +9031,76 @@ func (m *DeviceMutation) ResetEpoch() {
 	m.addepoch = nil
 }
 
+// SetClockOffset sets the "clock_offset" field.
+func (m *DeviceMutation) SetClockOffset(i int) {
+	m.clock_offset = &i
+	m.addclock_offset = nil
+}
+
+// ClockOffset returns the value of the "clock_offset" field in the mutation.
+func (m *DeviceMutation) ClockOffset() (r int, exists bool) {
+	v := m.clock_offset
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClockOffset returns the old "clock_offset" field's value of the Device entity.
+// If the Device object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeviceMutation) OldClockOffset(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClockOffset is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClockOffset requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClockOffset: %w", err)
+	}
+	return oldValue.ClockOffset, nil
+}
+
+// AddClockOffset adds i to the "clock_offset" field.
+func (m *DeviceMutation) AddClockOffset(i int) {
+	if m.addclock_offset != nil {
+		*m.addclock_offset += i
+	} else {
+		m.addclock_offset = &i
+	}
+}
+
+// AddedClockOffset returns the value that was added to the "clock_offset" field in this mutation.
+func (m *DeviceMutation) AddedClockOffset() (r int, exists bool) {
+	v := m.addclock_offset
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearClockOffset clears the value of the "clock_offset" field.
+func (m *DeviceMutation) ClearClockOffset() {
+	m.clock_offset = nil
+	m.addclock_offset = nil
+	m.clearedFields[device.FieldClockOffset] = struct{}{}
+}
+
+// ClockOffsetCleared returns if the "clock_offset" field was cleared in this mutation.
+func (m *DeviceMutation) ClockOffsetCleared() bool {
+	_, ok := m.clearedFields[device.FieldClockOffset]
+	return ok
+}
+
+// ResetClockOffset resets all changes to the "clock_offset" field.
+func (m *DeviceMutation) ResetClockOffset() {
+	m.clock_offset = nil
+	m.addclock_offset = nil
+	delete(m.clearedFields, device.FieldClockOffset)
+}
+
 // SetChallengedAt sets the "challenged_at" field.
 func (m *DeviceMutation) SetChallengedAt(t time.Time) {
 	m.challenged_at = &t
@@ -9124,7 +9296,7 @@ func (m *DeviceMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DeviceMutation) Fields() []string {
-	fields := make([]string, 0, 18)
+	fields := make([]string, 0, 21)
 	if m.org_id != nil {
 		fields = append(fields, device.FieldOrgID)
 	}
@@ -9152,6 +9324,12 @@ func (m *DeviceMutation) Fields() []string {
 	if m.public_key != nil {
 		fields = append(fields, device.FieldPublicKey)
 	}
+	if m.next_key != nil {
+		fields = append(fields, device.FieldNextKey)
+	}
+	if m.next_key_at != nil {
+		fields = append(fields, device.FieldNextKeyAt)
+	}
 	if m.claim_code_hash != nil {
 		fields = append(fields, device.FieldClaimCodeHash)
 	}
@@ -9169,6 +9347,9 @@ func (m *DeviceMutation) Fields() []string {
 	}
 	if m.epoch != nil {
 		fields = append(fields, device.FieldEpoch)
+	}
+	if m.clock_offset != nil {
+		fields = append(fields, device.FieldClockOffset)
 	}
 	if m.challenged_at != nil {
 		fields = append(fields, device.FieldChallengedAt)
@@ -9205,6 +9386,10 @@ func (m *DeviceMutation) Field(name string) (ent.Value, bool) {
 		return m.Firmware()
 	case device.FieldPublicKey:
 		return m.PublicKey()
+	case device.FieldNextKey:
+		return m.NextKey()
+	case device.FieldNextKeyAt:
+		return m.NextKeyAt()
 	case device.FieldClaimCodeHash:
 		return m.ClaimCodeHash()
 	case device.FieldClaimExpiresAt:
@@ -9217,6 +9402,8 @@ func (m *DeviceMutation) Field(name string) (ent.Value, bool) {
 		return m.LastSeenAt()
 	case device.FieldEpoch:
 		return m.Epoch()
+	case device.FieldClockOffset:
+		return m.ClockOffset()
 	case device.FieldChallengedAt:
 		return m.ChallengedAt()
 	case device.FieldLogEpoch:
@@ -9250,6 +9437,10 @@ func (m *DeviceMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldFirmware(ctx)
 	case device.FieldPublicKey:
 		return m.OldPublicKey(ctx)
+	case device.FieldNextKey:
+		return m.OldNextKey(ctx)
+	case device.FieldNextKeyAt:
+		return m.OldNextKeyAt(ctx)
 	case device.FieldClaimCodeHash:
 		return m.OldClaimCodeHash(ctx)
 	case device.FieldClaimExpiresAt:
@@ -9262,6 +9453,8 @@ func (m *DeviceMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldLastSeenAt(ctx)
 	case device.FieldEpoch:
 		return m.OldEpoch(ctx)
+	case device.FieldClockOffset:
+		return m.OldClockOffset(ctx)
 	case device.FieldChallengedAt:
 		return m.OldChallengedAt(ctx)
 	case device.FieldLogEpoch:
@@ -9340,6 +9533,20 @@ func (m *DeviceMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetPublicKey(v)
 		return nil
+	case device.FieldNextKey:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNextKey(v)
+		return nil
+	case device.FieldNextKeyAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNextKeyAt(v)
+		return nil
 	case device.FieldClaimCodeHash:
 		v, ok := value.([]byte)
 		if !ok {
@@ -9382,6 +9589,13 @@ func (m *DeviceMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetEpoch(v)
 		return nil
+	case device.FieldClockOffset:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClockOffset(v)
+		return nil
 	case device.FieldChallengedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -9414,6 +9628,9 @@ func (m *DeviceMutation) AddedFields() []string {
 	if m.addepoch != nil {
 		fields = append(fields, device.FieldEpoch)
 	}
+	if m.addclock_offset != nil {
+		fields = append(fields, device.FieldClockOffset)
+	}
 	if m.addlog_epoch != nil {
 		fields = append(fields, device.FieldLogEpoch)
 	}
@@ -9430,6 +9647,8 @@ func (m *DeviceMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case device.FieldEpoch:
 		return m.AddedEpoch()
+	case device.FieldClockOffset:
+		return m.AddedClockOffset()
 	case device.FieldLogEpoch:
 		return m.AddedLogEpoch()
 	case device.FieldLastSequence:
@@ -9449,6 +9668,13 @@ func (m *DeviceMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddEpoch(v)
+		return nil
+	case device.FieldClockOffset:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddClockOffset(v)
 		return nil
 	case device.FieldLogEpoch:
 		v, ok := value.(int64)
@@ -9484,6 +9710,12 @@ func (m *DeviceMutation) ClearedFields() []string {
 	if m.FieldCleared(device.FieldPublicKey) {
 		fields = append(fields, device.FieldPublicKey)
 	}
+	if m.FieldCleared(device.FieldNextKey) {
+		fields = append(fields, device.FieldNextKey)
+	}
+	if m.FieldCleared(device.FieldNextKeyAt) {
+		fields = append(fields, device.FieldNextKeyAt)
+	}
 	if m.FieldCleared(device.FieldClaimCodeHash) {
 		fields = append(fields, device.FieldClaimCodeHash)
 	}
@@ -9495,6 +9727,9 @@ func (m *DeviceMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(device.FieldLastSeenAt) {
 		fields = append(fields, device.FieldLastSeenAt)
+	}
+	if m.FieldCleared(device.FieldClockOffset) {
+		fields = append(fields, device.FieldClockOffset)
 	}
 	if m.FieldCleared(device.FieldChallengedAt) {
 		fields = append(fields, device.FieldChallengedAt)
@@ -9525,6 +9760,12 @@ func (m *DeviceMutation) ClearField(name string) error {
 	case device.FieldPublicKey:
 		m.ClearPublicKey()
 		return nil
+	case device.FieldNextKey:
+		m.ClearNextKey()
+		return nil
+	case device.FieldNextKeyAt:
+		m.ClearNextKeyAt()
+		return nil
 	case device.FieldClaimCodeHash:
 		m.ClearClaimCodeHash()
 		return nil
@@ -9536,6 +9777,9 @@ func (m *DeviceMutation) ClearField(name string) error {
 		return nil
 	case device.FieldLastSeenAt:
 		m.ClearLastSeenAt()
+		return nil
+	case device.FieldClockOffset:
+		m.ClearClockOffset()
 		return nil
 	case device.FieldChallengedAt:
 		m.ClearChallengedAt()
@@ -9575,6 +9819,12 @@ func (m *DeviceMutation) ResetField(name string) error {
 	case device.FieldPublicKey:
 		m.ResetPublicKey()
 		return nil
+	case device.FieldNextKey:
+		m.ResetNextKey()
+		return nil
+	case device.FieldNextKeyAt:
+		m.ResetNextKeyAt()
+		return nil
 	case device.FieldClaimCodeHash:
 		m.ResetClaimCodeHash()
 		return nil
@@ -9592,6 +9842,9 @@ func (m *DeviceMutation) ResetField(name string) error {
 		return nil
 	case device.FieldEpoch:
 		m.ResetEpoch()
+		return nil
+	case device.FieldClockOffset:
+		m.ResetClockOffset()
 		return nil
 	case device.FieldChallengedAt:
 		m.ResetChallengedAt()

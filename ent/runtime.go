@@ -307,16 +307,20 @@ func init() {
 	deviceDescPublicKey := deviceFields[6].Descriptor()
 	// device.PublicKeyValidator is a validator for the "public_key" field. It is called by the builders before save.
 	device.PublicKeyValidator = deviceDescPublicKey.Validators[0].(func([]byte) error)
+	// deviceDescNextKey is the schema descriptor for next_key field.
+	deviceDescNextKey := deviceFields[7].Descriptor()
+	// device.NextKeyValidator is a validator for the "next_key" field. It is called by the builders before save.
+	device.NextKeyValidator = deviceDescNextKey.Validators[0].(func([]byte) error)
 	// deviceDescEpoch is the schema descriptor for epoch field.
-	deviceDescEpoch := deviceFields[12].Descriptor()
+	deviceDescEpoch := deviceFields[14].Descriptor()
 	// device.DefaultEpoch holds the default value on creation for the epoch field.
 	device.DefaultEpoch = deviceDescEpoch.Default.(int64)
 	// deviceDescLogEpoch is the schema descriptor for log_epoch field.
-	deviceDescLogEpoch := deviceFields[14].Descriptor()
+	deviceDescLogEpoch := deviceFields[17].Descriptor()
 	// device.DefaultLogEpoch holds the default value on creation for the log_epoch field.
 	device.DefaultLogEpoch = deviceDescLogEpoch.Default.(int64)
 	// deviceDescLastSequence is the schema descriptor for last_sequence field.
-	deviceDescLastSequence := deviceFields[15].Descriptor()
+	deviceDescLastSequence := deviceFields[18].Descriptor()
 	// device.DefaultLastSequence holds the default value on creation for the last_sequence field.
 	device.DefaultLastSequence = deviceDescLastSequence.Default.(int64)
 	// deviceDescID is the schema descriptor for id field.

@@ -39,6 +39,10 @@ func (r *mutationResolver) CreateDevice(ctx context.Context, input access.Create
 	return r.access.CreateDevice(ctx, input)
 }
 
+func (r *mutationResolver) RotateDeviceKey(ctx context.Context, input access.RotateDeviceKeyInput) (*access.RotateDeviceKeyPayload, error) {
+	return r.access.RotateDeviceKey(ctx, input)
+}
+
 func (r *mutationResolver) RemoveDevice(ctx context.Context, input access.RemoveDeviceInput) (*access.RemoveDevicePayload, error) {
 	return r.access.RemoveDevice(ctx, input)
 }

@@ -1,6 +1,10 @@
 package graph_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/cardea/cardea/typeid"
+)
 
 func TestDevice(t *testing.T) {
 	t.Parallel()
@@ -27,6 +31,17 @@ func TestDevice(t *testing.T) {
 		vars{"s": site.ID}).ok()
 	equal(t, list.text("devices.nodes.0.name"), "Controller")
 	equal(t, len(w.ask(w.stranger, `{ devices { nodes { id } } }`).ok().at("devices.nodes").([]any)), 0)
+
+	const rotate = `mutation($id: ID!) { rotateDeviceKey(input: {id: $id}) { device { id clockOffset } } }`
+	w.ask(w.stranger, rotate, vars{"id": id}).refused("NOT_FOUND id")
+	w.ask(w.member, rotate, vars{"id": id}).refused("FORBIDDEN")
+	w.ask(w.admin, rotate, vars{"id": id}).refused("CONFLICT id")
+	device, err := typeid.Parse[typeid.Device](id)
+	must(t, err)
+	w.connect(w.admin, device)
+	rotated := w.ask(w.admin, rotate, vars{"id": id}).ok()
+	equal(t, rotated.text("rotateDeviceKey.device.id"), id)
+	equal(t, rotated.at("rotateDeviceKey.device.clockOffset"), any(float64(0)))
 
 	const remove = `mutation($id: ID!) { removeDevice(input: {id: $id}) { deletedId } }`
 	w.ask(w.stranger, remove, vars{"id": id}).refused("NOT_FOUND id")

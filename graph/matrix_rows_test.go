@@ -294,6 +294,9 @@ var mutations = []row{
 	{"createDevice", access.WriteDevices, func(e *realm) vars {
 		return vars{"siteId": e.there.site.ID, "name": e.name("Panel")}
 	}},
+	{"rotateDeviceKey", access.WriteDevices, func(e *realm) vars {
+		return vars{"id": e.there.device.ID}
+	}},
 	{"createDoor", access.WriteDoors, func(e *realm) vars {
 		return vars{"siteId": e.there.site.ID, "name": e.name("Gate")}
 	}},

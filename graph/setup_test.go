@@ -316,6 +316,15 @@ func (h *hardware) Configure(ctx context.Context, id typeid.Device) error {
 	return h.access.RecordConfigured(ctx, doors)
 }
 
+func (h *hardware) Renew(_ context.Context, id typeid.Device) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.links[id] == nil {
+		return access.ErrDeviceOffline
+	}
+	return nil
+}
+
 func (*hardware) Disconnect(context.Context, typeid.Device) error { return nil }
 
 // connect brings a device online, with its door reporting.

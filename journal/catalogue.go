@@ -209,6 +209,11 @@ var Types = []Type{
 	{"device.removed", "A device was removed; its key opens no link any more.", notice, false, admin},
 	{"device.connected", "A device's link came up. data.epoch counts links.", info, false, atDoors},
 	{"device.disconnected", "A device's link went down. data.epoch counts links.", notice, false, atDoors},
+	{"device.key_rotation_asked", "Someone asked a device to make a new key.", notice, false, admin},
+	{"device.key_offered", "A device has made a new key; either opens its link until it uses the new one.",
+		info, false, admin},
+	{"device.key_rotated", "A device uses a new key; the one before opens no link any more.", notice, false,
+		admin},
 	{"device.events_lost", "A hole in a device's log: reports data.from to data.to never came.",
 		warning, false, atDoors},
 	{"device.order_refused", "A device was sent orders that its server had not signed for it and its" +
@@ -216,6 +221,11 @@ var Types = []Type{
 	{"device.battery_low", "A device's battery is low. data.level is in percent.", warning, true, atDoors},
 	{"device.clock_set", "A device's clock was wrong and was set. data.skewMilliseconds is how far it was " +
 		"ahead; what it reported before keeps its time.", notice, true, atDoors},
+	{"device.clock_wrong", "A device's clock is more than 2 s off. data.offsetMilliseconds is how far it is " +
+		"ahead; what it reports keeps its time. From 10 s on its doors do not unlock remotely.",
+		warning, false, atDoors},
+	{"device.clock_right", "A device's clock is right again. data.offsetMilliseconds is how far it is ahead.",
+		info, false, atDoors},
 	{"device.list_applied", "A device decides by another list from now on. data.sequence is the last event " +
 		"that the list takes into account, data.notAfter its end, data.cards counts cards, data.losses says " +
 		"what the device cannot be told.", info, true, atDoors},

@@ -51,6 +51,7 @@ func (h *device) Dispatch(ctx context.Context, d access.Dispatch) error {
 	return h.act(context.WithoutCancel(ctx), d)
 }
 func (*device) Configure(context.Context, typeid.Device) error  { return nil }
+func (*device) Renew(context.Context, typeid.Device) error      { return nil }
 func (*device) Disconnect(context.Context, typeid.Device) error { return nil }
 
 func setup(t *testing.T) *world {

@@ -340,7 +340,9 @@ func (i *installation) lives(e estate) {
 	must(t, err)
 	equal(t, bytes.Equal(device.PublicKey, e.private.Public().(ed25519.PublicKey)), true)
 	link, err := i.access.OpenLink(actor.NewContext(t.Context(), actor.Device(e.org, e.device)),
-		access.OpenLinkInput{LogEpoch: device.LogEpoch, Firmware: "1.0", Challenged: time.Now()})
+		access.OpenLinkInput{
+			LogEpoch: device.LogEpoch, Firmware: "1.0", Challenged: time.Now(), Key: device.PublicKey,
+		})
 	must(t, err)
 	equal(t, link.Epoch, device.Epoch+1)
 	pin := e.pin

@@ -64,7 +64,7 @@ func keepSecrets(env func(string) string, path string) (func(string) string, err
 	return with(env, "CARDEA_SECRETS_FILE", path), err
 }
 
-// writePrivate replaces a file that holds secrets, whole or not at all.
+// writePrivate replaces a file that holds secrets, whole or not at all; when it returns, for good.
 func writePrivate(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -79,5 +79,17 @@ func writePrivate(path string, text []byte) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(fresh, path)
+	if err := os.Rename(fresh, path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// syncDirectory has the names of a directory's files on the disk when it returns.
+func syncDirectory(path string) error {
+	dir, err := os.Open(path) //nolint:gosec // G304: a path of the operator's
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

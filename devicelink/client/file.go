@@ -122,7 +122,16 @@ func (f *file) replace(first line) error {
 		_ = f.out.Close() // it is no file any more
 	}
 	*f = *fresh
-	return nil
+	return syncDirectory(filepath.Dir(f.path))
+}
+
+// syncDirectory has the names of a directory's files on the disk when it returns.
+func syncDirectory(path string) error {
+	dir, err := os.Open(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // append writes a line and has it on the disk when it returns.

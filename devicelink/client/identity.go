@@ -21,6 +21,7 @@ type Identity struct {
 	LinkURL      string                 `json:"linkUrl"`
 	ServerName   string                 `json:"serverName"`
 	Key          ed25519.PrivateKey     `json:"key"`
+	NextKey      ed25519.PrivateKey     `json:"nextKey,omitempty"` // which the server may have by now
 	ServerKeys   []devicelink.ServerKey `json:"serverKeys"`
 	KeysVersion  int64                  `json:"keysVersion"` // how often those were given, from 1
 }
@@ -36,6 +37,12 @@ func (i Identity) Hello(
 	}
 	hello.Sign(i.Key, c)
 	return hello
+}
+
+// renewed is the identity with its next key alone.
+func (i Identity) renewed() Identity {
+	i.Key, i.NextKey = i.NextKey, nil
+	return i
 }
 
 // standard is how devices reach a server; the timeout is that of the HTTP part alone.

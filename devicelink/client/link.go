@@ -20,7 +20,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/cardea/cardea/devicelink"
@@ -44,7 +43,8 @@ type Config struct {
 	Firmware string
 	Log      *Log
 	Device   Device
-	// Keep, if it is set, stores what the identity has become, and returns once it is safe.
+	// Keep, if it is set, stores what the identity has become, and returns once it is safe. Without it the
+	// device makes no new key.
 	Keep func(Identity) error
 	// Clock is the device's own, right or wrong; nil means this machine's.
 	Clock func() time.Time
@@ -61,7 +61,8 @@ type Link struct {
 	config   Config
 	identity Identity // as it is now; Run's alone
 	orders   orders
-	offset   atomic.Int64 // server's clock minus this machine's
+	server   serverClock
+	refused  bool // the next key was, at the last try
 }
 
 // New returns a link that is down.
@@ -123,8 +124,8 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 }
 
-// ServerClock is the server's, as the welcome set it: a wrong clock of our own does not matter.
-func (l *Link) ServerClock() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) }
+// ServerClock is the server's, as it has told: a wrong clock of our own does not matter.
+func (l *Link) ServerClock() time.Time { return l.server.now() }
 
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -50,6 +50,9 @@ func (l *Link) session(ctx context.Context) (err error) {
 		return err
 	}
 	defer l.config.Log.unlink()
+	if err := l.offer(ctx, conn); err != nil {
+		return err
+	}
 
 	var heard error
 	parts, ctx := errgroup.WithContext(ctx)
@@ -79,7 +82,7 @@ func (l *Link) lost(err error) error {
 		l.config.Log.setAside(closed.Reason)
 	}
 	l.config.Device.Unlinked(code)
-	if !code.Reconnect() {
+	if !code.Reconnect() && !l.fallBack(code) {
 		return GoneAwayError{code, closed.Reason}
 	}
 	return err
@@ -99,7 +102,8 @@ func (l *Link) shakeHands(
 	if challenge.ServerName != l.config.Identity.ServerName {
 		return nil, asked, fmt.Errorf("challenged by %q", challenge.ServerName)
 	}
-	hello := l.identity.Hello(challenge, l.config.Log.Epoch(), l.config.Firmware, l.config.Clock())
+	as := l.presents()
+	hello := as.Hello(challenge, l.config.Log.Epoch(), l.config.Firmware, l.config.Clock())
 	asked = time.Now()
 	if err := write(ctx, conn, hello); err != nil {
 		return nil, asked, err
@@ -108,16 +112,18 @@ func (l *Link) shakeHands(
 	if err == nil && !welcome.SignedBy(l.identity.ServerKeys, challenge, hello) {
 		err = ErrNotOurServer
 	}
+	if err == nil {
+		err = l.presented()
+	}
 	return welcome, asked, err
 }
 
-// begin takes over what the welcome says. It may have been long on its way, with an old time in it: the
-// time since we asked for it is added, so that our idea of the server's clock is never behind.
+// begin takes over what the welcome says.
 func (l *Link) begin(w *devicelink.Welcome, asked time.Time) error {
 	if err := l.config.Log.link(w.Sequence); err != nil {
 		return err
 	}
-	l.offset.Store(int64(w.ServerTime.Sub(asked)))
+	l.server.begin(w, asked)
 	l.orders.begin(w.Epoch)
 	l.config.Device.Linked(w)
 	return nil
@@ -144,17 +150,20 @@ func (l *Link) send(ctx context.Context, conn *websocket.Conn, sent int64) error
 	}
 }
 
-// listen hands on what the server says. Of a real device more leniency is asked: see docs/protocol.md.
+// listen hands on what the server says.
 func (l *Link) listen(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		frame, err := receive[devicelink.Frame](context.WithoutCancel(ctx), conn)
+		if errors.Is(err, devicelink.ErrUnknownFrame) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		if l.config.Lossy != nil && l.config.Lossy(frame) {
 			continue
 		}
-		heeded, err := l.heed(ctx, frame)
+		heeded, err := l.heed(ctx, conn, frame)
 		if err != nil {
 			return err
 		}
@@ -165,7 +174,9 @@ func (l *Link) listen(ctx context.Context, conn *websocket.Conn) error {
 }
 
 // heed does the link's part of what a frame says, and says whether the device shall hear of it.
-func (l *Link) heed(ctx context.Context, frame devicelink.Frame) (bool, error) {
+func (l *Link) heed(
+	ctx context.Context, conn *websocket.Conn, frame devicelink.Frame,
+) (bool, error) {
 	switch f := frame.(type) {
 	case *devicelink.Ack:
 		l.config.Log.forget(f.Sequence)
@@ -176,14 +187,31 @@ func (l *Link) heed(ctx context.Context, frame devicelink.Frame) (bool, error) {
 				"device", l.identity.Device.String(), "error", err)
 			return false, l.tellRefused()
 		}
-		if keys, ok := f.(*devicelink.Keys); ok {
-			l.identity.ServerKeys, l.identity.KeysVersion = keys.ServerKeys, keys.Version
-			return true, l.keep()
-		}
-		return true, nil
+		return true, l.obey(ctx, conn, f)
 	}
 	return false, fmt.Errorf("unexpected %T", frame)
 }
+
+// obey does what an order asks of the link.
+func (l *Link) obey(ctx context.Context, conn *websocket.Conn, order devicelink.Order) error {
+	switch f := order.(type) {
+	case *devicelink.Keys:
+		l.identity.ServerKeys, l.identity.KeysVersion = f.ServerKeys, f.Version
+		return l.keep()
+	case *devicelink.Time:
+		now := time.Now()
+		l.server.heed(f, now)
+		return write(ctx, conn, &devicelink.Clock{Answers: f.Sequence, At: l.clock()})
+	case *devicelink.Renew:
+		return l.renew(ctx, conn)
+	case *devicelink.Rotated:
+		return l.rotated(f)
+	}
+	return nil
+}
+
+// clock is the device's own, as frames have it.
+func (l *Link) clock() time.Time { return l.config.Clock().UTC().Truncate(time.Microsecond) }
 
 // tellRefused logs now and then that orders were refused.
 func (l *Link) tellRefused() error {
@@ -191,7 +219,7 @@ func (l *Link) tellRefused() error {
 	if told == nil {
 		return nil
 	}
-	told.At = l.config.Clock().UTC().Truncate(time.Microsecond)
+	told.At = l.clock()
 	return l.config.Log.Append(0, told)
 }
 
@@ -210,7 +238,7 @@ func receive[F devicelink.Frame](ctx context.Context, conn *websocket.Conn) (f F
 	if err != nil {
 		return f, fmt.Errorf("receive: %w", err)
 	}
-	frame, err := devicelink.Decode(text)
+	frame, err := devicelink.DecodeAsDevice(text)
 	if err != nil {
 		return f, err
 	}

@@ -34,6 +34,10 @@ const (
 	FieldFirmware = "firmware"
 	// FieldPublicKey holds the string denoting the public_key field in the database.
 	FieldPublicKey = "public_key"
+	// FieldNextKey holds the string denoting the next_key field in the database.
+	FieldNextKey = "next_key"
+	// FieldNextKeyAt holds the string denoting the next_key_at field in the database.
+	FieldNextKeyAt = "next_key_at"
 	// FieldClaimCodeHash holds the string denoting the claim_code_hash field in the database.
 	FieldClaimCodeHash = "claim_code_hash"
 	// FieldClaimExpiresAt holds the string denoting the claim_expires_at field in the database.
@@ -46,6 +50,8 @@ const (
 	FieldLastSeenAt = "last_seen_at"
 	// FieldEpoch holds the string denoting the epoch field in the database.
 	FieldEpoch = "epoch"
+	// FieldClockOffset holds the string denoting the clock_offset field in the database.
+	FieldClockOffset = "clock_offset"
 	// FieldChallengedAt holds the string denoting the challenged_at field in the database.
 	FieldChallengedAt = "challenged_at"
 	// FieldLogEpoch holds the string denoting the log_epoch field in the database.
@@ -68,12 +74,15 @@ var Columns = []string{
 	FieldModel,
 	FieldFirmware,
 	FieldPublicKey,
+	FieldNextKey,
+	FieldNextKeyAt,
 	FieldClaimCodeHash,
 	FieldClaimExpiresAt,
 	FieldEnrolledAt,
 	FieldConnectivity,
 	FieldLastSeenAt,
 	FieldEpoch,
+	FieldClockOffset,
 	FieldChallengedAt,
 	FieldLogEpoch,
 	FieldLastSequence,
@@ -106,6 +115,8 @@ var (
 	FirmwareValidator func(string) error
 	// PublicKeyValidator is a validator for the "public_key" field. It is called by the builders before save.
 	PublicKeyValidator func([]byte) error
+	// NextKeyValidator is a validator for the "next_key" field. It is called by the builders before save.
+	NextKeyValidator func([]byte) error
 	// DefaultEpoch holds the default value on creation for the "epoch" field.
 	DefaultEpoch int64
 	// DefaultLogEpoch holds the default value on creation for the "log_epoch" field.
@@ -176,6 +187,11 @@ func ByFirmware(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFirmware, opts...).ToFunc()
 }
 
+// ByNextKeyAt orders the results by the next_key_at field.
+func ByNextKeyAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNextKeyAt, opts...).ToFunc()
+}
+
 // ByClaimExpiresAt orders the results by the claim_expires_at field.
 func ByClaimExpiresAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldClaimExpiresAt, opts...).ToFunc()
@@ -199,6 +215,11 @@ func ByLastSeenAt(opts ...sql.OrderTermOption) OrderOption {
 // ByEpoch orders the results by the epoch field.
 func ByEpoch(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldEpoch, opts...).ToFunc()
+}
+
+// ByClockOffset orders the results by the clock_offset field.
+func ByClockOffset(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClockOffset, opts...).ToFunc()
 }
 
 // ByChallengedAt orders the results by the challenged_at field.

@@ -101,6 +101,16 @@ func PublicKey(v []byte) predicate.Device {
 	return predicate.Device(sql.FieldEQ(FieldPublicKey, v))
 }
 
+// NextKey applies equality check predicate on the "next_key" field. It's identical to NextKeyEQ.
+func NextKey(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldNextKey, v))
+}
+
+// NextKeyAt applies equality check predicate on the "next_key_at" field. It's identical to NextKeyAtEQ.
+func NextKeyAt(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldNextKeyAt, v))
+}
+
 // ClaimCodeHash applies equality check predicate on the "claim_code_hash" field. It's identical to ClaimCodeHashEQ.
 func ClaimCodeHash(v []byte) predicate.Device {
 	return predicate.Device(sql.FieldEQ(FieldClaimCodeHash, v))
@@ -124,6 +134,11 @@ func LastSeenAt(v time.Time) predicate.Device {
 // Epoch applies equality check predicate on the "epoch" field. It's identical to EpochEQ.
 func Epoch(v int64) predicate.Device {
 	return predicate.Device(sql.FieldEQ(FieldEpoch, v))
+}
+
+// ClockOffset applies equality check predicate on the "clock_offset" field. It's identical to ClockOffsetEQ.
+func ClockOffset(v int) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldClockOffset, v))
 }
 
 // ChallengedAt applies equality check predicate on the "challenged_at" field. It's identical to ChallengedAtEQ.
@@ -641,6 +656,106 @@ func PublicKeyNotNil() predicate.Device {
 	return predicate.Device(sql.FieldNotNull(FieldPublicKey))
 }
 
+// NextKeyEQ applies the EQ predicate on the "next_key" field.
+func NextKeyEQ(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldNextKey, v))
+}
+
+// NextKeyNEQ applies the NEQ predicate on the "next_key" field.
+func NextKeyNEQ(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldNEQ(FieldNextKey, v))
+}
+
+// NextKeyIn applies the In predicate on the "next_key" field.
+func NextKeyIn(vs ...[]byte) predicate.Device {
+	return predicate.Device(sql.FieldIn(FieldNextKey, vs...))
+}
+
+// NextKeyNotIn applies the NotIn predicate on the "next_key" field.
+func NextKeyNotIn(vs ...[]byte) predicate.Device {
+	return predicate.Device(sql.FieldNotIn(FieldNextKey, vs...))
+}
+
+// NextKeyGT applies the GT predicate on the "next_key" field.
+func NextKeyGT(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldGT(FieldNextKey, v))
+}
+
+// NextKeyGTE applies the GTE predicate on the "next_key" field.
+func NextKeyGTE(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldGTE(FieldNextKey, v))
+}
+
+// NextKeyLT applies the LT predicate on the "next_key" field.
+func NextKeyLT(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldLT(FieldNextKey, v))
+}
+
+// NextKeyLTE applies the LTE predicate on the "next_key" field.
+func NextKeyLTE(v []byte) predicate.Device {
+	return predicate.Device(sql.FieldLTE(FieldNextKey, v))
+}
+
+// NextKeyIsNil applies the IsNil predicate on the "next_key" field.
+func NextKeyIsNil() predicate.Device {
+	return predicate.Device(sql.FieldIsNull(FieldNextKey))
+}
+
+// NextKeyNotNil applies the NotNil predicate on the "next_key" field.
+func NextKeyNotNil() predicate.Device {
+	return predicate.Device(sql.FieldNotNull(FieldNextKey))
+}
+
+// NextKeyAtEQ applies the EQ predicate on the "next_key_at" field.
+func NextKeyAtEQ(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldNextKeyAt, v))
+}
+
+// NextKeyAtNEQ applies the NEQ predicate on the "next_key_at" field.
+func NextKeyAtNEQ(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldNEQ(FieldNextKeyAt, v))
+}
+
+// NextKeyAtIn applies the In predicate on the "next_key_at" field.
+func NextKeyAtIn(vs ...time.Time) predicate.Device {
+	return predicate.Device(sql.FieldIn(FieldNextKeyAt, vs...))
+}
+
+// NextKeyAtNotIn applies the NotIn predicate on the "next_key_at" field.
+func NextKeyAtNotIn(vs ...time.Time) predicate.Device {
+	return predicate.Device(sql.FieldNotIn(FieldNextKeyAt, vs...))
+}
+
+// NextKeyAtGT applies the GT predicate on the "next_key_at" field.
+func NextKeyAtGT(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldGT(FieldNextKeyAt, v))
+}
+
+// NextKeyAtGTE applies the GTE predicate on the "next_key_at" field.
+func NextKeyAtGTE(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldGTE(FieldNextKeyAt, v))
+}
+
+// NextKeyAtLT applies the LT predicate on the "next_key_at" field.
+func NextKeyAtLT(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldLT(FieldNextKeyAt, v))
+}
+
+// NextKeyAtLTE applies the LTE predicate on the "next_key_at" field.
+func NextKeyAtLTE(v time.Time) predicate.Device {
+	return predicate.Device(sql.FieldLTE(FieldNextKeyAt, v))
+}
+
+// NextKeyAtIsNil applies the IsNil predicate on the "next_key_at" field.
+func NextKeyAtIsNil() predicate.Device {
+	return predicate.Device(sql.FieldIsNull(FieldNextKeyAt))
+}
+
+// NextKeyAtNotNil applies the NotNil predicate on the "next_key_at" field.
+func NextKeyAtNotNil() predicate.Device {
+	return predicate.Device(sql.FieldNotNull(FieldNextKeyAt))
+}
+
 // ClaimCodeHashEQ applies the EQ predicate on the "claim_code_hash" field.
 func ClaimCodeHashEQ(v []byte) predicate.Device {
 	return predicate.Device(sql.FieldEQ(FieldClaimCodeHash, v))
@@ -909,6 +1024,56 @@ func EpochLT(v int64) predicate.Device {
 // EpochLTE applies the LTE predicate on the "epoch" field.
 func EpochLTE(v int64) predicate.Device {
 	return predicate.Device(sql.FieldLTE(FieldEpoch, v))
+}
+
+// ClockOffsetEQ applies the EQ predicate on the "clock_offset" field.
+func ClockOffsetEQ(v int) predicate.Device {
+	return predicate.Device(sql.FieldEQ(FieldClockOffset, v))
+}
+
+// ClockOffsetNEQ applies the NEQ predicate on the "clock_offset" field.
+func ClockOffsetNEQ(v int) predicate.Device {
+	return predicate.Device(sql.FieldNEQ(FieldClockOffset, v))
+}
+
+// ClockOffsetIn applies the In predicate on the "clock_offset" field.
+func ClockOffsetIn(vs ...int) predicate.Device {
+	return predicate.Device(sql.FieldIn(FieldClockOffset, vs...))
+}
+
+// ClockOffsetNotIn applies the NotIn predicate on the "clock_offset" field.
+func ClockOffsetNotIn(vs ...int) predicate.Device {
+	return predicate.Device(sql.FieldNotIn(FieldClockOffset, vs...))
+}
+
+// ClockOffsetGT applies the GT predicate on the "clock_offset" field.
+func ClockOffsetGT(v int) predicate.Device {
+	return predicate.Device(sql.FieldGT(FieldClockOffset, v))
+}
+
+// ClockOffsetGTE applies the GTE predicate on the "clock_offset" field.
+func ClockOffsetGTE(v int) predicate.Device {
+	return predicate.Device(sql.FieldGTE(FieldClockOffset, v))
+}
+
+// ClockOffsetLT applies the LT predicate on the "clock_offset" field.
+func ClockOffsetLT(v int) predicate.Device {
+	return predicate.Device(sql.FieldLT(FieldClockOffset, v))
+}
+
+// ClockOffsetLTE applies the LTE predicate on the "clock_offset" field.
+func ClockOffsetLTE(v int) predicate.Device {
+	return predicate.Device(sql.FieldLTE(FieldClockOffset, v))
+}
+
+// ClockOffsetIsNil applies the IsNil predicate on the "clock_offset" field.
+func ClockOffsetIsNil() predicate.Device {
+	return predicate.Device(sql.FieldIsNull(FieldClockOffset))
+}
+
+// ClockOffsetNotNil applies the NotNil predicate on the "clock_offset" field.
+func ClockOffsetNotNil() predicate.Device {
+	return predicate.Device(sql.FieldNotNull(FieldClockOffset))
 }
 
 // ChallengedAtEQ applies the EQ predicate on the "challenged_at" field.

@@ -41,6 +41,10 @@ func (Device) Fields() []ent.Field {
 		field.String("model").Optional().MaxLen(100),
 		field.String("firmware").Optional().MaxLen(100),
 		field.Bytes("public_key").Optional().MaxLen(32).Comment("Ed25519; empty until enrolled"),
+		field.Bytes("next_key").Optional().MaxLen(32).
+			Comment("Ed25519; takes public_key's place when a hello is signed with it"),
+		field.Time("next_key_at").Optional().Nillable().
+			Comment("when the device offered next_key"),
 		field.Bytes("claim_code_hash").Optional().Sensitive().
 			Comment("SHA-256 of the claim code; empty once used"),
 		field.Time("claim_expires_at").Optional().Nillable(),
@@ -49,6 +53,8 @@ func (Device) Fields() []ent.Field {
 		field.Time("last_seen_at").Optional().Nillable(),
 		field.Int64("epoch").Default(0).
 			Comment("counts links; a frame from an older epoch's link is dropped"),
+		field.Int("clock_offset").Optional().Nillable().
+			Comment("how far its clock is ahead, in milliseconds; empty until it has linked"),
 		field.Time("challenged_at").Optional().Nillable().
 			Comment("when the newest link was; a hello to an older challenge comes too late"),
 		field.Int64("log_epoch").Default(0).

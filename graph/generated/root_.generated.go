@@ -162,6 +162,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRevokeKeyInput,
 		ec.unmarshalInputRotateApiTokenInput,
 		ec.unmarshalInputRotateApplicationSecretInput,
+		ec.unmarshalInputRotateDeviceKeyInput,
 		ec.unmarshalInputScheduleWindowInput,
 		ec.unmarshalInputSetDoorAreasInput,
 		ec.unmarshalInputShareKeyInput,
@@ -1566,6 +1567,14 @@ extend type Mutation {
     "The device to expect."
     input: CreateDeviceInput!
   ): CreateDevicePayload!
+  """
+  Orders a device to make a new key. It does so over its link: a device without one is a ` + "`" + `CONFLICT` + "`" + `. The old
+  key is good until the device uses the new one, and the event ` + "`" + `device.key_rotated` + "`" + ` tells of that.
+  """
+  rotateDeviceKey(
+    "Whose key."
+    input: RotateDeviceKeyInput!
+  ): RotateDeviceKeyPayload!
   "Removes a device: its link ends, its key is no longer good, its doors are unbound."
   removeDevice(
     "What to remove."
@@ -1595,6 +1604,11 @@ type Device implements Node {
   connectivity: Connectivity!
   "When it was last heard of; null if never."
   lastSeenAt: DateTime
+  """
+  How far its clock is ahead of the server's at least, in milliseconds, within 24 days; negative:
+  behind. Null until it has linked.
+  """
+  clockOffset: Int
   "When it was created."
   createdAt: DateTime!
   "When it was last changed."
@@ -1648,6 +1662,18 @@ type CreateDevicePayload {
   claimCode: String!
   "Until when the claim code is good."
   claimExpiresAt: DateTime!
+}
+
+"A device to make a new key."
+input RotateDeviceKeyInput {
+  "The device."
+  id: ID!
+}
+
+"The device that was ordered to make a new key."
+type RotateDeviceKeyPayload {
+  "The device."
+  device: Device!
 }
 
 "A device to remove."
@@ -2594,7 +2620,7 @@ enum ReasonCode {
   NOT_CONFIRMED
   "Its time ran out before it reached the device."
   EXPIRED_BEFORE_DELIVERY
-  "The device reported a fault."
+  "The device reported a fault, or its clock is more than 10 s off."
   HARDWARE_FAULT
   "The door has no device, or its device cannot do this."
   UNSUPPORTED
@@ -6635,6 +6661,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_connectivity(ctx, field)
 	case "lastSeenAt":
 		return ec.fieldContext_Device_lastSeenAt(ctx, field)
+	case "clockOffset":
+		return ec.fieldContext_Device_clockOffset(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Device_createdAt(ctx, field)
 	case "updatedAt":
@@ -7853,6 +7881,14 @@ func (ec *executionContext) childFields_RotateApplicationSecretPayload(ctx conte
 		return ec.fieldContext_RotateApplicationSecretPayload_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RotateApplicationSecretPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RotateDeviceKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "device":
+		return ec.fieldContext_RotateDeviceKeyPayload_device(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateDeviceKeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -53,6 +53,7 @@ type MutationResolver interface {
 	RevokeCredential(ctx context.Context, input access.RevokeCredentialInput) (*access.RevokeCredentialPayload, error)
 	PresentCredential(ctx context.Context, input access.PresentCredentialInput) (*access.PresentCredentialPayload, error)
 	CreateDevice(ctx context.Context, input access.CreateDeviceInput) (*access.CreateDevicePayload, error)
+	RotateDeviceKey(ctx context.Context, input access.RotateDeviceKeyInput) (*access.RotateDeviceKeyPayload, error)
 	RemoveDevice(ctx context.Context, input access.RemoveDeviceInput) (*access.RemoveDevicePayload, error)
 	CreateDoor(ctx context.Context, input access.CreateDoorInput) (*access.CreateDoorPayload, error)
 	UpdateDoor(ctx context.Context, input access.UpdateDoorInput) (*access.UpdateDoorPayload, error)
@@ -1078,6 +1079,20 @@ func (ec *executionContext) field_Mutation_rotateApplicationSecret_args(ctx cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (access.RotateApplicationSecretInput, error) {
 			return ec.unmarshalNRotateApplicationSecretInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRotateApplicationSecretInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_rotateDeviceKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (access.RotateDeviceKeyInput, error) {
+			return ec.unmarshalNRotateDeviceKeyInput2githubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRotateDeviceKeyInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3760,6 +3775,50 @@ func (ec *executionContext) fieldContext_Mutation_createDevice(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_createDevice_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_rotateDeviceKey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rotateDeviceKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RotateDeviceKey(ctx, fc.Args["input"].(access.RotateDeviceKeyInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.RotateDeviceKeyPayload) graphql.Marshaler {
+			return ec.marshalNRotateDeviceKeyPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRotateDeviceKeyPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rotateDeviceKey(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RotateDeviceKeyPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rotateDeviceKey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -9242,6 +9301,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "createDevice":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createDevice(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rotateDeviceKey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rotateDeviceKey(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -209,6 +209,7 @@ var (
 	objectRevokeKeyPayload               = &answer.Object{Name: "RevokeKeyPayload", Satisfies: revokeKeyPayloadImplementors}
 	objectRotateApiTokenPayload          = &answer.Object{Name: "RotateApiTokenPayload", Satisfies: rotateApiTokenPayloadImplementors}
 	objectRotateApplicationSecretPayload = &answer.Object{Name: "RotateApplicationSecretPayload", Satisfies: rotateApplicationSecretPayloadImplementors}
+	objectRotateDeviceKeyPayload         = &answer.Object{Name: "RotateDeviceKeyPayload", Satisfies: rotateDeviceKeyPayloadImplementors}
 	objectSchedule                       = &answer.Object{Name: "Schedule", Satisfies: scheduleImplementors}
 	objectScheduleConnection             = &answer.Object{Name: "ScheduleConnection", Satisfies: scheduleConnectionImplementors}
 	objectScheduleEdge                   = &answer.Object{Name: "ScheduleEdge", Satisfies: scheduleEdgeImplementors}
@@ -423,6 +424,7 @@ func init() {
 	objectRevokeKeyPayload.Fields = fieldsOfRevokeKeyPayload()
 	objectRotateApiTokenPayload.Fields = fieldsOfRotateApiTokenPayload()
 	objectRotateApplicationSecretPayload.Fields = fieldsOfRotateApplicationSecretPayload()
+	objectRotateDeviceKeyPayload.Fields = fieldsOfRotateDeviceKeyPayload()
 	objectSchedule.Fields = fieldsOfSchedule()
 	objectScheduleConnection.Fields = fieldsOfScheduleConnection()
 	objectScheduleEdge.Fields = fieldsOfScheduleEdge()
@@ -2199,6 +2201,12 @@ func fieldsOfDevice() map[string]*answer.Field {
 			Type: typeODateTime2ᚖtimeᚐTime,
 			Leaf: func(w *bytes.Buffer, of any) bool {
 				return writeODateTime2ᚖtimeᚐTime(w, of.(*ent.Device).LastSeenAt)
+			},
+		},
+		"clockOffset": {
+			Type: typeOInt2ᚖint,
+			Leaf: func(w *bytes.Buffer, of any) bool {
+				return writeOInt2ᚖint(w, of.(*ent.Device).ClockOffset)
 			},
 		},
 		"createdAt": {
@@ -4854,6 +4862,20 @@ func fieldsOfMutation() map[string]*answer.Field {
 				return by.(*executionContext).field_Mutation_createDevice_args(ctx, given)
 			},
 		},
+		"rotateDeviceKey": {
+			Type: typeNRotateDeviceKeyPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRotateDeviceKeyPayload,
+			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
+				ec := by.(*executionContext)
+				v, err := ec.Resolvers.Mutation().RotateDeviceKey(ctx, fc.Args["input"].(access.RotateDeviceKeyInput))
+				if v == nil {
+					return nil, err
+				}
+				return v, err
+			},
+			Args: func(ctx context.Context, by any, given map[string]any) (map[string]any, error) {
+				return by.(*executionContext).field_Mutation_rotateDeviceKey_args(ctx, given)
+			},
+		},
 		"removeDevice": {
 			Type: typeNRemoveDevicePayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRemoveDevicePayload,
 			Resolve: func(ctx context.Context, by, of any, fc *graphql.FieldContext) (any, error) {
@@ -7151,6 +7173,21 @@ func fieldsOfRotateApplicationSecretPayload() map[string]*answer.Field {
 			Type: typeNString2string,
 			Leaf: func(w *bytes.Buffer, of any) bool {
 				return writeNString2string(w, of.(*access.RotateApplicationSecretPayload).Secret)
+			},
+		},
+	}
+}
+
+func fieldsOfRotateDeviceKeyPayload() map[string]*answer.Field {
+	return map[string]*answer.Field{
+		"device": {
+			Type: typeNDevice2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐDevice,
+			Part: func(of any) any {
+				v := of.(*access.RotateDeviceKeyPayload).Device
+				if v == nil {
+					return nil
+				}
+				return v
 			},
 		},
 	}
@@ -11570,6 +11607,10 @@ var typeNRotateApiTokenPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRota
 
 var typeNRotateApplicationSecretPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRotateApplicationSecretPayload = &answer.Type{NonNull: true,
 	Object: objectRotateApplicationSecretPayload,
+}
+
+var typeNRotateDeviceKeyPayload2ᚖgithubᚗcomᚋcardeaᚋcardeaᚋaccessᚐRotateDeviceKeyPayload = &answer.Type{NonNull: true,
+	Object: objectRotateDeviceKeyPayload,
 }
 
 var typeNSchedule2ᚕᚖgithubᚗcomᚋcardeaᚋcardeaᚋentᚐScheduleᚄ = &answer.Type{NonNull: true,
