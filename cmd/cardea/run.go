@@ -23,6 +23,7 @@ const usage = `usage: cardea COMMAND [FLAGS]
   seed       fill the database with a demo organization, or with many for benchmarks
   sim        run simulated devices against a server
   agent      link controllers of others on site: cardea agent uhppote
+  conform    check a device against the protocol: cardea conform ADDRESS|DEVICE
   demo       all of it on this machine, with private Postgres and Redis under .cardea/
 
 cardea COMMAND -h shows the command's flags. Configuration is read from the environment:
@@ -43,6 +44,7 @@ func run(
 	p := program{env: env, stdout: stdout, stderr: stderr}
 	commands := map[string]func(context.Context, []string) error{
 		"serve": p.serve, "migrate": p.migrate, "seed": p.seed, "sim": p.sim, "agent": p.agent, "demo": p.demo,
+		"conform":   p.conform,
 		"bootstrap": p.bootstrap, "export": p.export, "import": p.importArchive,
 		"export-log": p.exportLog, "verify": p.verify,
 	}
