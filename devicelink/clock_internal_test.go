@@ -91,7 +91,7 @@ func TestTimeIsToldEveryMinute(t *testing.T) {
 				heard = time.Time{}
 				continue
 			}
-			time.Sleep(3 * time.Second) // the answer takes long
+			time.Sleep(3 * time.Second) //nolint:forbidigo // bubble: the answer takes long
 			heard = time.Now()
 			answer, _ := Encode(&Clock{Answers: n, At: at.Add(20 * time.Second)})
 			if err := conn.Write(t.Context(), websocket.MessageText, answer); err != nil {

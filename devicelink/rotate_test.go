@@ -3,6 +3,7 @@ package devicelink_test
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -175,8 +176,8 @@ func TestDeviceWithoutAnyGoodKeyGoesAway(t *testing.T) {
 	d := linktest.Launch(t, sim.DeviceConfig{
 		BaseURL: n.url, Identity: identity, Longest: 10 * time.Millisecond,
 	})
-	if away, ok := d.Ended().(client.GoneAwayError); !ok ||
-		away.Code != devicelink.CloseUnknownDevice {
+	away, told := errors.AsType[client.GoneAwayError](d.Ended())
+	if !told || away.Code != devicelink.CloseUnknownDevice {
 		t.Error("it goes on")
 	}
 	eventually(t, "two tries", func() bool {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/cardea/cardea/devicelink"
 	"github.com/cardea/cardea/ent/command"
-	"github.com/cardea/cardea/ent/door"
 	"github.com/cardea/cardea/typeid"
 )
 
@@ -61,8 +60,12 @@ func keepsItsLog(r *run) error {
 	}
 	mark = r.mark()
 	asked := now()
-	time.Sleep(3 * time.Second) // see countsFromItsHello
-	err := r.welcome(door.ModeCONTROLLED, func(w *devicelink.Welcome) { w.ServerTime = asked })
+	err := all(
+		func() error { return r.wait(3 * time.Second) }, // see countsFromItsHello
+		func() error {
+			return r.welcome(func(w *devicelink.Welcome) { w.ServerTime = asked })
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func setsAside(r *run) error {
 	if err := r.attempt(r.key); err != nil {
 		return err
 	}
-	err := r.welcome(door.ModeCONTROLLED, func(w *devicelink.Welcome) { w.HeartbeatSeconds = 2 })
+	err := r.welcome(func(w *devicelink.Welcome) { w.HeartbeatSeconds = 2 })
 	if err != nil {
 		return err
 	}
@@ -235,7 +238,7 @@ func namesNewKeys(r *run) error {
 		return fmt.Errorf("it names version %d, %v", h.KeysVersion, h.KeyIDs)
 	}
 	r.p.signer = r.Kit.next.Newest()
-	return r.welcome(door.ModeCONTROLLED, nil)
+	return r.welcome(nil)
 }
 
 // offered waits for the offer of the device's next key.
@@ -294,7 +297,7 @@ func fallsBack(r *run) error {
 func offersAgain(r *run) error {
 	r.p.signer = r.Kit.next.Newest()
 	mark := r.mark()
-	if err := r.welcome(door.ModeCONTROLLED, nil); err != nil {
+	if err := r.welcome(nil); err != nil {
 		return err
 	}
 	return r.offered(mark)
@@ -317,7 +320,7 @@ func rotates(r *run) error {
 	r.key, r.next = r.next, nil
 	r.p.signer = r.Kit.next.Newest()
 	return all(
-		func() error { return r.welcome(door.ModeCONTROLLED, nil) },
+		func() error { return r.welcome(nil) },
 		r.opens,
 	)
 }
@@ -329,7 +332,7 @@ func reconnects(r *run) error {
 	}
 	r.p.signer = r.Kit.next.Newest()
 	return all(
-		func() error { return r.welcome(door.ModeCONTROLLED, nil) },
+		func() error { return r.welcome(nil) },
 		r.opens,
 	)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cardea/cardea/devicelink"
@@ -17,7 +18,6 @@ type run struct {
 	*Kit
 	ctx  context.Context //nolint:containedctx // of one call of Run
 	p    *peer           // the present link
-	mode door.Mode       // as the device was told last
 	beat chan struct{}   // closed: the present link is not pinged any more
 	key  ed25519.PublicKey
 	next ed25519.PublicKey     // which the device has offered
@@ -52,10 +52,9 @@ func (r *run) arrive() error {
 }
 
 // welcome welcomes the device, which has said hello, and takes in what it says from now on.
-func (r *run) welcome(mode door.Mode, before func(*devicelink.Welcome)) error {
-	r.mode = mode
+func (r *run) welcome(before func(*devicelink.Welcome)) error {
 	pings := heartbeat / 2
-	err := r.p.welcomes(mode, func(w *devicelink.Welcome) {
+	err := r.p.welcomes(door.ModeCONTROLLED, func(w *devicelink.Welcome) {
 		if before != nil {
 			before(w)
 		}
@@ -83,6 +82,16 @@ func (r *run) ends(within time.Duration) error {
 		return nil
 	case <-time.After(within):
 		return fmt.Errorf("it has not ended the link within %s", within)
+	}
+}
+
+// wait lets time pass, in which the device has nothing to do.
+func (r *run) wait(d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-r.ctx.Done():
+		return r.ctx.Err()
 	}
 }
 
@@ -147,12 +156,7 @@ func resultOf(c *devicelink.Command, stages ...command.Stage) func(devicelink.Fr
 		if !ok || result.CommandID != c.CommandID {
 			return false
 		}
-		for _, stage := range stages {
-			if result.Stage == stage {
-				return true
-			}
-		}
-		return len(stages) == 0
+		return len(stages) == 0 || slices.Contains(stages, result.Stage)
 	}
 }
 
@@ -255,7 +259,6 @@ func (r *run) refusesSigned(alter func(*devicelink.Command)) error {
 
 // configures tells the device the mode of its door.
 func (r *run) configures(mode door.Mode) error {
-	r.mode = mode
 	return r.p.order(&devicelink.Config{Doors: r.standing(mode)})
 }
 

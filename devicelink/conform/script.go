@@ -180,7 +180,7 @@ func drawsNonces(r *run) error {
 
 func tellsOfDoors(r *run) error {
 	mark := r.mark()
-	if err := r.welcome(door.ModeCONTROLLED, nil); err != nil {
+	if err := r.welcome(nil); err != nil {
 		return err
 	}
 	s, err := r.expect(mark, "report of the lock", func(f devicelink.Frame) bool {
@@ -307,7 +307,9 @@ func refusesAgain(r *run) error {
 // staysQuiet waits for what a lock would do that was unlocked without a word: it locks again.
 func staysQuiet(r *run) error {
 	mark := r.mark()
-	time.Sleep(2500 * time.Millisecond)
+	if err := r.wait(2500 * time.Millisecond); err != nil {
+		return err
+	}
 	return r.never(mark, moved)
 }
 

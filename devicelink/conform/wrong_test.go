@@ -159,7 +159,10 @@ func (d *device) run(ctx context.Context, claim string) {
 			code == devicelink.CloseRestart && d.is("does not reconnect") {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -168,7 +171,7 @@ func (d *device) link(ctx context.Context) devicelink.CloseCode {
 	wait := time.AfterFunc(time.Hour, func() {})
 	defer wait.Stop()
 	patience := time.Hour
-	conn, _, err := websocket.Dial(ctx, d.url+d.as.LinkURL, &websocket.DialOptions{ //nolint:bodyclose // hijacked
+	conn, _, err := websocket.Dial(ctx, d.url+d.as.LinkURL, &websocket.DialOptions{
 		Subprotocols: []string{devicelink.Subprotocol},
 		OnPingReceived: func(context.Context, []byte) bool {
 			wait.Reset(patience)
