@@ -7,11 +7,11 @@ import "entgo.io/ent/dialect/sql"
 // foundFor is the column that queries for many parents at once add: a text.
 const foundFor = "found_for"
 
-// holders makes what a row is scanned into, once for all rows of a query. Columns that no noun has
-// are kept as they were scanned, so theirs is made for each row.
+// holders makes what a row is scanned into, once for all rows of a query. What rows keep as it was scanned,
+// bytes that may be NULL and columns that no noun has, is made for each row.
 func holders[T any](fresh func(*T, []string) ([]any, error)) func([]string) ([]any, error) {
 	var values []any
-	var kept []int
+	var kept, unknown []int
 	return func(columns []string) ([]any, error) {
 		if values == nil {
 			var err error
@@ -19,12 +19,18 @@ func holders[T any](fresh func(*T, []string) ([]any, error)) func([]string) ([]a
 				return nil, err
 			}
 			for i, value := range values {
-				if _, unknown := value.(*sql.UnknownType); unknown {
+				switch value.(type) {
+				case *[]byte:
 					kept = append(kept, i)
+				case *sql.UnknownType:
+					unknown = append(unknown, i)
 				}
 			}
 		}
 		for _, i := range kept {
+			values[i] = new([]byte)
+		}
+		for _, i := range unknown {
 			values[i] = new(sql.UnknownType)
 			if columns[i] == foundFor {
 				values[i] = new(sql.NullString) // else it is looked up for each row
