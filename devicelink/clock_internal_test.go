@@ -52,7 +52,7 @@ func TestTimeIsToldEveryMinute(t *testing.T) {
 		conn := over(t, func(conn *websocket.Conn) {
 			defer close(ended)
 			var ctx context.Context
-			l, ctx = bareLink(conn)
+			l, ctx = bareLink(t, conn)
 			l.signer, l.Device, l.Epoch = ring.Newest(), device, 7
 			ctx, stop := context.WithTimeout(ctx, 3*time.Minute+time.Second)
 			defer stop()
