@@ -106,7 +106,7 @@ func bareLink(t *testing.T, conn *websocket.Conn) (*link, context.Context) {
 	ctx, end := context.WithCancelCause(context.Background())
 	return &link{
 		signer: keys.Newest(),
-		conn: conn, done: ctx.Done(), end: end, writing: make(chan struct{}, 1),
+		conn:   conn, done: ctx.Done(), end: end, writing: make(chan struct{}, 1),
 		reports: make(chan *access.Report, maxBatch),
 	}, ctx
 }
