@@ -66,7 +66,8 @@ var impersonal = map[string]string{
 		"presences.passes",
 	"of a thing, a place or a group": "applications.hash applications.homepage_url applications.name " +
 		"applications.previous_hash applications.redirect_uris areas.name devices.claim_code_hash " +
-		"devices.firmware devices.model devices.name devices.public_key devices.serial door_groups.name " +
+		"devices.firmware devices.model devices.name devices.next_key devices.public_key devices.serial " +
+		"door_groups.name " +
 		"doors.name holiday_calendars.holidays holiday_calendars.name identity_providers.client " +
 		"identity_providers.client_secret identity_providers.domains identity_providers.issuer " +
 		"identity_providers.name lockdown_plans.name organizations.name schedules.name schedules.windows " +
