@@ -28,8 +28,11 @@ func newWire(ctx context.Context, network, upstream string) (*wire, error) {
 		network: network, upstream: upstream, address: "127.0.0.1:0",
 		lost: make(chan struct{}), open: make(map[net.Conn]struct{}),
 	}
-	err := w.mend(ctx)
-	return w, err
+	if err := w.mend(ctx); err != nil {
+		return nil, err
+	}
+	w.address = w.listener.Addr().String()
+	return w, nil
 }
 
 // mend lets connections be made.
@@ -40,7 +43,7 @@ func (w *wire) mend(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.listener, w.address = listener, listener.Addr().String()
+	w.listener = listener
 	w.running.Go(func() { w.accept(listener) })
 	return nil
 }
